@@ -1,0 +1,51 @@
+/**
+ * Gathers what arrives while one flush is under way into the next one, so that concurrent callers share a
+ * commit and an idle caller waits for nobody. `flush` returns one outcome an item, in order. When a flush
+ * of several items throws, it is split in halves, so that one bad item does not fail its neighbours.
+ */
+export function createBatch<Item, Outcome>(
+  flush: (items: Item[]) => Promise<Outcome[]>,
+  options: { most: number; lanes: number },
+): (item: Item) => Promise<Outcome> {
+  type Entry = { item: Item; resolve: (outcome: Outcome) => void; reject: (error: unknown) => void };
+  let gathered: Entry[] = [];
+  let busy = 0;
+
+  const run = async (entries: Entry[]): Promise<void> => {
+    try {
+      const outcomes = await flush(entries.map((entry) => entry.item));
+      entries.forEach((entry, place) => {
+        entry.resolve(outcomes[place]!);
+      });
+    } catch (error) {
+      if (entries.length === 1) return entries[0]!.reject(error);
+      const middle = entries.length >> 1;
+      await run(entries.slice(0, middle));
+      await run(entries.slice(middle));
+    }
+  };
+
+  const start = () => {
+    while (gathered.length > 0 && busy < options.lanes) {
+      const entries = gathered.splice(0, options.most);
+      busy++;
+      void run(entries).finally(() => {
+        busy--;
+        start();
+      });
+    }
+  };
+
+  let scheduled = false;
+  return (item) =>
+    new Promise((resolve, reject) => {
+      gathered.push({ item, resolve, reject });
+      if (scheduled) return;
+      scheduled = true;
+      // One turn of the event loop: requests that were read together are kept together.
+      setImmediate(() => {
+        scheduled = false;
+        start();
+      });
+    });
+}

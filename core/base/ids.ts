@@ -1,0 +1,25 @@
+import { randomFillSync } from "node:crypto";
+
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const pool = new Uint8Array(4096);
+let used = pool.length;
+
+export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "ses" | "res" | "sig";
+
+/**
+ * A new id: `evt_` and 26 characters of Crockford base32 (48 bits of milliseconds, 80 random bits; the
+ * layout of ULID, https://github.com/ulid/spec), so that ids sort by the time they were made.
+ */
+export function newId(prefix: IdPrefix, now: number = Date.now()): string {
+  let time = "";
+  for (let rest = now, place = 0; place < 10; place++, rest = Math.floor(rest / 32)) {
+    time = ALPHABET[rest % 32] + time;
+  }
+  if (used + 16 > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  let random = "";
+  for (let place = 0; place < 16; place++) random += ALPHABET[pool[used++]! & 31];
+  return `${prefix}_${time}${random}`;
+}

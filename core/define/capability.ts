@@ -1,0 +1,61 @@
+import type { Handler } from "./context.ts";
+import type { EventMatch } from "./event.ts";
+import type { Limits, RetryPolicy } from "./limits.ts";
+import type { Channel } from "./channel.ts";
+import type { Tool } from "./tool.ts";
+import type { Webhook } from "./webhook.ts";
+
+/** "On this event, do that." */
+export interface Trigger {
+  readonly name: string;
+  readonly description?: string;
+  readonly on: EventMatch;
+  readonly run: Handler<never>;
+  /** At most `limit` runs at a time that share the value at `key` (a dotted path of the data; none: all share). */
+  readonly concurrency?: { readonly key?: string; readonly limit: number };
+  /** Higher is sooner. Default 0. */
+  readonly priority?: number;
+  readonly retry?: RetryPolicy;
+  readonly limits?: Limits;
+}
+
+/** "At this time, do that." */
+export interface Schedule {
+  readonly name: string;
+  readonly description?: string;
+  /** Five fields, Vixie semantics. */
+  readonly cron: string;
+  /** IANA zone. Default: the owner's. */
+  readonly zone?: string;
+  /** Ticks missed while nothing ran: none is made up, the latest one (default), or all. */
+  readonly catchup?: "none" | "one" | "all";
+  /** When the run before is not finished: skip (default), queue behind it, or run beside it. */
+  readonly overlap?: "skip" | "queue" | "allow";
+  readonly run: Handler<{ schedule: string; nominal: string }>;
+  readonly retry?: RetryPolicy;
+  readonly limits?: Limits;
+}
+
+/** A named value from the environment or `home/.env` that no model sees. */
+export interface Secret {
+  readonly name: string;
+  readonly description: string;
+  /** True when it is ours to choose (most webhook secrets): made at random when it is missing. */
+  readonly generate?: boolean;
+  /** False: the capability works without it. Default true. */
+  readonly required?: boolean;
+}
+
+/** An installed folder: what the system can do. */
+export interface Capability {
+  readonly name: string;
+  readonly description: string;
+  readonly webhooks?: readonly Webhook[];
+  readonly triggers?: readonly Trigger[];
+  readonly schedules?: readonly Schedule[];
+  readonly tools?: readonly Tool<never>[];
+  readonly channels?: readonly Channel[];
+  readonly secrets?: readonly Secret[];
+  /** Hosts it may speak to. */
+  readonly egress?: readonly string[];
+}

@@ -1,0 +1,83 @@
+import type { Label } from "./label.ts";
+import type { Limits } from "./limits.ts";
+
+/**
+ * The life of a run:
+ *
+ *     queued ─claim─► running ─┬─► completed
+ *        ▲               │     ├─► failed      (no try left, or an error that no try would mend)
+ *        │               │     └─► canceled
+ *        └──wake── waiting ◄───┘               (sleep, event, approval, or the pause before the next try)
+ */
+export type RunStatus = "queued" | "running" | "waiting" | "completed" | "failed" | "canceled";
+
+/** Statuses that a run never leaves, unless a person retries it. */
+export const FINISHED: readonly RunStatus[] = ["completed", "failed", "canceled"];
+
+/** An error as it is kept and shown: a code, a sentence, and what to do next. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly next?: string;
+}
+
+/** What a waiting run waits for. */
+export type Waiting =
+  | { readonly kind: "sleep"; readonly step: string }
+  | { readonly kind: "event"; readonly step: string; readonly source: string; readonly type: string }
+  | { readonly kind: "approval"; readonly step: string; readonly approvalId: string }
+  | { readonly kind: "retry"; readonly attempt: number; readonly error: Failure };
+
+/** One execution of a handler. */
+export interface Run {
+  readonly id: string;
+  readonly eventId: string;
+  /** The run that started this one. */
+  readonly parentId: string | null;
+  /** `trigger:github/file-issue`, `schedule:competitor-analysis/weekly`, `agent:default`. */
+  readonly handler: string;
+  /** A fingerprint of the handler's code when the run first started. */
+  readonly version: string | null;
+  readonly status: RunStatus;
+  readonly priority: number;
+  /** Runs with the same key run at most `keyLimit` at a time. */
+  readonly key: string | null;
+  /** Failed tries so far. */
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly label: Label;
+  readonly limits: Limits;
+  /** US dollars settled so far. */
+  readonly usd: number;
+  readonly waiting: Waiting | null;
+  readonly error: Failure | null;
+  readonly result: unknown;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  /** When a waiting run is woken, if a time is set. */
+  readonly wakeAt: Date | null;
+}
+
+export type StepKind = "code" | "model" | "tool" | "sleep" | "wait" | "approval" | "send" | "emit" | "hub";
+/** `started` is kept only for what has an effect outside: a crash leaves it as *outcome unknown*. */
+export type StepStatus = "started" | "completed" | "failed";
+
+/** A named checkpoint in a run. A completed step is never executed again. */
+export interface Step {
+  readonly runId: string;
+  /** The name, and `#2`, `#3`, … when a name comes again. Steps of an agent stand below its own: `ask/model#1`. */
+  readonly key: string;
+  readonly kind: StepKind;
+  readonly status: StepStatus;
+  readonly value: unknown;
+  readonly error: Failure | null;
+  /** Which try of the run it was, from 1. */
+  readonly attempt: number;
+  readonly label: Label;
+  /** Model and token figures of a model step; input and sink of a tool step. */
+  readonly detail: unknown;
+  readonly usd: number;
+  readonly startedAt: Date;
+  readonly finishedAt: Date | null;
+}

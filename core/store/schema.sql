@@ -1,0 +1,220 @@
+-- The whole current schema of Daimon, on one page.
+--
+-- The world, the clock and a person each bring an event. In the transaction that keeps the event its runs
+-- are queued; that row *is* the queue entry, the status and the history. A worker claims a run, carries it
+-- step by step, and keeps each step's value before the next one begins.
+--
+--   events         facts that came in, raw bytes and all; never changed. Unique by (source, key).
+--   runs           one execution of a handler each. `claim` is the fence: it grows with every claim, and
+--                  whoever writes with an older one writes nothing.
+--   steps          named checkpoints of a run. A completed step is never executed again.
+--   waits          what a waiting run waits for, so that a new event finds it.
+--   messages       one message in or out; those going out are the outbox, with their delivery state.
+--   conversations  the messages with one person in one channel.
+--   schedules      the clock's table: when each fires next, and whether it is paused.
+--   approvals      a person's answer to one exact action.
+--   spend          what each scope (a run, a day, a month) has reserved and settled, in US dollars.
+--   reservations   money held for a model call that is under way.
+--   refusals       requests that were not let in: a count and a reason, nothing of their content.
+--   processes      who is alive: webs, workers and clocks.
+--   logins         one-time codes and sessions and tokens: only hashes.
+--   switches       small facts of the whole system, such as STOP.
+--
+-- A run's life is drawn in core/define/run.ts. `queued` means ready now; whatever must wait for a time or a
+-- fact is `waiting`, so that the claim reads only rows that it can take. Finished runs are in no hot index:
+-- a million of them cost a claim nothing.
+
+create table events (
+  id           text collate "C" primary key,
+  source       text not null,
+  type         text not null,
+  key          text not null,
+  received_at  timestamptz not null default now(),
+  time         timestamptz not null,
+  data         jsonb,
+  problem      text,
+  outcome      text not null check (outcome in ('dispatched', 'ignored', 'filtered', 'skipped', 'dead')),
+  reason       text,
+  integrity    text not null check (integrity in ('trusted', 'untrusted')),
+  privacy      text not null check (privacy in ('public', 'private', 'secret')),
+  parent_run   text collate "C",
+  method       text,
+  url          text,
+  headers      json,
+  body         bytea
+);
+create unique index events_delivery on events (source, key);
+create index events_kind on events (source, type, id);
+alter table events alter column body set compression lz4;
+
+create table runs (
+  id           text collate "C" primary key,
+  event_id     text collate "C" not null,
+  parent_id    text collate "C",
+  handler      text not null,
+  version      text,
+  status       text not null default 'queued'
+               check (status in ('queued', 'running', 'waiting', 'completed', 'failed', 'canceled')),
+  priority     smallint not null default 0,
+  key          text,
+  key_limit    integer,
+  attempts     integer not null default 0,
+  max_attempts integer not null default 1,
+  delays       integer[] not null default '{}',
+  claim        integer not null default 0,
+  worker       text,
+  lease_until  timestamptz,
+  wake_at      timestamptz,
+  waiting      jsonb,
+  cancel       boolean not null default false,
+  integrity    text not null default 'trusted',
+  privacy      text not null default 'public',
+  limits       jsonb not null default '{}',
+  usd          double precision not null default 0,
+  result       jsonb,
+  error        jsonb,
+  created_at   timestamptz not null default now(),
+  started_at   timestamptz,
+  finished_at  timestamptz
+) with (fillfactor = 80);
+create index runs_ready on runs (priority desc, id) where status = 'queued' and key is null;
+create index runs_ready_keyed on runs (priority desc, id) where status = 'queued' and key is not null;
+create index runs_leased on runs (lease_until) where status = 'running';
+create index runs_busy_key on runs (key) where status = 'running' and key is not null;
+create index runs_asleep on runs (wake_at) where status = 'waiting' and wake_at is not null;
+create index runs_of_event on runs (event_id);
+create index runs_failed on runs (id) where status = 'failed';
+
+create table steps (
+  run_id       text collate "C" not null,
+  key          text not null,
+  kind         text not null,
+  status       text not null check (status in ('started', 'completed', 'failed')),
+  value        jsonb,
+  error        jsonb,
+  attempt      integer not null,
+  integrity    text not null default 'trusted',
+  privacy      text not null default 'public',
+  detail       jsonb,
+  usd          double precision not null default 0,
+  started_at   timestamptz not null,
+  finished_at  timestamptz,
+  primary key (run_id, key)
+);
+
+create table waits (
+  run_id       text collate "C" not null,
+  step         text not null,
+  source       text not null,
+  types        text[] not null,
+  match        jsonb not null,
+  since        text collate "C" not null,
+  created_at   timestamptz not null default now(),
+  primary key (run_id, step)
+);
+create index waits_source on waits (source);
+
+create table conversations (
+  id           text collate "C" primary key,
+  channel      text not null,
+  external     text not null,
+  title        text,
+  created_at   timestamptz not null default now(),
+  updated_at   timestamptz not null default now(),
+  unique (channel, external)
+);
+
+create table messages (
+  id              text collate "C" primary key,
+  conversation_id text collate "C" not null references conversations,
+  direction       text not null check (direction in ('in', 'out')),
+  author          text not null,
+  text            text not null,
+  state           text not null check (state in ('pending', 'sending', 'delivered', 'failed', 'unknown')),
+  run_id          text collate "C",
+  event_id        text collate "C",
+  step            text,
+  detail          jsonb,
+  attempts        integer not null default 0,
+  due_at          timestamptz not null default now(),
+  error           jsonb,
+  external_id     text,
+  created_at      timestamptz not null default now()
+);
+create index messages_of_conversation on messages (conversation_id, id);
+create unique index messages_of_step on messages (run_id, step) where step is not null;
+create index messages_outbox on messages (due_at) where state in ('pending', 'sending');
+
+create table schedules (
+  name         text primary key,
+  cron         text not null,
+  zone         text not null,
+  next_at      timestamptz,
+  last_at      timestamptz,
+  paused       boolean not null default false
+);
+create index schedules_due on schedules (next_at) where not paused;
+
+create table approvals (
+  id           text collate "C" primary key,
+  run_id       text collate "C" not null,
+  step         text not null,
+  title        text not null,
+  action       jsonb not null,
+  digest       text not null,
+  status       text not null default 'waiting' check (status in ('waiting', 'approved', 'denied', 'expired')),
+  expires_at   timestamptz not null,
+  answered_at  timestamptz,
+  answered_by  text,
+  created_at   timestamptz not null default now(),
+  unique (run_id, step)
+);
+create index approvals_waiting on approvals (id) where status = 'waiting';
+
+create table spend (
+  scope        text primary key,
+  spent        double precision not null default 0,
+  reserved     double precision not null default 0
+);
+
+create table reservations (
+  id           text collate "C" primary key,
+  run_id       text collate "C" not null,
+  scopes       text[] not null,
+  usd          double precision not null,
+  expires_at   timestamptz not null
+);
+create index reservations_expiry on reservations (expires_at);
+create index reservations_of_run on reservations (run_id);
+
+create table refusals (
+  source       text not null,
+  reason       text not null,
+  count        bigint not null default 0,
+  first_at     timestamptz not null default now(),
+  last_at      timestamptz not null default now(),
+  primary key (source, reason)
+);
+
+create table processes (
+  id           text collate "C" primary key,
+  roles        text[] not null,
+  started_at   timestamptz not null default now(),
+  seen_at      timestamptz not null default now()
+);
+
+create table logins (
+  hash         text primary key,
+  kind         text not null check (kind in ('code', 'session', 'token')),
+  name         text not null,
+  scopes       text[] not null default '{}',
+  created_at   timestamptz not null default now(),
+  seen_at      timestamptz,
+  expires_at   timestamptz not null
+);
+
+create table switches (
+  name         text primary key,
+  value        jsonb not null,
+  changed_at   timestamptz not null default now()
+);
