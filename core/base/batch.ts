@@ -8,7 +8,7 @@ export function createBatch<Item, Outcome>(
   options: { most: number; lanes: number },
 ): (item: Item) => Promise<Outcome> {
   type Entry = { item: Item; resolve: (outcome: Outcome) => void; reject: (error: unknown) => void };
-  let gathered: Entry[] = [];
+  const gathered: Entry[] = [];
   let busy = 0;
 
   const run = async (entries: Entry[]): Promise<void> => {

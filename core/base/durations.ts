@@ -1,12 +1,23 @@
 import { DaimonError } from "./errors.ts";
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
 
 /** Milliseconds of `"250ms"`, `"90s"`, `"5m"`, `"24h"`, `"1d12h"`. Throws `duration.invalid`. */
 export function parseDuration(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)];
   if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text.replaceAll(" ", "")) {
-    throw new DaimonError("duration.invalid", `"${text}" is not a duration.`, 'Write it like "90s", "24h" or "1d12h".');
+    throw new DaimonError(
+      "duration.invalid",
+      `"${text}" is not a duration.`,
+      'Write it like "90s", "24h" or "1d12h".',
+    );
   }
   return parts.reduce((sum, part) => sum + Number(part[1]) * UNITS[part[2]!]!, 0);
 }

@@ -26,7 +26,11 @@ export function readEnvironment(processEnvironment: NodeJS.ProcessEnv = process.
   const values = { ...(existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {}), ...processEnvironment };
   const port = Number(values.PORT || 4242);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new DaimonError("config.port", `PORT is "${values.PORT}", which is not a port.`, "Set PORT to a number from 1 to 65535.");
+    throw new DaimonError(
+      "config.port",
+      `PORT is "${values.PORT}", which is not a port.`,
+      "Set PORT to a number from 1 to 65535.",
+    );
   }
   return {
     home,

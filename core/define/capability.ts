@@ -1,7 +1,7 @@
+import type { Channel } from "./channel.ts";
 import type { Handler } from "./context.ts";
 import type { EventMatch } from "./event.ts";
 import type { Limits, RetryPolicy } from "./limits.ts";
-import type { Channel } from "./channel.ts";
 import type { Tool } from "./tool.ts";
 import type { Webhook } from "./webhook.ts";
 

@@ -9,14 +9,19 @@ export interface ModelChoice {
   /** The name of the secret that holds the key. Default: the provider's own (`ANTHROPIC_API_KEY`, …). */
   readonly key?: string;
   /** US dollars per million tokens, for a model whose price is not known. */
-  readonly price?: { readonly input: number; readonly output: number; readonly cacheRead?: number; readonly cacheWrite?: number };
+  readonly price?: {
+    readonly input: number;
+    readonly output: number;
+    readonly cacheRead?: number;
+    readonly cacheWrite?: number;
+  };
   /** Most tokens of one answer. Default 4096. */
   readonly maxOutputTokens?: number;
 }
 
 /** `daimon.config.ts`: what is yours and not a secret. */
 export interface Config {
-  readonly owner: { readonly name: string; /** IANA zone; default: the machine's. */ readonly zone?: string };
+  readonly owner: { readonly name: string /** IANA zone; default: the machine's. */; readonly zone?: string };
   /** Roles. An agent names one; `light` and `heavy` must be there. */
   readonly models: Readonly<Record<string, ModelChoice>>;
   readonly limits: {

@@ -14,9 +14,15 @@ export interface HubAccess {
   /** The folders with their one-line abstracts, packed to at most `budget` tokens (default 2000). */
   map(options?: { under?: string; budget?: number }): Promise<{ text: string; tokens: number }>;
   /** The passages that answer `query` best, at most `budget` tokens (default 1500). */
-  search(query: string, options?: { under?: string; budget?: number }): Promise<{ hits: HubHit[]; tokens: number }>;
+  search(
+    query: string,
+    options?: { under?: string; budget?: number },
+  ): Promise<{ hits: HubHit[]; tokens: number }>;
   /** A file's text, at most `budget` tokens (default 4000). Throws `hub.missing`. */
-  read(path: string, options?: { budget?: number }): Promise<{ path: string; text: string; truncated: boolean }>;
+  read(
+    path: string,
+    options?: { budget?: number },
+  ): Promise<{ path: string; text: string; truncated: boolean }>;
   /** Creates a file and commits it. Throws `hub.exists` when it is there. */
   create(path: string, text: string, why: string): Promise<{ path: string; commit: string }>;
   /** Appends to a file, creating it when missing, and commits it. */
@@ -84,7 +90,11 @@ export interface OutgoingMessage {
 /** Named checkpoints. What a completed step returned is returned again after a crash; it is not executed again. */
 export interface Steps {
   /** Runs `code` and keeps its value (JSON, at most 1 MiB). At-least-once: a crash inside it runs it again. */
-  run<Value>(name: string, code: (signal: AbortSignal) => Promise<Value> | Value, options?: StepOptions): Promise<Value>;
+  run<Value>(
+    name: string,
+    code: (signal: AbortSignal) => Promise<Value> | Value,
+    options?: StepOptions,
+  ): Promise<Value>;
   /** Sleeps without holding a process. `duration`: `"90s"`, `"24h"`, `"3d"`. */
   sleep(name: string, duration: string): Promise<void>;
   /** Waits for an event, early ones (since the run was created) included. `null` after `timeout`. */
