@@ -173,15 +173,16 @@ create index approvals_waiting on approvals (id) where status = 'waiting';
 
 create table spend (
   scope        text primary key,
-  spent        double precision not null default 0,
-  reserved     double precision not null default 0
+  spent        numeric not null default 0,
+  reserved     numeric not null default 0
 );
 
 create table reservations (
   id           text collate "C" primary key,
   run_id       text collate "C" not null,
+  step         text not null,
   scopes       text[] not null,
-  usd          double precision not null,
+  usd          numeric not null,
   expires_at   timestamptz not null
 );
 create index reservations_expiry on reservations (expires_at);
