@@ -1,0 +1,137 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, realpathSync } from "node:fs";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { parseEnv } from "node:util";
+import type { Environment } from "../base/environment.ts";
+import { DaimonError } from "../base/errors.ts";
+import type { Secret } from "../define/capability.ts";
+
+/** Shorter values would be found in ordinary text. */
+const SHORTEST = 8;
+/** Milliseconds after which a half-written `.env.new` was left by a crash. */
+const STALE = 5000;
+
+/** The secrets by name. Values leave here only for the edge: signatures, channels, model calls. */
+export interface Secrets {
+  has(name: string): boolean;
+  /** Throws `secret.missing`. */
+  value(name: string): string;
+  /** The secrets of one capability: `secret.undeclared` for any that it does not declare. */
+  of(capability: { name: string; secrets?: readonly Secret[] }): (name: string) => string;
+  /** Makes those that are missing and ours to choose, into `home/.env`; returns their names. */
+  generate(declared: readonly Secret[]): Promise<string[]>;
+  /** The text with every known secret's value replaced by `‹NAME›`. */
+  redact(text: string): string;
+}
+
+/** Secrets of the environment and `home/.env`. Known to `redact` are those declared, and whatever is named like one. */
+export function createSecrets(environment: Environment, declared: readonly Secret[] = []): Secrets {
+  const values = new Map(
+    Object.entries(environment.values).flatMap(([name, value]) => (value ? [[name, value] as const] : [])),
+  );
+  const known = new Set(declared.map((secret) => secret.name));
+  for (const name of values.keys()) if (/(^|_)(KEY|TOKEN|SECRET|PASSWORD)$/.test(name)) known.add(name);
+  let redactor: ((text: string) => string) | undefined;
+
+  const value = (name: string): string => {
+    const found = values.get(name);
+    if (found) return found;
+    throw new DaimonError(
+      "secret.missing",
+      `The secret ${name} is not set.`,
+      `Write ${name}=… into home/.env, and restart.`,
+    );
+  };
+
+  return {
+    has: (name) => values.has(name),
+    value,
+    of: (capability) => (name) => {
+      if (capability.secrets?.some((secret) => secret.name === name)) return value(name);
+      throw new DaimonError(
+        "secret.undeclared",
+        `${capability.name} asks for the secret ${name}, which it does not declare.`,
+        `Add { name: "${name}", description: "…" } to its secrets.`,
+      );
+    },
+    async generate(secrets) {
+      for (const secret of secrets) known.add(secret.name);
+      redactor = undefined;
+      const missing = secrets.filter((secret) => secret.generate && !values.has(secret.name));
+      if (missing.length === 0) return [];
+      const names = [...new Set(missing.map((secret) => secret.name))];
+      const { kept, made } = await addToFile(environment.home, names);
+      for (const [name, text] of Object.entries(kept)) values.set(name, text);
+      return made;
+    },
+    redact(text) {
+      redactor ??= createRedactor(
+        [...known].flatMap((name) => (values.has(name) ? [[name, values.get(name)!]] : [])),
+      );
+      return redactor(text);
+    },
+  };
+}
+
+/** Random values for the names that `home/.env` does not hold yet. The new file takes the old one's place at once. */
+async function addToFile(
+  home: string,
+  names: string[],
+): Promise<{ kept: Record<string, string>; made: string[] }> {
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const path = join(home, ".env");
+  const file = existsSync(path) ? realpathSync(path) : path;
+  const draft = `${file}.new`;
+  const handle = await openAlone(draft);
+  try {
+    const before = existsSync(file) ? await readFile(file, "utf8") : "";
+    const there = parseEnv(before);
+    const made = names.filter((name) => !there[name]);
+    const fresh = made.map((name) => [name, randomBytes(32).toString("hex")] as const);
+    const gap = before === "" || before.endsWith("\n") ? "" : "\n";
+    await handle.writeFile(before + gap + fresh.map(([name, text]) => `${name}=${text}\n`).join(""));
+    await handle.sync();
+    await rename(draft, file);
+    const all: Record<string, string | undefined> = { ...there, ...Object.fromEntries(fresh) };
+    return { kept: Object.fromEntries(names.map((name) => [name, all[name]!])), made };
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Opens a file that must not be there, so that two processes that start at once take turns. */
+async function openAlone(path: string) {
+  for (;;) {
+    try {
+      return await open(path, "wx", 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      const left = await stat(path).catch(() => null);
+      if (left && Date.now() - left.mtimeMs > STALE) await rm(path, { force: true });
+      else await pause(20);
+    }
+  }
+}
+
+function createRedactor(secrets: string[][]): (text: string) => string {
+  // A value may hold several secrets, comma-separated, while one is rotated.
+  const names = new Map(
+    secrets.flatMap(([name, value]) =>
+      [value!, ...value!.split(",").map((part) => part.trim())]
+        .filter((part) => part.length >= SHORTEST)
+        .map((part) => [part, name!] as const),
+    ),
+  );
+  if (names.size === 0) return (text) => text;
+  const longestFirst = [...names.keys()].sort((one, other) => other.length - one.length);
+  const any = new RegExp(
+    longestFirst.map((part) => part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
+    "g",
+  );
+  return (text) => text.replace(any, (part) => `‹${names.get(part)}›`);
+}
