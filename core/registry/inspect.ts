@@ -1,0 +1,48 @@
+import { execFile } from "node:child_process";
+import { realpathSync } from "node:fs";
+import { ROOT } from "../base/environment.ts";
+import { DaimonError, toFailure } from "../base/errors.ts";
+import type { Failure } from "../define/run.ts";
+import { type Description, describe } from "./describe.ts";
+import { loadCapability } from "./load.ts";
+
+/**
+ * Loads a capability that nobody has agreed to yet and tells what it can do: in a process of its own, which may read
+ * nothing but the folder and core's code, writes nothing, starts nothing, and sees no environment. (It may use the
+ * network: there is nothing that it could tell.) Throws what loading it throws, and `capability.slow`.
+ */
+export function inspect(folder: string): Promise<Description> {
+  const readable = [realpathSync(folder), `${ROOT}/core`, `${ROOT}/node_modules`, `${ROOT}/package.json`];
+  const options = ["--permission", "--no-warnings", ...readable.map((path) => `--allow-fs-read=${path}`)];
+  return new Promise((resolve, reject) => {
+    execFile(
+      process.execPath,
+      [...options, import.meta.filename, folder],
+      { cwd: folder, env: {}, timeout: 10_000, killSignal: "SIGKILL", maxBuffer: 16 * 1024 * 1024 },
+      (error, stdout) => {
+        const line = stdout.trimEnd().split("\n").at(-1) ?? "";
+        if (error || !line.startsWith('{"')) return reject(stopped(error));
+        const outcome = JSON.parse(line) as { description: Description } | { problem: Failure };
+        if ("description" in outcome) return resolve(outcome.description);
+        const { code, message, next } = outcome.problem;
+        reject(new DaimonError(code, message, next));
+      },
+    );
+  });
+}
+
+const stopped = (error: Error | null) =>
+  new DaimonError(
+    "capability.slow",
+    "index.ts ended the process or kept it busy for 10 seconds when it was imported.",
+    "Do nothing at the top of a module: do it in a handler.",
+    { cause: error },
+  );
+
+if (import.meta.main) {
+  const outcome = await loadCapability(process.argv[2]!, new Date()).then(
+    (installed) => ({ description: describe(installed) }),
+    (error: unknown) => ({ problem: toFailure(error) }),
+  );
+  process.stdout.write(`\n${JSON.stringify(outcome)}\n`, () => process.exit(0));
+}

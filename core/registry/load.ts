@@ -1,0 +1,168 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Environment } from "../base/environment.ts";
+import { DaimonError, toFailure } from "../base/errors.ts";
+import { fingerprint, listFiles, nameWithin } from "./files.ts";
+import { guardImports } from "./imports.ts";
+import type { Installed, Refused, Registry, Sample } from "./registry.ts";
+import { checkAgentFile, checkCapability, checkSecrets, claimNames } from "./rules.ts";
+import { parseCapability } from "./shape.ts";
+
+/** How long a capability's `index.ts` may take to be imported. */
+const IMPORT_MILLISECONDS = 5000;
+
+/**
+ * Imports and checks each capability of `folder`, side by side. One that fails is refused with a sentence and the
+ * rest is loaded. Where two want one name, the first in the alphabet has it. Never throws for a capability's sake.
+ */
+export async function loadCapabilities(
+  folder: string,
+  environment: Pick<Environment, "values">,
+  now: Date = new Date(),
+): Promise<Registry> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const names = entries
+    .filter(
+      (entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !/^\.|^node_modules$/.test(entry.name),
+    )
+    .map((entry) => entry.name)
+    .sort();
+  const loaded = await Promise.all(
+    names.map((name) => loadCapability(join(folder, name), now).catch((error: unknown) => toFailure(error))),
+  );
+
+  const installed: Installed[] = [];
+  const refused: Refused[] = [];
+  const taken = new Map<string, string>();
+  for (const [place, name] of names.entries()) {
+    const outcome = loaded[place]!;
+    try {
+      if ("code" in outcome) throw new DaimonError(outcome.code, outcome.message, outcome.next);
+      if (outcome.capability.name !== name) throw otherName(outcome.capability.name, name);
+      claimNames({ ...outcome.capability, agents: agentNames(outcome) }, taken);
+      checkSecrets(outcome.capability.secrets ?? [], environment.values);
+      installed.push(outcome);
+    } catch (error) {
+      refused.push({ name, folder: join(folder, name), problem: toFailure(error) });
+    }
+  }
+  return { installed, refused, taken };
+}
+
+const otherName = (name: string, folder: string) =>
+  new DaimonError(
+    "capability.name",
+    `It calls itself "${name}", but its folder is "${folder}".`,
+    "Give both the same name.",
+  );
+
+/** Names of a capability's agents: those of their files. */
+export const agentNames = (installed: Installed): string[] =>
+  installed.agentFiles.map((file) => nameWithin(file, join(installed.folder, "agents"), ".md")!);
+
+/**
+ * One capability, checked by itself; names that others have and secrets are not looked at.
+ * Throws `capability.*`, `cron.*`.
+ */
+export async function loadCapability(folder: string, now: Date): Promise<Installed> {
+  if (!existsSync(join(folder, "index.ts"))) {
+    throw new DaimonError(
+      "capability.no-index",
+      `${basename(folder)}/ has no index.ts.`,
+      "Write one, or move the folder away from the capabilities.",
+    );
+  }
+  const files = await listFiles(folder);
+  const [capability, version] = await Promise.all([
+    importDefault(folder).then(parseCapability),
+    fingerprint(folder, files),
+  ]);
+  checkCapability(capability, now);
+  const agents = files.filter((file) => nameWithin(file, "agents", ".md"));
+  await Promise.all(
+    agents.map(async (file) =>
+      checkAgentFile(nameWithin(file, "agents", ".md")!, await readFile(join(folder, file), "utf8")),
+    ),
+  );
+  const skills = join(folder, "skills");
+  return {
+    capability,
+    folder,
+    version,
+    agentFiles: agents.map((file) => join(folder, file)),
+    skillFolder: existsSync(skills) ? skills : null,
+    samples: samplesOf(folder, files, capability.webhooks?.map((webhook) => webhook.source) ?? []),
+  };
+}
+
+async function importDefault(link: string): Promise<unknown> {
+  const folder = await realpath(link);
+  guardImports(folder);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new DaimonError(
+            "capability.slow",
+            `index.ts was not imported within ${IMPORT_MILLISECONDS / 1000} seconds.`,
+            "Await nothing at the top of a module: do it in a handler.",
+          ),
+        ),
+      IMPORT_MILLISECONDS,
+    );
+  });
+  try {
+    const module: { default?: unknown } = await Promise.race([
+      import(pathToFileURL(join(folder, "index.ts")).href),
+      late,
+    ]);
+    return module.default;
+  } catch (error) {
+    throw error instanceof DaimonError ? error : importFailure(error, folder);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What was thrown on import, with the file and line of the capability when they are known. */
+function importFailure(error: unknown, folder: string): DaimonError {
+  const { code, name, message, stack } =
+    error instanceof Error
+      ? { code: undefined, ...error, name: error.name, message: error.message, stack: error.stack ?? "" }
+      : { code: undefined, name: "", message: String(error), stack: "" };
+  const home = pathToFileURL(folder).href;
+  const words = message.replaceAll(`${home}/`, "").replaceAll(`${folder}/`, "").split("\n")[0]!;
+  if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
+    return new DaimonError(
+      "capability.import",
+      `${words}.`,
+      "Is the file there, and are its packages installed (npm ci)?",
+    );
+  }
+  const from = stack.indexOf(home);
+  const line = from < 0 ? "" : /^[^\s)]+?:\d+/.exec(stack.slice(from + home.length + 1))?.[0];
+  const where = line ? ` (${line})` : "";
+  return new DaimonError(
+    "capability.threw",
+    `index.ts threw when it was imported: ${name ? `${name}: ` : ""}${words}${where}.`,
+    "Mend it, then start again.",
+    { cause: error },
+  );
+}
+
+/** `samples/<type>.json` is of the first webhook; `samples/<source>/<type>.json` of the one it names. */
+function samplesOf(folder: string, files: readonly string[], sources: readonly string[]): Sample[] {
+  const [first] = sources;
+  if (!first) return [];
+  return [
+    { source: first, within: "samples" },
+    ...sources.map((source) => ({ source, within: join("samples", source) })),
+  ]
+    .flatMap(({ source, within }) =>
+      files.map((file) => ({ source, type: nameWithin(file, within, ".json"), file: join(folder, file) })),
+    )
+    .flatMap(({ source, type, file }) => (type ? [{ source, type, file }] : []));
+}

@@ -1,0 +1,152 @@
+import { parse } from "yaml";
+import { z } from "zod";
+import { nextTime } from "../base/cron.ts";
+import { DaimonError } from "../base/errors.ts";
+import type { Capability, Secret } from "../define/capability.ts";
+import type { Tool } from "../define/tool.ts";
+
+/** Refuses what no single field shows. `now` is what a cron is tried against. */
+export function checkCapability(capability: Capability, now: Date): void {
+  for (const [kind, names] of Object.entries(namesOf(capability))) {
+    const twice = names.find((name, place) => names.indexOf(name) !== place);
+    if (twice !== undefined) throw refuse("taken", `${kind} ${twice} stands there twice.`);
+  }
+  for (const webhook of capability.webhooks ?? []) {
+    if (capability.secrets?.some((secret) => secret.name === webhook.verify.secret)) continue;
+    throw refuse(
+      "secret",
+      `webhook ${webhook.source}: its secret ${webhook.verify.secret} is not among the declared secrets.`,
+      `Add it to \`secrets\`, with \`generate: true\` when it is ours to choose.`,
+    );
+  }
+  for (const { name } of capability.secrets ?? []) {
+    if (/^(PATH|HOME|HOST|PORT|DATABASE_URL)$|^(NODE|NPM|DAIMON|GIT|LD|PG)_/.test(name)) {
+      throw refuse("secret", `secret ${name}: this name belongs to the system.`, "Choose another name.");
+    }
+  }
+  for (const schedule of capability.schedules ?? []) checkCron(schedule, now);
+  for (const tool of capability.tools ?? []) checkInput(tool);
+}
+
+function checkCron(schedule: { name: string; cron: string; zone?: string }, now: Date): void {
+  let next: Date | null;
+  try {
+    next = nextTime(schedule.cron, schedule.zone ?? "UTC", now);
+  } catch (error) {
+    if (!(error instanceof DaimonError)) throw error;
+    throw new DaimonError(error.code, `schedule ${schedule.name}: ${error.message}`, error.next);
+  }
+  if (next) return;
+  throw new DaimonError(
+    "cron.never",
+    `schedule ${schedule.name}: "${schedule.cron}" names no time that ever comes.`,
+    "See whether its day and its month go together.",
+  );
+}
+
+function checkInput(tool: Tool<never>): void {
+  let problem: string | undefined;
+  try {
+    const { type } = z.toJSONSchema(tool.input, { io: "input" });
+    if (type !== "object") problem = "it is not an object";
+  } catch (error) {
+    problem = error instanceof Error ? error.message : String(error);
+  }
+  if (!problem) return;
+  throw refuse(
+    "shape",
+    `tool ${tool.name}: its input cannot be told to a model: ${problem}.`,
+    "Describe it with z.object({ … }) of texts, numbers, booleans, lists and objects.",
+  );
+}
+
+/** Refuses an agent file that has no front matter with a description, or no instructions below it. */
+export function checkAgentFile(name: string, text: string): void {
+  const place = `agent ${name}: agents/${name}.md`;
+  const next =
+    "It begins with ---, then YAML with at least `description: …`, then ---, then the instructions.";
+  const parts = /^---\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n([\s\S]*))?$/.exec(text);
+  if (!parts) throw refuse("agent", `${place} does not begin with front matter.`, next);
+  let front: unknown;
+  try {
+    front = parse(parts[1]!);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    throw refuse("agent", `${place} has front matter that is not YAML: ${reason}`, next);
+  }
+  const shape = z.looseObject({ name: z.literal(name).optional(), description: z.string().min(1) });
+  const parsed = shape.safeParse(front);
+  if (!parsed.success) {
+    const field = String(parsed.error.issues[0]?.path[0] ?? "description");
+    const problem = field === "name" ? `has another name in it than its file's` : `has no description`;
+    throw refuse("agent", `${place} ${problem}.`, next);
+  }
+  if (!parts[2]?.trim()) throw refuse("agent", `${place} has no instructions.`, next);
+}
+
+/** What core itself goes by. A tool's name may also not begin with `hub_`. */
+const RESERVED: Readonly<Record<string, readonly string[]>> = {
+  webhook: ["schedule", "chat", "daimon"],
+  tool: ["list_events", "run_trigger", "skill_read"],
+  channel: ["web", "cli"],
+  agent: ["default"],
+};
+/** Kinds whose names are looked up in the whole system; triggers and schedules go by `capability/name`. */
+const SHARED = ["webhook", "tool", "channel", "agent"];
+
+/** What names are read from: a capability, or its description. */
+interface Named {
+  readonly name: string;
+  readonly webhooks?: readonly { source: string }[];
+  readonly triggers?: readonly { name: string }[];
+  readonly schedules?: readonly { name: string }[];
+  readonly tools?: readonly { name: string }[];
+  readonly channels?: readonly { name: string }[];
+  readonly secrets?: readonly { name: string }[];
+  readonly agents?: readonly string[];
+}
+
+/**
+ * Enters a capability's names into `taken` (kind and name → who has it), for good, even when it is refused later for
+ * something else. Throws `capability.taken` when one is another's.
+ */
+export function claimNames(named: Named, taken: Map<string, string>): void {
+  const names: Readonly<Record<string, readonly string[]>> = namesOf(named);
+  const wanted = SHARED.flatMap((kind) => names[kind]!.map((name) => ({ kind, name })));
+  for (const { kind, name } of wanted) {
+    const core = RESERVED[kind]?.includes(name) || (kind === "tool" && name.startsWith("hub_"));
+    const owner = core ? "Daimon itself" : taken.get(`${kind} ${name}`);
+    if (owner) throw refuse("taken", `${kind} ${name}: ${owner} has this name.`, "Give it another name.");
+  }
+  for (const { kind, name } of wanted) taken.set(`${kind} ${name}`, named.name);
+}
+
+/** Refuses when a secret that must be given from outside is not. */
+export function checkSecrets(
+  secrets: readonly Secret[],
+  values: Readonly<Record<string, string | undefined>>,
+): void {
+  const missing = secrets.filter(
+    (secret) => !values[secret.name] && !secret.generate && secret.required !== false,
+  );
+  if (missing.length === 0) return;
+  throw new DaimonError(
+    "secret.missing",
+    missing.map((secret) => `secret ${secret.name} is missing: ${endSentence(secret.description)}`).join(" "),
+    `Write ${missing.map((secret) => `${secret.name}=…`).join(" and ")} into home/.env, then try again.`,
+  );
+}
+
+const namesOf = (capability: Named) => ({
+  webhook: capability.webhooks?.map((webhook) => webhook.source) ?? [],
+  trigger: capability.triggers?.map((trigger) => trigger.name) ?? [],
+  schedule: capability.schedules?.map((schedule) => schedule.name) ?? [],
+  tool: capability.tools?.map((tool) => tool.name) ?? [],
+  channel: capability.channels?.map((channel) => channel.name) ?? [],
+  secret: capability.secrets?.map((secret) => secret.name) ?? [],
+  agent: capability.agents ?? [],
+});
+
+const endSentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
+const refuse = (code: string, message: string, next?: string) =>
+  new DaimonError(`capability.${code}`, message, next);

@@ -1,0 +1,174 @@
+import { z } from "zod";
+import { DaimonError } from "../base/errors.ts";
+import type { Capability } from "../define/capability.ts";
+
+const text = z.string("must be text").refine((value) => value.trim() !== "", "must not be empty");
+const flag = z.boolean("must be true or false");
+const code = z.custom<() => unknown>((value) => typeof value === "function", "must be a function");
+const positive = z.number("must be a number").positive("must be more than 0");
+const count = z.int("must be a whole number").positive("must be more than 0");
+const kebab = text.regex(
+  /^[a-z0-9]+(-[a-z0-9]+)*$/,
+  'must be small letters, digits and single dashes, like "weekly-report"',
+);
+const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
+  z.enum(values, `must be one of ${values.map((value) => `"${value}"`).join(", ")}`);
+
+const limits = z.strictObject({ turns: count, usd: positive, minutes: positive }).partial();
+const retry = z.strictObject({
+  attempts: count,
+  delays: z.array(z.number("must be milliseconds").min(0, "must not be negative"), "must be a list"),
+});
+const pick = z.union(
+  [z.strictObject({ header: text }), z.strictObject({ data: text })],
+  'must be { header: "…" } or { data: "…" }',
+);
+
+const verify = z.discriminatedUnion(
+  "scheme",
+  [
+    z.strictObject({
+      scheme: z.literal("hmac"),
+      algorithm: oneOf("sha256", "sha1"),
+      encoding: oneOf("hex", "base64"),
+      header: text,
+      prefix: z.string("must be text").optional(),
+      signed: text.optional(),
+      timestamp: z.strictObject({ header: text, toleranceSeconds: positive }).optional(),
+      secret: text,
+    }),
+    z.strictObject({
+      scheme: z.literal("equality"),
+      header: text,
+      prefix: z.string("must be text").optional(),
+      secret: text,
+    }),
+  ],
+  'must be { scheme: "hmac", … } or { scheme: "equality", … }',
+);
+
+const webhook = z.strictObject({
+  source: kebab,
+  description: text.optional(),
+  verify,
+  type: z.array(pick, "must be a list"),
+  key: pick.optional(),
+  maxBytes: count.optional(),
+  setup: text.optional(),
+});
+
+const scalar = z.union(
+  [z.string(), z.number(), z.boolean(), z.null()],
+  "must be text, a number, true, false or null",
+);
+const trigger = z.strictObject({
+  name: kebab,
+  description: text.optional(),
+  on: z.strictObject({
+    source: text,
+    type: z.union([text, z.array(text)], "must be text or a list of texts").optional(),
+    where: z.record(z.string(), z.union([scalar, z.array(scalar)])).optional(),
+  }),
+  run: code,
+  concurrency: z.strictObject({ key: text.optional(), limit: count }).optional(),
+  priority: z.int("must be a whole number").min(-1000).max(1000).optional(),
+  retry: retry.optional(),
+  limits: limits.optional(),
+});
+
+const schedule = z.strictObject({
+  name: kebab,
+  description: text.optional(),
+  cron: text,
+  zone: text.optional(),
+  catchup: oneOf("none", "one", "all").optional(),
+  overlap: oneOf("skip", "queue", "allow").optional(),
+  run: code,
+  retry: retry.optional(),
+  limits: limits.optional(),
+});
+
+const tool = z.strictObject({
+  name: text.regex(/^[a-zA-Z0-9_]{1,64}$/, "must be at most 64 letters, digits and _"),
+  description: text,
+  input: z.custom(
+    (value) => typeof value === "object" && value !== null && "_zod" in value,
+    "must be a schema: z.object({ … })",
+  ),
+  effect: oneOf("none", "read", "write", "send", "spend", "destroy"),
+  sink: code.optional(),
+  repeatable: flag.optional(),
+  approval: flag.optional(),
+  run: code,
+});
+
+const secret = z.strictObject({
+  name: text.regex(/^[A-Z][A-Z0-9_]*$/, "must be capital letters, digits and _"),
+  description: text,
+  generate: flag.optional(),
+  required: flag.optional(),
+});
+
+const list = <Item extends z.ZodType>(item: Item) => z.array(item, "must be a list").optional();
+const shape = z.strictObject({
+  name: kebab,
+  description: text,
+  webhooks: list(webhook),
+  triggers: list(trigger),
+  schedules: list(schedule),
+  tools: list(tool),
+  channels: list(z.strictObject({ name: kebab, description: text.optional(), send: code })),
+  secrets: list(secret),
+  egress: list(
+    text.regex(/^(\*\.)?([a-z0-9-]+\.)*[a-z0-9-]+(:\d+)?$/i, 'must be a host, like "api.github.com"'),
+  ),
+});
+
+/** The value as a capability. Throws `capability.shape` with a sentence for each field that is not as it must be. */
+export function parseCapability(value: unknown): Capability {
+  if (value === undefined) {
+    throw new DaimonError(
+      "capability.no-default",
+      "index.ts has no default export.",
+      "Write `export default defineCapability({ … })`.",
+    );
+  }
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return value as Capability;
+  throw new DaimonError(
+    "capability.shape",
+    parsed.error.issues.map((issue) => sentence(issue, value)).join(" "),
+    "See docs/reference or the capabilities that are installed for how it is written.",
+  );
+}
+
+const SINGULAR: Readonly<Record<string, string>> = {
+  webhooks: "webhook",
+  triggers: "trigger",
+  schedules: "schedule",
+  tools: "tool",
+  channels: "channel",
+  secrets: "secret",
+  egress: "egress",
+};
+
+/** `schedule weekly: "cron" is missing.` */
+function sentence(issue: z.core.$ZodIssue, capability: unknown): string {
+  const [group, place, ...rest] = issue.path;
+  const inList = typeof place === "number";
+  const owner = inList ? at(capability, [group!, place]) : capability;
+  const title = at(owner, ["name"]) ?? at(owner, ["source"]) ?? (inList ? `number ${place + 1}` : "");
+  const where = inList ? `${SINGULAR[String(group)]} ${title}` : "capability";
+  const field = (inList ? rest : issue.path).map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    return `${where}: ${field ? `"${field}"` : "it"} has no field "${issue.keys.join('", "')}".`;
+  }
+  if (field && at(capability, issue.path) === undefined) return `${where}: "${field}" is missing.`;
+  return `${where}: ${field ? `"${field}"` : "it"} ${issue.message}.`;
+}
+
+const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>(
+    (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
+    value,
+  );
