@@ -1,0 +1,232 @@
+import { mkdirSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import type { Environment } from "../../base/environment.ts";
+import { DaimonError, toFailure } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { chooseAccount } from "./account.ts";
+import { findBinaries, linkLibraries } from "./binaries.ts";
+import {
+  type Cluster,
+  checkVersion,
+  isLaidDown,
+  layDown,
+  NAME,
+  type Place,
+  rotateLog,
+  startServer,
+  syncBehind,
+} from "./cluster.ts";
+import { clearLeftovers, end, readPidFile, worksIn } from "./leftovers.ts";
+import { takeLock } from "./lock.ts";
+import { makeSocketFolder, removeFarFolder, socketFolder } from "./socket.ts";
+
+/** The Postgres that all else stands on. */
+export interface DatabaseServer {
+  readonly connection: pg.PoolConfig;
+  readonly kind: "embedded" | "given";
+  readonly started: "cold" | "warm" | "attached" | "given";
+  /** The last of the processes that use an embedded server shuts it down; a given one is left alone. */
+  stop(): Promise<void>;
+}
+
+/** The connection that each process of ours keeps open: it sees the server die, and shows that we are here. */
+const KEEPER = "daimon keeper";
+
+/**
+ * The database server: the one at `databaseUrl`, else the embedded Postgres below `<home>/postgres`, which
+ * is laid down on the first start, attached to when it runs already, and brought back while this process
+ * lives when it dies. Throws `store.platform`, `.version`, `.damaged`, `.owner`, `.root`, `.socket`, `.start`.
+ */
+export async function startDatabase(environment: Environment, log: Log): Promise<DatabaseServer> {
+  if (environment.databaseUrl) {
+    return {
+      connection: { connectionString: environment.databaseUrl },
+      kind: "given",
+      started: "given",
+      stop: async () => {},
+    };
+  }
+  return new EmbeddedServer(log).start(environment.home);
+}
+
+/**
+ * A server in a fresh home that nobody watches, for tests and benches: `settings` come before ours. Whoever
+ * calls this ends it: SIGQUIT to `pid`, then remove the home.
+ */
+export async function startServerIn(
+  home: string,
+  settings: Record<string, string> = {},
+): Promise<{ connection: pg.PoolConfig; pid: number }> {
+  const place = findPlace(home);
+  const cluster = await prepare(place, settings);
+  await layDown(cluster);
+  const pid = await startServer(cluster);
+  return { connection: { ...connectionOf(place), database: "postgres" }, pid };
+}
+
+class EmbeddedServer {
+  readonly #log: Log;
+  #place!: Place;
+  #keeper!: pg.Client;
+  #stopping = false;
+  #restoring: Promise<void> = Promise.resolve();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  async start(home: string): Promise<DatabaseServer> {
+    this.#place = findPlace(home);
+    const { keeper, started } = await ensure(this.#place, { layDown: true });
+    this.#watch(keeper);
+    return {
+      connection: connectionOf(this.#place),
+      kind: "embedded",
+      started,
+      stop: () => this.#stop(),
+    };
+  }
+
+  #watch(keeper: pg.Client): void {
+    this.#keeper = keeper;
+    keeper.once("end", () => {
+      if (!this.#stopping) this.#restoring = this.#restore();
+    });
+  }
+
+  async #restore(): Promise<void> {
+    const since = Date.now();
+    this.#log.warn("The database is gone; it is being started again.");
+    for (let pause = 100; !this.#stopping; pause = Math.min(pause * 2, 5_000)) {
+      try {
+        const { keeper } = await ensure(this.#place, { layDown: false });
+        this.#watch(keeper);
+        this.#log.info("The database is back.", { milliseconds: Date.now() - since });
+        return;
+      } catch (error) {
+        this.#log.error("The database does not start.", { error: toFailure(error) });
+        await sleep(pause, undefined, { ref: false });
+      }
+    }
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    await this.#restoring;
+    const release = await takeLock(join(this.#place.folder, "lock"));
+    try {
+      const others = await this.#keeper
+        .query("select 1 from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid()", [
+          KEEPER,
+        ])
+        .then(
+          (result) => result.rowCount,
+          () => null,
+        );
+      await this.#keeper.end();
+      if (others === 0) await shutDown(this.#place);
+    } finally {
+      release();
+    }
+  }
+}
+
+function connectionOf(place: Place): pg.PoolConfig {
+  return { host: place.socketFolder, port: 5432, user: NAME, database: NAME, ssl: false };
+}
+
+function findPlace(home: string): Place {
+  mkdirSync(join(home, "postgres"), { recursive: true, mode: 0o700 });
+  const folder = realpathSync(join(home, "postgres"));
+  const data = join(folder, "data");
+  return {
+    folder,
+    data,
+    log: join(folder, "log"),
+    socketFolder: socketFolder(folder, readPidFile(data)?.socketFolder),
+  };
+}
+
+async function ensure(
+  place: Place,
+  may: { layDown: boolean },
+): Promise<{ keeper: pg.Client; started: "cold" | "warm" | "attached" }> {
+  const { major } = findBinaries();
+  const release = await takeLock(join(place.folder, "lock"));
+  try {
+    const isThere = isLaidDown(place);
+    if (isThere) checkVersion(place, major);
+    if (!isThere && !may.layDown) {
+      throw new DaimonError("store.gone", `"${place.data}" is gone.`, "Stop Daimon and restore a backup.");
+    }
+    const running = isThere ? await attach(place) : null;
+    if (running) return { keeper: running, started: "attached" };
+    const cluster = await prepare(place);
+    if (!isThere) await layDown(cluster);
+    await startServer(cluster);
+    if (!isThere) syncBehind(cluster);
+    return { keeper: await connectKeeper(place), started: isThere ? "warm" : "cold" };
+  } finally {
+    release();
+  }
+}
+
+/** Makes the place ready for a server, when none runs there. */
+async function prepare(place: Place, settings: Record<string, string> = {}): Promise<Cluster> {
+  await clearLeftovers(place.data);
+  const binaries = findBinaries();
+  const account = await chooseAccount({ postgres: binaries.postgres, home: dirname(place.folder), ...place });
+  const environment = linkLibraries(binaries, join(place.folder, "lib"));
+  rotateLog(place);
+  makeSocketFolder(place.socketFolder, account.uid);
+  return { ...place, binaries, account, environment, settings };
+}
+
+/** Our connection to the server that runs already, or null when none does. Waits while it starts or recovers. */
+async function attach(place: Place): Promise<pg.Client | null> {
+  for (;;) {
+    const file = readPidFile(place.data);
+    if (!file) return null;
+    try {
+      return await connectKeeper(place);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? "";
+      const isUnreachable = ["ENOENT", "ECONNREFUSED"].includes(code);
+      if (isUnreachable && !worksIn(file.pid, place.data)) return null;
+      if (isUnreachable && file.status === "ready") return null;
+      // 57P03: it starts, recovers or stops. 57P01, 57P02, ECONNRESET: it went away just now.
+      if (!isUnreachable && !["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", ""].includes(code))
+        throw error;
+      await sleep(5);
+    }
+  }
+}
+
+async function connectKeeper(place: Place): Promise<pg.Client> {
+  try {
+    return await connectTo(place, NAME);
+  } catch (error) {
+    const NO_SUCH_DATABASE = "3D000";
+    if ((error as { code?: string }).code !== NO_SUCH_DATABASE) throw error;
+  }
+  const client = await connectTo(place, "postgres");
+  await client.query(`create database ${NAME}`);
+  await client.end();
+  return connectTo(place, NAME);
+}
+
+async function connectTo(place: Place, database: string): Promise<pg.Client> {
+  const client = new pg.Client({ ...connectionOf(place), database, application_name: KEEPER });
+  client.on("error", () => {});
+  await client.connect();
+  return client;
+}
+
+async function shutDown(place: Place): Promise<void> {
+  const file = readPidFile(place.data);
+  if (file && worksIn(file.pid, place.data)) await end(file.pid, place.data, "SIGINT");
+  removeFarFolder(place.folder, place.socketFolder);
+}
