@@ -27,7 +27,7 @@ export async function testDatabase(
   const server = await sharedServer();
   const template = await sharedTemplate(server);
   const name = newId("prc").toLowerCase();
-  await ask(server, `create database ${name} template ${template}`);
+  await ask(server, `create database ${name} template ${template} strategy file_copy`);
   const url = urlOf(server, name);
   const connection = { connectionString: url };
   const database = connect(connection);

@@ -212,8 +212,9 @@ async function connectKeeper(place: Place): Promise<pg.Client> {
     const NO_SUCH_DATABASE = "3D000";
     if ((error as { code?: string }).code !== NO_SUCH_DATABASE) throw error;
   }
-  const client = await connectTo(place, "postgres");
-  await client.query(`create database ${NAME}`);
+  // On the first start: renaming the one that initdb made takes 2 ms, creating another 200.
+  const client = await connectTo(place, "template1");
+  await client.query(`alter database postgres rename to ${NAME}`);
   await client.end();
   return connectTo(place, NAME);
 }
