@@ -1,0 +1,38 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { DaimonError } from "../../base/errors.ts";
+import { findApproval, listApprovals } from "../../store/views/runs.ts";
+import type { ConsoleEnv } from "../auth.ts";
+import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
+import type { ConsoleOptions } from "../options.ts";
+
+const QUERY = PAGE.extend({ status: z.enum(["waiting", "approved", "denied", "expired"]).optional() });
+const ANSWER = z.object({ answer: z.enum(["approve", "deny"]) });
+
+/** Approvals, and answering them. */
+export function approvalRoutes({ database, actions, clock }: ConsoleOptions): Hono<ConsoleEnv> {
+  const app = new Hono<ConsoleEnv>();
+  const find = async (id: string) => present(await findApproval(database, id, clock.now()), "approval", id);
+
+  app.get("/approvals", async (context) =>
+    context.json(await listApprovals(database, readQuery(context, QUERY), clock.now())),
+  );
+
+  app.get("/approvals/:id", async (context) => context.json(await find(readId(context, "approval"))));
+
+  app.post("/approvals/:id/answers", async (context) => {
+    const id = readId(context, "approval");
+    const { answer } = await readBody(context, ANSWER);
+    const { status } = await find(id);
+    if (status !== "waiting") {
+      throw new DaimonError(
+        "approval.answered",
+        `This approval is ${status} already.`,
+        "daimon approvals list",
+      );
+    }
+    await actions.answerApproval(id, answer, context.get("login").name);
+    return context.json(await find(id));
+  });
+  return app;
+}

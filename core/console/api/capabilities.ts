@@ -1,0 +1,97 @@
+import { readdir } from "node:fs/promises";
+import { basename } from "node:path";
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Installed, Refused } from "../../registry/registry.ts";
+import { type ConsoleEnv, ownOrigin } from "../auth.ts";
+import { readBody, text } from "../input.ts";
+import type { ConsoleOptions } from "../options.ts";
+
+const SAMPLE = z.object({
+  source: text(200).min(1, "must not be empty"),
+  type: text(200).optional(),
+  times: z.number().int().min(1).max(1000).optional(),
+  badSignature: z.boolean().optional(),
+  duplicate: z.boolean().optional(),
+  data: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** What is installed: capabilities, agents, recorded payloads. */
+export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
+  const app = new Hono<ConsoleEnv>();
+
+  app.get("/capabilities", async (context) => {
+    const base = options.config.publicUrl?.replace(/\/+$/, "") ?? ownOrigin(context, options)!;
+    const { installed, refused } = options.capabilities();
+    const items = await Promise.all(installed.map((one) => toItem(one, base, options.hasSecret)));
+    return context.json({ items: [...items, ...refused.map(toRefusedItem)], next: null });
+  });
+
+  app.get("/agents", (context) =>
+    context.json({
+      items: options
+        .agents()
+        .map(({ name, description, model, tools, limits }) => ({ name, description, model, tools, limits })),
+      next: null,
+    }),
+  );
+
+  app.get("/samples", (context) => {
+    const samples = options.capabilities().installed.flatMap((one) => one.samples);
+    return context.json({
+      items: samples.map(({ source, type, file }) => ({ source, type, file: basename(file) })),
+      next: null,
+    });
+  });
+
+  app.post("/samples", async (context) => {
+    const request = await readBody(context, SAMPLE);
+    const wanted = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+    return context.json({
+      deliveries: await options.actions.sendSamples({ ...wanted, source: request.source }),
+    });
+  });
+  return app;
+}
+
+async function toItem(installed: Installed, base: string, hasSecret: (name: string) => boolean) {
+  const { capability } = installed;
+  const skills = installed.skillFolder
+    ? await readdir(installed.skillFolder, { withFileTypes: true }).catch(() => [])
+    : [];
+  return {
+    name: capability.name,
+    description: capability.description,
+    webhooks: (capability.webhooks ?? []).map((webhook) => ({
+      source: webhook.source,
+      url: `${base}/hooks/${webhook.source}`,
+      ready: hasSecret(webhook.verify.secret),
+    })),
+    triggers: (capability.triggers ?? []).map(({ name, on }) => ({ name, on })),
+    schedules: (capability.schedules ?? []).map((schedule) => `${capability.name}/${schedule.name}`),
+    tools: (capability.tools ?? []).map(({ name, description, effect }) => ({ name, description, effect })),
+    agents: installed.agentFiles.map((file) => basename(file, ".md")),
+    skills: skills.filter((entry) => entry.isDirectory()).map((entry) => entry.name),
+    secrets: (capability.secrets ?? []).map(({ name, description }) => ({
+      name,
+      description,
+      set: hasSecret(name),
+    })),
+    egress: capability.egress ?? [],
+    problem: null,
+  };
+}
+
+const toRefusedItem = (refused: Refused) => ({
+  name: refused.name,
+  description: "",
+  webhooks: [],
+  triggers: [],
+  schedules: [],
+  tools: [],
+  agents: [],
+  skills: [],
+  secrets: [],
+  egress: [],
+  problem: refused.problem,
+});

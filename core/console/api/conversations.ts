@@ -1,0 +1,135 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import type { LiveChange } from "../../base/live.ts";
+import { FINISHED } from "../../define/run.ts";
+import { isLoginAlive } from "../../store/logins.ts";
+import { findRunState, listConversations, listMessages, type RunState } from "../../store/views/runs.ts";
+import type { ConsoleEnv } from "../auth.ts";
+import { PAGE, present, readBody, readId, readQuery, text } from "../input.ts";
+import type { ConsoleOptions } from "../options.ts";
+import { type EventStream, openStream } from "../stream.ts";
+
+const QUESTION = z.object({
+  text: text(100_000).refine((value) => value.trim() !== "", "must not be empty"),
+  conversation: z
+    .string()
+    .regex(/^cnv_[0-9a-z]{26}$/, "is not the id of a conversation")
+    .optional(),
+  agent: text(100).optional(),
+});
+
+/** Conversations, their messages, and asking. */
+export function conversationRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
+  const { database, actions, live, clock } = options;
+  const app = new Hono<ConsoleEnv>();
+  app.get("/conversations", async (context) =>
+    context.json(await listConversations(database, readQuery(context, PAGE))),
+  );
+
+  app.get("/conversations/:id/messages", async (context) => {
+    const id = readId(context, "conversation");
+    return context.json(
+      present(await listMessages(database, id, readQuery(context, PAGE)), "conversation", id),
+    );
+  });
+
+  app.post("/chat", async (context) => {
+    const { conversation, agent, text } = await readBody(context, QUESTION);
+    const login = context.get("login");
+    // Heard from before the run starts, so that no piece of the answer is missed.
+    let hear = (change: LiveChange) => void early.push(change);
+    const early: LiveChange[] = [];
+    const unsubscribe = live.subscribe((change) => hear(change));
+    const started = await actions
+      .chat({
+        text,
+        channel: login.kind === "token" ? "cli" : "web",
+        ...(conversation ? { conversation } : {}),
+        ...(agent ? { agent } : {}),
+      })
+      .catch((error: unknown) => {
+        unsubscribe();
+        throw error;
+      });
+    const { runId, eventId } = started;
+    const alive = () => isLoginAlive(database, login, clock.now());
+    return openStream(context, { clock, alive, closing: options.closing }, (stream) => {
+      stream.signal.addEventListener("abort", unsubscribe);
+      stream.send("run", { runId, eventId, conversation: started.conversation });
+      const look = follow(options, stream, runId);
+      hear = (change) => {
+        if (change.kind === "approval" || (change.kind === "run" && change.id === runId)) look();
+        if (change.id !== runId) return;
+        if (change.kind === "delta") stream.send("delta", { text: change.text ?? "" });
+        if (change.kind === "tool") stream.send("tool", { name: change.name, state: change.status });
+      };
+      for (const change of early) hear(change);
+    });
+  });
+  return app;
+}
+
+const LOOK_MILLISECONDS = 500;
+
+/**
+ * Looks at a run until it is finished, when told to by the returned function, and twice a second in case it is
+ * carried by another process; tells of its approvals, and of its end. Who stops listening does not stop the run.
+ */
+function follow(options: ConsoleOptions, stream: EventStream, runId: string): () => void {
+  const { database, clock, log } = options;
+  const told = new Set<string>();
+  let asked = false;
+  let wake = () => {};
+  const look = () => {
+    asked = true;
+    wake();
+  };
+  const pause = () =>
+    new Promise<void>((resolve) => {
+      if (asked) return resolve();
+      const callOff = clock.after(LOOK_MILLISECONDS, resolve);
+      wake = () => {
+        callOff();
+        resolve();
+      };
+    });
+  const watch = async () => {
+    while (!stream.signal.aborted) {
+      asked = false;
+      const state = await findRunState(database, runId).catch((error: unknown) => {
+        log.warn("a run cannot be looked at", { runId, error: String(error) });
+        return null;
+      });
+      for (const approval of state?.approvals ?? []) {
+        if (!told.has(approval.id)) stream.send("approval", approval);
+        told.add(approval.id);
+      }
+      if (state && FINISHED.includes(state.status)) {
+        sendEnd(stream, runId, state);
+        return stream.end();
+      }
+      await pause();
+    }
+  };
+  stream.signal.addEventListener("abort", look);
+  void watch();
+  return look;
+}
+
+function sendEnd(stream: EventStream, runId: string, state: RunState): void {
+  const result = (state.result ?? {}) as { text?: string; demo?: boolean; end?: string };
+  if (state.status === "completed") {
+    return stream.send("done", {
+      text: state.text ?? result.text ?? "",
+      runId,
+      usd: state.usd,
+      demo: result.demo === true,
+      end: result.end ?? "answered",
+    });
+  }
+  const fallback =
+    state.status === "canceled"
+      ? { code: "run.canceled", message: "The run was canceled." }
+      : { code: "run.failed", message: "The run failed.", next: `daimon runs show ${runId}` };
+  stream.send("error", state.error ?? fallback);
+}

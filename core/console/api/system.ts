@@ -1,0 +1,79 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { parseDuration } from "../../base/durations.ts";
+import { readCosts, readSpent } from "../../store/views/costs.ts";
+import { listRefusals, readStatus } from "../../store/views/system.ts";
+import type { ConsoleEnv } from "../auth.ts";
+import { readBody, readQuery } from "../input.ts";
+import { type ConsoleOptions, ownerZone } from "../options.ts";
+
+const DAY = 86_400_000;
+
+const SINCE = z.object({
+  since: z
+    .string()
+    .regex(/^(\d+[mhdw])+$/, 'is not a duration like "30d"')
+    .transform(parseDuration)
+    .refine((span) => span <= 366 * DAY, "is longer than a year")
+    .default(30 * DAY),
+});
+
+/** The whole at a glance: status, costs, what was refused, doctor, STOP. */
+export function systemRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
+  const { database, clock, config, actions } = options;
+  const zone = ownerZone(config);
+  const app = new Hono<ConsoleEnv>();
+
+  app.get("/status", async (context) => {
+    const now = clock.now();
+    const [facts, spent] = await Promise.all([readStatus(database, now), readSpent(database, now, zone)]);
+    const models = options.models.list();
+    const problems = [
+      ...models.flatMap((model) => (model.problem ? [model.problem] : [])),
+      ...options.capabilities().refused.map((refused) => refused.problem),
+    ];
+    return context.json({
+      version: options.version,
+      demo: models.some((model) => model.demo),
+      owner: { name: config.owner.name, zone },
+      models: models.map(({ role, provider, model, demo, problem }) => ({
+        role,
+        provider,
+        model,
+        demo,
+        ...(problem ? { problem } : {}),
+      })),
+      counts: facts.counts,
+      approvals: facts.approvals,
+      today: { usd: spent.today, limitUsd: config.limits.dayUsd },
+      stopped: facts.stopped,
+      problems: problems.filter(
+        (problem, place) => problems.findIndex(({ message }) => message === problem.message) === place,
+      ),
+      steps: facts.steps,
+    });
+  });
+
+  app.get("/costs", async (context) => {
+    const now = clock.now();
+    const since = new Date(now.getTime() - readQuery(context, SINCE).since);
+    const { today, month, ...rest } = await readCosts(database, { since, now, zone });
+    return context.json({
+      today: { usd: today, limitUsd: config.limits.dayUsd },
+      month: { usd: month, limitUsd: config.limits.monthUsd },
+      ...rest,
+    });
+  });
+
+  app.get("/refusals", async (context) => context.json({ items: await listRefusals(database), next: null }));
+
+  app.get("/doctor", async (context) => context.json({ checks: await actions.doctor() }));
+
+  app.put("/stop", async (context) => {
+    const { stopped } = await readBody(context, z.object({ stopped: z.boolean() }));
+    await actions.stop(stopped);
+    options.log.info(stopped ? "STOP is on" : "STOP is off", { by: context.get("login").name });
+    return context.json({ stopped });
+  });
+  return app;
+}

@@ -1,0 +1,75 @@
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { DaimonError, toFailure } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Failure } from "../define/run.ts";
+
+/** The HTTP statuses of the codes that are ours alone. */
+const EXACT: Readonly<Record<string, ContentfulStatusCode>> = {
+  "auth.missing": 401,
+  "auth.wrong": 401,
+  "auth.scope": 403,
+  "auth.origin": 403,
+  "auth.host": 421,
+  "auth.often": 429,
+  "request.large": 413,
+};
+
+/** Those of all others, by the last word of the code. */
+const BY_WORD: Readonly<Record<string, ContentfulStatusCode>> = {
+  missing: 404,
+  unknown: 404,
+  invalid: 400,
+  wrong: 400,
+  outside: 400,
+  down: 503,
+  unavailable: 503,
+  unreachable: 503,
+  busy: 503,
+};
+
+/** The HTTP status of an error's code; what is not known to be anything else is a conflict with the state of things. */
+export function statusOf(code: string): ContentfulStatusCode {
+  return EXACT[code] ?? BY_WORD[code.split(".").at(-1)!] ?? 409;
+}
+
+/** Answers with an error as JSON. What nobody meant a person to see is logged, and told without its words. */
+export function answerError(context: Context, error: unknown, log: Log): Response {
+  if (error instanceof DaimonError) return errorResponse(context, toFailure(error));
+  log.error("a request failed", {
+    method: context.req.method,
+    path: context.req.path,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+  if (isDatabaseDown(error)) {
+    context.header("Retry-After", "5");
+    return errorResponse(context, {
+      code: "database.down",
+      message: "The database does not answer.",
+      next: "Try again in some seconds; `daimon doctor` tells more.",
+    });
+  }
+  const failure = {
+    code: "server.failed",
+    message: "The request failed here.",
+    next: "`daimon logs` tells why.",
+  };
+  return errorResponse(context, failure, 500);
+}
+
+/** `{"error": {code, message, next}}` with the code's status. */
+export const errorResponse = (
+  context: Context,
+  failure: Failure,
+  status: ContentfulStatusCode = statusOf(failure.code),
+): Response => context.json({ error: failure }, status);
+
+/** PostgreSQL's classes 08 (connection) and 57P (shutdown), and those of the socket below. */
+function isDatabaseDown(error: unknown): boolean {
+  const code = String((error as { code?: unknown } | null)?.code ?? "");
+  const message = error instanceof Error ? error.message : "";
+  return (
+    /^(08...|57P..|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE)$/.test(code) ||
+    /Connection terminated|timeout exceeded when trying to connect/.test(message)
+  );
+}

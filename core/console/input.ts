@@ -1,0 +1,61 @@
+import type { Context } from "hono";
+import { z } from "zod";
+import { DaimonError } from "../base/errors.ts";
+
+/** Text of at most `most` characters without NUL, which the database cannot hold. */
+export const text = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .refine((value) => !value.includes("\0"), "must not contain NUL");
+
+/** Which part of a list is asked for. */
+export const PAGE = z.object({
+  cursor: text(100).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+});
+
+/** The query of a request, as `schema` says. Throws `request.invalid`, which names the field. */
+export function readQuery<Value>(context: Context, schema: z.ZodType<Value>): Value {
+  return parse(schema, context.req.query());
+}
+
+/** The JSON body of a request, as `schema` says. Throws `request.invalid`, which names the field. */
+export async function readBody<Value>(context: Context, schema: z.ZodType<Value>): Promise<Value> {
+  const body = await context.req.text();
+  let value: unknown;
+  try {
+    value = body === "" ? {} : JSON.parse(body);
+  } catch {
+    throw new DaimonError("request.invalid", "The body is not JSON.", "Send a JSON object.");
+  }
+  return parse(schema, value);
+}
+
+/** An id of the path. Throws `<what>.missing` when no such id can exist. */
+export function readId(context: Context, what: string): string {
+  const id = context.req.param("id") ?? "";
+  if (!/^[a-z]{3}_[0-9a-z]{26}$/.test(id)) throw missing(what, id);
+  return id;
+}
+
+/** `found`, or throws `<what>.missing`. */
+export function present<Value>(found: Value | null | undefined, what: string, id: string): Value {
+  if (found === null || found === undefined) throw missing(what, id);
+  return found;
+}
+
+const missing = (what: string, id: string) =>
+  new DaimonError(`${what}.missing`, `There is no ${what} ${JSON.stringify(id.slice(0, 100))}.`);
+
+function parse<Value>(schema: z.ZodType<Value>, value: unknown): Value {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const field = issue.path.length > 0 ? `"${issue.path.join(".")}"` : "The body";
+  throw new DaimonError(
+    "request.invalid",
+    `${field}: ${issue.message}.`,
+    "docs/reference/api.md tells what each request takes.",
+  );
+}

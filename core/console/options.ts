@@ -1,0 +1,114 @@
+import type { Clock } from "../base/clock.ts";
+import type { Live } from "../base/live.ts";
+import type { Log } from "../base/log.ts";
+import type { Agent } from "../define/agent.ts";
+import type { Config } from "../define/config.ts";
+import type { HubAccess } from "../define/context.ts";
+import type { Failure } from "../define/run.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Database } from "../store/database.ts";
+import type { Verdict } from "../store/runs.ts";
+
+/** A model behind a role, and what keeps it from answering. */
+export interface ModelView {
+  readonly role: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly demo: boolean;
+  readonly problem?: Failure;
+}
+
+/** One thing that `doctor` looked at. */
+export interface Check {
+  readonly name: string;
+  readonly state: "ok" | "warning" | "failed";
+  readonly message: string;
+  readonly next?: string;
+}
+
+/** One sample that was posted, and what the door said. */
+export interface SampleDelivery {
+  readonly status: number;
+  readonly body: unknown;
+  readonly key: string;
+}
+
+/** What to post as samples: `times` deliveries, all with the same key when `duplicate`. */
+export interface SampleRequest {
+  readonly source: string;
+  readonly type?: string;
+  readonly times?: number;
+  readonly badSignature?: boolean;
+  readonly duplicate?: boolean;
+  /** Merged over the recorded payload. */
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What the console can have done. It checks first that what an id names is there; an action throws a
+ * DaimonError for what can only be known while doing it, and the last word of its code says the status
+ * (see `statusOf`): `run.finished` is 409, `handler.unknown` 404.
+ */
+export interface Actions {
+  /** Runs of the current triggers on an event that is kept. */
+  replay(eventId: string): Promise<{ eventId: string; runIds: readonly string[] }>;
+  /** Queues a failed or canceled run again. */
+  retry(runId: string): Promise<Verdict>;
+  /** Cancels a run, or asks a running one to stop. */
+  cancel(runId: string): Promise<Verdict>;
+  /** `name` is `capability/schedule`. */
+  fireSchedule(name: string): Promise<{ eventId: string; runIds: readonly string[] }>;
+  pauseSchedule(name: string, paused: boolean): Promise<unknown>;
+  /** Answers once; `by` is the name of the login that answered. */
+  answerApproval(id: string, answer: "approve" | "deny", by: string): Promise<unknown>;
+  /** Keeps a message and queues its run. */
+  chat(question: {
+    text: string;
+    conversation?: string;
+    agent?: string;
+    channel: "web" | "cli";
+  }): Promise<{ runId: string; eventId: string; conversation: string }>;
+  /** STOP, on or off. */
+  stop(stopped: boolean): Promise<unknown>;
+  /** Signs recorded payloads and posts them through the real door. */
+  sendSamples(request: SampleRequest): Promise<readonly SampleDelivery[]>;
+  doctor(): Promise<readonly Check[]>;
+}
+
+/** One file of the pages, ready to be sent. */
+export interface PageFile {
+  readonly type: string;
+  readonly body: Uint8Array;
+  readonly brotli?: Uint8Array;
+  /** True when its path changes with its content, so that it may be kept for ever. */
+  readonly immutable: boolean;
+}
+
+/** What the console needs of the house. */
+export interface ConsoleOptions {
+  readonly version: string;
+  readonly database: Database;
+  readonly live: Live;
+  readonly hub: Pick<HubAccess, "map" | "search" | "read">;
+  readonly models: { list(): readonly ModelView[] };
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where the server listens, with the real port when PORT is 0; asked at each request. */
+  readonly address: () => { readonly host: string; readonly port: number };
+  /** What is installed and what was refused, with why. */
+  readonly capabilities: () => Registry;
+  /** All agents, those of the core included. */
+  readonly agents: () => readonly Agent[];
+  /** Whether a secret has a value; the value itself never comes here. */
+  readonly hasSecret: (name: string) => boolean;
+  readonly actions: Actions;
+  /** Ends the open streams when it aborts, so that the server can close. */
+  readonly closing?: AbortSignal;
+  /** Makes the pages. Default: the bundle of `web/`; a test gives its own. */
+  readonly buildBundle?: () => Promise<ReadonlyMap<string, PageFile>>;
+}
+
+/** The owner's IANA zone: days and months begin there. */
+export const ownerZone = (config: Config): string =>
+  config.owner.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;

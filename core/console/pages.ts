@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+import type { Context } from "hono";
+import type { Log } from "../base/log.ts";
+import type { PageFile } from "./options.ts";
+
+/** The pages of the console. */
+export interface Pages {
+  /** Makes them when they are not made yet. A failure is logged; the next request tries again. */
+  prepare(): Promise<ReadonlyMap<string, PageFile>>;
+  /** Answers a GET: an asset by its path, and every other path with the one page that finds its way itself. */
+  serve(context: Context): Promise<Response>;
+}
+
+/** Serves what `build` makes, from memory; it is made once. */
+export function createPages(build: () => Promise<ReadonlyMap<string, PageFile>>, log: Log): Pages {
+  let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
+  const prepare = () => {
+    files ??= build().catch((error: unknown) => {
+      files = undefined;
+      log.error("the pages could not be made", { error: String(error) });
+      throw error;
+    });
+    return files;
+  };
+  return {
+    prepare,
+    async serve(context) {
+      const { path } = context.req;
+      const made = await prepare();
+      const file = made.get(path) ?? (path.startsWith("/assets/") ? undefined : made.get("/index.html"));
+      return file ? send(context, file) : context.text("Not found", 404);
+    },
+  };
+}
+
+function send(context: Context, file: PageFile): Response {
+  const brotli =
+    file.brotli && /\bbr\b/.test(context.req.header("accept-encoding") ?? "") ? file.brotli : undefined;
+  const body = brotli ?? file.body;
+  const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
+  context.header("Content-Type", file.type);
+  context.header("Cache-Control", file.immutable ? "public, max-age=31536000, immutable" : "no-cache");
+  context.header("ETag", etag);
+  if (file.brotli) context.header("Vary", "Accept-Encoding");
+  if (context.req.header("if-none-match") === etag) return context.body(null, 304);
+  if (brotli) context.header("Content-Encoding", "br");
+  return context.body(new Uint8Array(body));
+}

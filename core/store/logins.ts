@@ -1,0 +1,201 @@
+import { createHash, randomBytes } from "node:crypto";
+import { DaimonError } from "../base/errors.ts";
+import type { Database } from "./database.ts";
+
+/** What a login may do: `read` every GET, `write` everything else, `admin` logins and tokens too. */
+export type Scope = "read" | "write" | "admin";
+
+/** Each scope holds those below it. */
+export const SCOPES: Readonly<Record<Scope, readonly Scope[]>> = {
+  read: ["read"],
+  write: ["read", "write"],
+  admin: ["read", "write", "admin"],
+};
+
+/** Who is asking. */
+export interface Login {
+  readonly hash: string;
+  readonly kind: "session" | "token";
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** When its life was last prolonged; so that a session is prolonged once an hour, not at every request. */
+  readonly seenAt: Date | null;
+}
+
+/** A token as it is listed: never its value. */
+export interface TokenRow {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly createdAt: Date;
+  readonly seenAt: Date | null;
+  readonly expiresAt: Date;
+}
+
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+/** A one-time code lives 10 minutes, a session 30 days from when it was last used; milliseconds. */
+export const CODE_LIFE = 10 * MINUTE;
+export const SESSION_LIFE = 30 * DAY;
+
+// Secrets are 192 random bits or more and only their SHA-256 is kept: finding a row by that hash tells a
+// watcher of the time taken nothing about any secret, so no comparison here needs to be in constant time.
+const hashOf = (secret: string) => createHash("sha256").update(secret).digest("hex");
+
+async function keep(
+  database: Database,
+  row: {
+    secret: string;
+    kind: "code" | Login["kind"];
+    name: string;
+    scopes: readonly Scope[];
+    now: Date;
+    life: number;
+  },
+): Promise<void> {
+  await database.query(
+    "insert into logins (hash, kind, name, scopes, created_at, expires_at) values ($1, $2, $3, $4, $5, $6)",
+    [hashOf(row.secret), row.kind, row.name, row.scopes, row.now, new Date(row.now.getTime() + row.life)],
+  );
+}
+
+/** Keeps a new one-time code and returns it. What is past its time is forgotten on this occasion. */
+export async function createCode(database: Database, now: Date): Promise<string> {
+  await database.query("delete from logins where expires_at <= $1", [now]);
+  const secret = randomBytes(24).toString("base64url");
+  await keep(database, {
+    secret,
+    kind: "code",
+    name: "login link",
+    scopes: SCOPES.admin,
+    now,
+    life: CODE_LIFE,
+  });
+  return secret;
+}
+
+/** Exchanges a code for a session, once: of two at the same time one gets null, as does a code past its time. */
+export async function exchangeCode(
+  database: Database,
+  code: string,
+  device: string,
+  now: Date,
+): Promise<string | null> {
+  return await database.transaction(async (inside) => {
+    const used = await inside.query(
+      "delete from logins where hash = $1 and kind = 'code' and expires_at > $2 returning hash",
+      [hashOf(code), now],
+    );
+    if (used.length === 0) return null;
+    const secret = randomBytes(32).toString("base64url");
+    await keep(inside, {
+      secret,
+      kind: "session",
+      name: device,
+      scopes: SCOPES.admin,
+      now,
+      life: SESSION_LIFE,
+    });
+    return secret;
+  });
+}
+
+const LOGIN = 'hash, kind, name, scopes, seen_at as "seenAt"';
+
+/** The living session or token behind a secret, or null. */
+export async function findLogin(
+  database: Database,
+  kind: Login["kind"],
+  secret: string,
+  now: Date,
+): Promise<Login | null> {
+  const [row] = await database.query<Login>(
+    `select ${LOGIN} from logins where hash = $1 and kind = $2 and expires_at > $3`,
+    [hashOf(secret), kind, now],
+    "find-login",
+  );
+  return row ?? null;
+}
+
+/** Whether a login found earlier still stands: not signed out, removed or past its time. */
+export async function isLoginAlive(database: Database, login: Login, now: Date): Promise<boolean> {
+  const rows = await database.query("select from logins where hash = $1 and expires_at > $2", [
+    login.hash,
+    now,
+  ]);
+  return rows.length === 1;
+}
+
+/** Notes that a login is used; a session's 30 days begin anew. */
+export async function seeLogin(database: Database, login: Login, now: Date): Promise<void> {
+  await database.query(
+    "update logins set seen_at = $2, expires_at = case kind when 'session' then $3 else expires_at end where hash = $1",
+    [login.hash, now, new Date(now.getTime() + SESSION_LIFE)],
+  );
+}
+
+/** Ends a session. */
+export async function endLogin(database: Database, login: Login): Promise<void> {
+  await database.query("delete from logins where hash = $1", [login.hash]);
+}
+
+/** Whether anybody can sign in without a new link: a session or a token lives. */
+export async function hasLogin(database: Database, now: Date): Promise<boolean> {
+  const rows = await database.query("select from logins where kind <> 'code' and expires_at > $1 limit 1", [
+    now,
+  ]);
+  return rows.length === 1;
+}
+
+/**
+ * Makes a token and returns the only copy of it. One of that name is put in its place when `replace` is set;
+ * else throws `token.exists` when such a one lives.
+ */
+export async function createToken(
+  database: Database,
+  token: { name: string; scope: Scope; days: number; replace?: boolean },
+  now: Date,
+): Promise<string> {
+  return await database.transaction(async (inside) => {
+    await inside.query("select pg_advisory_xact_lock(hashtext('token:' || $1))", [token.name]);
+    await inside.query("delete from logins where kind = 'token' and name = $1 and (expires_at <= $2 or $3)", [
+      token.name,
+      now,
+      token.replace === true,
+    ]);
+    const taken = await inside.query("select from logins where kind = 'token' and name = $1", [token.name]);
+    if (taken.length > 0) {
+      throw new DaimonError(
+        "token.exists",
+        `There is a token named "${token.name}" already.`,
+        "Choose another name, or remove that token first.",
+      );
+    }
+    const secret = `dmn_${randomBytes(32).toString("base64url")}`;
+    await keep(inside, {
+      secret,
+      kind: "token",
+      name: token.name,
+      scopes: SCOPES[token.scope],
+      now,
+      life: token.days * DAY,
+    });
+    return secret;
+  });
+}
+
+/** The living tokens, newest first. */
+export async function listTokens(database: Database, now: Date): Promise<TokenRow[]> {
+  return await database.query<TokenRow>(
+    `select name, scopes, created_at as "createdAt", seen_at as "seenAt", expires_at as "expiresAt"
+     from logins where kind = 'token' and expires_at > $1 order by created_at desc, name`,
+    [now],
+  );
+}
+
+/** Removes a token by name; false when there is none. */
+export async function removeToken(database: Database, name: string): Promise<boolean> {
+  const gone = await database.query("delete from logins where kind = 'token' and name = $1 returning hash", [
+    name,
+  ]);
+  return gone.length > 0;
+}

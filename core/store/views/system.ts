@@ -1,0 +1,74 @@
+import type { Database } from "../database.ts";
+
+/** The state of the whole, read in one look. */
+export interface StatusView {
+  readonly counts: {
+    readonly queued: number;
+    readonly running: number;
+    readonly waiting: number;
+    readonly failed: number;
+  };
+  readonly approvals: number;
+  readonly stopped: boolean;
+  /** The first-five-minutes checklist: what has been seen to happen. */
+  readonly steps: {
+    readonly sent: boolean;
+    readonly refused: boolean;
+    readonly duplicate: boolean;
+    readonly report: boolean;
+    readonly asked: boolean;
+  };
+}
+
+/** Reads the status; every part of it stands in an index, however many runs are finished. */
+export async function readStatus(database: Database, now: Date): Promise<StatusView> {
+  const [row] = await database.query<StatusView>(
+    `select json_build_object(
+         'queued', (select count(*) from runs where status = 'queued' and key is null)
+                 + (select count(*) from runs where status = 'queued' and key is not null),
+         'running', (select count(*) from runs where status = 'running'),
+         'waiting', (select count(*) from runs where status = 'waiting'),
+         'failed', (select count(*) from runs where status = 'failed')) as counts,
+       (select count(*) from approvals where status = 'waiting' and expires_at > $1) as approvals,
+       coalesce((select value = 'true' from switches where name = 'stop'), false) as stopped,
+       json_build_object(
+         'sent', exists (select from events where source = 'github'),
+         'refused', exists (select from refusals where source = 'github' and reason like 'signature%'),
+         'duplicate', exists (select from refusals where reason = 'duplicate'),
+         'report', exists (select from events where source = 'schedule' and type like 'competitor-analysis%'),
+         'asked', exists (select from messages where direction = 'in')) as steps`,
+    [now],
+    "read-status",
+  );
+  return row!;
+}
+
+export interface RefusalView {
+  readonly source: string;
+  readonly reason: string;
+  readonly count: number;
+  readonly firstAt: Date;
+  readonly lastAt: Date;
+}
+
+/** What was not let in and why, the latest first, at most 200. */
+export async function listRefusals(database: Database): Promise<RefusalView[]> {
+  return await database.query<RefusalView>(
+    `select source, reason, count, first_at as "firstAt", last_at as "lastAt"
+     from refusals order by last_at desc limit 200`,
+  );
+}
+
+export interface ScheduleState {
+  readonly name: string;
+  readonly nextAt: Date | null;
+  readonly lastAt: Date | null;
+  readonly paused: boolean;
+}
+
+/** What the clock keeps of each schedule. */
+export async function listScheduleStates(database: Database): Promise<ScheduleState[]> {
+  return await database.query<ScheduleState>(
+    `select name, next_at as "nextAt", last_at as "lastAt", paused from schedules order by name`,
+  );
+}
