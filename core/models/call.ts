@@ -1,0 +1,302 @@
+import type { ModelMessage, ToolSet } from "ai";
+import { z } from "zod";
+import type { Tool } from "../define/tool.ts";
+
+export type { ModelMessage } from "ai";
+
+/** How long to wait for a model, in milliseconds; the whole is shorter than a reservation's lease. */
+export interface Patience {
+  /** For the first byte, and between two pieces of an answer. */
+  readonly silence: number;
+  readonly whole: number;
+}
+
+/** One request to one model. */
+export interface Call {
+  readonly provider: "anthropic" | "openai" | "openai-compatible";
+  /** With `/v1`. */
+  readonly baseUrl: string;
+  readonly key: string | undefined;
+  readonly model: string;
+  readonly maxOutputTokens: number;
+  /** `run/step`; sent as a header, so that whoever stands between can tell calls apart. */
+  readonly step: string;
+  readonly system: string;
+  readonly messages: readonly ModelMessage[];
+  readonly tools: readonly Tool<never>[];
+  readonly onDelta?: ((text: string) => void) | undefined;
+  readonly signal: AbortSignal;
+  readonly patience: Patience;
+  /** Is given the exact body before it is sent; what it throws stops the call, and is thrown again. */
+  readonly beforeSend: (body: string) => Promise<void>;
+}
+
+/** Tokens of one call. The three kinds of input do not overlap. */
+export interface CallUsage {
+  readonly plainTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly outputTokens: number;
+}
+
+export interface CallAnswer {
+  readonly messages: ModelMessage[];
+  readonly text: string;
+  readonly toolCalls: { id: string; name: string; input: unknown; invalid?: string }[];
+  readonly finish: "stop" | "tool-calls" | "length" | "other";
+  /** `null` when the provider reports none. */
+  readonly usage: CallUsage | null;
+}
+
+/**
+ * Why there is no answer: `status` the provider refused · `unreachable` nobody was reached · `silent` it took
+ * too long · `cut` the answer broke off · `garbled` the answer cannot be read · `aborted` by the signal.
+ */
+export interface CallFailure {
+  readonly why: "status" | "unreachable" | "silent" | "cut" | "garbled" | "aborted";
+  readonly status?: number;
+  /** What the provider or the network said. */
+  readonly said: string;
+  /** False when the provider has certainly not worked on it, so that it costs nothing. */
+  readonly maybePaid: boolean;
+}
+
+/** A beginning shorter than this, in bytes, is cached by no model (1,024 tokens). */
+const WORTH_CACHING = 4096;
+
+const NOT_REACHED = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** Sends one request and reads the answer; never tries twice. Throws only what `beforeSend` threw. */
+export async function callModel(call: Call): Promise<{ answer: CallAnswer } | { failure: CallFailure }> {
+  const { streamText } = await loadLibrary();
+  const watch = watchFetch(call);
+  const late = new AbortController();
+  const whole = setTimeout(() => late.abort(), call.patience.whole);
+  let silence = setTimeout(() => late.abort(), call.patience.silence);
+  let text = "";
+  let answer: CallAnswer | undefined;
+  let failed: unknown;
+  try {
+    const result = streamText({
+      model: await openModel(call, watch.fetch),
+      ...(await prepare(call)),
+      maxOutputTokens: call.maxOutputTokens,
+      maxRetries: 0,
+      abortSignal: AbortSignal.any([call.signal, late.signal]),
+      headers: { "x-daimon-step": call.step },
+      onError: () => {},
+    });
+    const toolCalls: CallAnswer["toolCalls"] = [];
+    for await (const part of result.stream) {
+      clearTimeout(silence);
+      silence = setTimeout(() => late.abort(), call.patience.silence);
+      if (part.type === "text-delta") {
+        text += part.text;
+        call.onDelta?.(part.text);
+      } else if (part.type === "tool-call") {
+        toolCalls.push({
+          id: part.toolCallId,
+          name: part.toolName,
+          input: part.input,
+          ...(part.invalid ? { invalid: String(part.error) } : {}),
+        });
+      } else if (part.type === "error") {
+        failed ??= part.error;
+      } else if (part.type === "finish-step" && part.rawFinishReason !== undefined) {
+        answer = {
+          messages: [],
+          text,
+          toolCalls,
+          finish: finishOf(part.finishReason),
+          usage: usageOf(part.usage),
+        };
+      }
+    }
+    if (answer && failed === undefined) {
+      const { messages } = await result.response;
+      return { answer: { ...answer, messages: messages.filter((each) => each.role === "assistant") } };
+    }
+  } catch (error) {
+    failed ??= error;
+  } finally {
+    clearTimeout(whole);
+    clearTimeout(silence);
+  }
+  if (watch.stopped) throw watch.stopped.error;
+  return { failure: explain(failed, watch, call.signal.aborted, late.signal.aborted) };
+}
+
+interface Watch {
+  fetch: typeof fetch;
+  status: number;
+  refusal: string;
+  networkError: unknown;
+  stopped: { error: unknown } | undefined;
+}
+
+/** The fetch that the provider's package uses: shows the body before it is sent, remembers what came back. */
+function watchFetch(call: Call): Watch {
+  const watch: Watch = {
+    status: 0,
+    refusal: "",
+    networkError: undefined,
+    stopped: undefined,
+    async fetch(input, init) {
+      try {
+        await call.beforeSend(String(init?.body));
+      } catch (error) {
+        watch.stopped = { error };
+        throw error;
+      }
+      try {
+        const response = await fetch(input, { ...init, redirect: "manual" });
+        watch.status = response.status;
+        if (!response.ok) watch.refusal = await response.clone().text();
+        return response;
+      } catch (error) {
+        watch.networkError = error;
+        throw error;
+      }
+    },
+  };
+  return watch;
+}
+
+function explain(failed: unknown, watch: Watch, aborted: boolean, late: boolean): CallFailure {
+  const sent = watch.status !== 0;
+  if (sent && (watch.status < 200 || watch.status > 299)) {
+    return { why: "status", status: watch.status, said: refusalOf(watch.refusal), maybePaid: false };
+  }
+  if (aborted) return { why: "aborted", said: "", maybePaid: true };
+  if (late) return { why: "silent", said: "", maybePaid: true };
+  if (watch.networkError !== undefined) {
+    const cause = watch.networkError instanceof Error ? watch.networkError.cause : undefined;
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    const notReached = NOT_REACHED.has(code) || code.includes("CERT") || code.startsWith("ERR_TLS");
+    const said = cause instanceof Error ? cause.message || code : String(watch.networkError);
+    return { why: "unreachable", said, maybePaid: !notReached };
+  }
+  const said = failed instanceof Error ? failed.message : JSON.stringify(failed ?? "");
+  const garbled = failed instanceof Error && /JSON|[Tt]ype validation|parse/.test(`${failed.name} ${said}`);
+  return { why: garbled ? "garbled" : "cut", said, maybePaid: true };
+}
+
+/** The sentence in an error's body, as Anthropic and OpenAI both nest it; else its beginning. */
+function refusalOf(body: string): string {
+  try {
+    const { error } = JSON.parse(body);
+    return String(error?.message ?? error ?? body).slice(0, 500);
+  } catch {
+    return body.slice(0, 200);
+  }
+}
+
+function finishOf(reason: string): CallAnswer["finish"] {
+  return reason === "stop" || reason === "tool-calls" || reason === "length" ? reason : "other";
+}
+
+function usageOf(usage: {
+  inputTokens: number | undefined;
+  outputTokens: number | undefined;
+  inputTokenDetails: { cacheReadTokens: number | undefined; cacheWriteTokens: number | undefined };
+}): CallUsage | null {
+  if (usage.inputTokens === undefined || usage.outputTokens === undefined) return null;
+  const cacheReadTokens = usage.inputTokenDetails.cacheReadTokens ?? 0;
+  const cacheWriteTokens = usage.inputTokenDetails.cacheWriteTokens ?? 0;
+  return {
+    plainTokens: Math.max(0, usage.inputTokens - cacheReadTokens - cacheWriteTokens),
+    cacheReadTokens,
+    cacheWriteTokens,
+    outputTokens: usage.outputTokens,
+  };
+}
+
+let library: Promise<typeof import("ai")> | undefined;
+
+/** The model library, imported at first use: it takes a tenth of a second that start-up need not spend. */
+export function loadLibrary(): Promise<typeof import("ai")> {
+  library ??= import("ai").then((ai) => {
+    // A model's name instead of a model would be sent to a gateway of the library's maker.
+    globalThis.AI_SDK_DEFAULT_PROVIDER = new Proxy(
+      {} as NonNullable<typeof globalThis.AI_SDK_DEFAULT_PROVIDER>,
+      {
+        get: () => {
+          throw new Error("Models are objects here, never names.");
+        },
+      },
+    );
+    globalThis.AI_SDK_LOG_WARNINGS = false;
+    return ai;
+  });
+  return library;
+}
+
+async function openModel(call: Call, fetch: typeof globalThis.fetch) {
+  const options = { baseURL: call.baseUrl, fetch };
+  if (call.provider === "anthropic") {
+    const { createAnthropic } = await import("@ai-sdk/anthropic");
+    return createAnthropic({ ...options, apiKey: call.key ?? "none" })(call.model);
+  }
+  if (call.provider === "openai") {
+    // Chat completions: nothing is kept on the far side, and every server that takes OPENAI_BASE_URL speaks it.
+    const { createOpenAI } = await import("@ai-sdk/openai");
+    return createOpenAI({ ...options, apiKey: call.key ?? "none" }).chat(call.model);
+  }
+  const { createOpenAICompatible } = await import("@ai-sdk/openai-compatible");
+  return createOpenAICompatible({
+    ...options,
+    name: "compatible",
+    includeUsage: true,
+    ...(call.key === undefined ? {} : { apiKey: call.key }),
+  })(call.model);
+}
+
+/** System, messages and tools as the library wants them; on Anthropic with marks for its cache. */
+async function prepare(call: Call) {
+  const { jsonSchema, tool } = await loadLibrary();
+  const schemas = call.tools.map((each) => schemaOf(each));
+  const tools: ToolSet = Object.fromEntries(
+    call.tools.map((each, index) => [
+      each.name,
+      tool({ description: each.description, inputSchema: jsonSchema(schemas[index]!) }),
+    ]),
+  );
+  const messages = [...call.messages];
+  const anthropic = call.provider === "anthropic";
+  const mark = { providerOptions: { anthropic: { cacheControl: { type: "ephemeral" as const } } } };
+  const stable = Buffer.byteLength(call.system + JSON.stringify(schemas));
+  const last = messages.at(-1);
+  // In the middle of the loop the next call will send the same again: let it be read from the cache.
+  if (anthropic && last?.role === "tool" && stable + JSON.stringify(messages).length >= WORTH_CACHING) {
+    messages[messages.length - 1] = { ...last, ...mark };
+  }
+  const instructions = {
+    role: "system" as const,
+    content: call.system,
+    ...(anthropic && stable >= WORTH_CACHING ? mark : {}),
+  };
+  return {
+    instructions: call.system === "" ? [] : [instructions],
+    messages,
+    tools,
+    providerOptions: anthropic ? { anthropic: { toolStreaming: false } } : {},
+  };
+}
+
+const known = new WeakMap<Tool<never>, Record<string, unknown>>();
+
+/** A tool's input as JSON Schema, without the dialect's address, which costs tokens and tells nothing. */
+function schemaOf(tool: Tool<never>): Record<string, unknown> {
+  const found = known.get(tool);
+  if (found) return found;
+  const { $schema, ...schema } = z.toJSONSchema(tool.input, { io: "input", unrepresentable: "any" });
+  known.set(tool, schema);
+  return schema;
+}
