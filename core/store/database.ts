@@ -49,8 +49,8 @@ export function connect(options: pg.PoolConfig & { connections?: number }): Data
 async function rows<Row>(
   client: pg.Pool | pg.PoolClient,
   text: string,
-  values: unknown[] | undefined,
-  name: string | undefined,
+  values: unknown[] = [],
+  name?: string,
 ): Promise<Row[]> {
   const result = await client.query(name ? { text, values, name } : { text, values });
   return result.rows as Row[];

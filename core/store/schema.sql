@@ -16,7 +16,7 @@
 --   spend          what each scope (a run, a day, a month) has reserved and settled, in US dollars.
 --   reservations   money held for a model call that is under way.
 --   refusals       requests that were not let in: a count and a reason, nothing of their content.
---   processes      who is alive: webs, workers and clocks.
+--   processes      who is alive: webs, workers and clocks. Its row is a worker's lease on all runs it carries.
 --   logins         one-time codes and sessions and tokens: only hashes.
 --   switches       small facts of the whole system, such as STOP.
 --
@@ -61,9 +61,9 @@ create table runs (
   attempts     integer not null default 0,
   max_attempts integer not null default 1,
   delays       integer[] not null default '{}',
+  crashes      integer not null default 0,
   claim        integer not null default 0,
-  worker       text,
-  lease_until  timestamptz,
+  worker       text collate "C",
   wake_at      timestamptz,
   waiting      jsonb,
   cancel       boolean not null default false,
@@ -71,6 +71,7 @@ create table runs (
   privacy      text not null default 'public',
   limits       jsonb not null default '{}',
   usd          double precision not null default 0,
+  worked_ms    bigint not null default 0,
   result       jsonb,
   error        jsonb,
   created_at   timestamptz not null default now(),
@@ -78,12 +79,51 @@ create table runs (
   finished_at  timestamptz
 ) with (fillfactor = 80);
 create index runs_ready on runs (priority desc, id) where status = 'queued' and key is null;
-create index runs_ready_keyed on runs (priority desc, id) where status = 'queued' and key is not null;
-create index runs_leased on runs (lease_until) where status = 'running';
+create index runs_ready_keyed on runs (key, priority desc, id) where status = 'queued' and key is not null;
 create index runs_busy_key on runs (key) where status = 'running' and key is not null;
+create index runs_of_worker on runs (worker) where status = 'running';
 create index runs_asleep on runs (wake_at) where status = 'waiting' and wake_at is not null;
 create index runs_of_event on runs (event_id);
 create index runs_failed on runs (id) where status = 'failed';
+create index runs_unfinished on runs (handler) where status in ('queued', 'running', 'waiting');
+
+-- Hands at most `most` ready runs to a worker. Runs without a key are taken by priority and age, past those
+-- that another worker is taking. Of each key at most `key_limit` run at a time: that needs the running ones to
+-- be counted while nobody else counts, so one worker at a time looks at keyed runs (the others look again soon).
+-- The keys are walked one by one along the index, so a key with a long queue costs no more than a short one.
+create function claim_runs(me text, most integer) returns setof runs language plpgsql as $$
+declare
+  taken integer := 0;
+begin
+  if exists (select from runs where status = 'queued' and key is not null) and pg_try_advisory_xact_lock(7240424201) then
+    return query
+      with recursive waiting_key as (
+        (select key from runs where status = 'queued' and key is not null order by key limit 1)
+        union all
+        select (select r.key from runs r where r.status = 'queued' and r.key is not null and r.key > k.key order by r.key limit 1)
+        from waiting_key k where k.key is not null
+      ), free as (
+        select r.id from waiting_key k cross join lateral (
+          select q.id, q.priority, q.key_limit, row_number() over (order by q.priority desc, q.id) as place
+          from (select id, priority, key_limit from runs
+                where status = 'queued' and key = k.key order by priority desc, id limit 100) q
+        ) r
+        where k.key is not null
+          and r.place <= r.key_limit - (select count(*) from runs b where b.status = 'running' and b.key = k.key)
+        order by r.priority desc, r.id limit most
+      ), mine as (select id from runs where id in (select id from free) for update skip locked)
+      update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, now()), wake_at = null, waiting = null
+      from mine where runs.id = mine.id and runs.status = 'queued' returning runs.*;
+    get diagnostics taken = row_count;
+  end if;
+  return query
+    with mine as (
+      select id from runs where status = 'queued' and key is null
+      order by priority desc, id limit most - taken for update skip locked
+    )
+    update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, now()), wake_at = null, waiting = null
+    from mine where runs.id = mine.id returning runs.*;
+end $$;
 
 create table steps (
   run_id       text collate "C" not null,

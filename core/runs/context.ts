@@ -1,0 +1,134 @@
+import type { Log } from "../base/log.ts";
+import type { Answer, Ask, Context, HubAccess, OutgoingMessage, Steps } from "../define/context.ts";
+import type { DaimonEvent, NewEvent } from "../define/event.ts";
+import type { StepJournal } from "../define/steps.ts";
+import type { Author, Hub } from "../hub/hub.ts";
+import type { ClaimedRun } from "../store/runs.ts";
+import type { Journal } from "./journal.ts";
+import type { RegisteredHandler } from "./registered.ts";
+
+/** What a handler's context needs from the rooms around; main.ts hands it in. */
+export interface ContextServices {
+  readonly hub: Hub;
+  readonly log: Log;
+  /** The light loop of core/agents. */
+  readonly ask: (ask: Ask, journal: StepJournal, event: DaimonEvent) => Promise<Answer>;
+  readonly emit: (event: NewEvent) => Promise<string>;
+  /** Keeps a message in the outbox, once for each step of a run. */
+  readonly send: (
+    message: OutgoingMessage,
+    from: { run: ClaimedRun; step: string },
+  ) => Promise<{ messageId: string }>;
+}
+
+/** What a handler sees of its run. */
+export function createContext(options: {
+  run: ClaimedRun;
+  handler: RegisteredHandler;
+  journal: Journal;
+  services: ContextServices;
+  signal: AbortSignal;
+}): Context<never> {
+  const { run, journal, services } = options;
+  const steps = createSteps(run, journal, services);
+  return {
+    event: run.event as DaimonEvent as DaimonEvent<never>,
+    step: steps,
+    hub: createHubAccess(journal, services.hub, { runId: run.id, eventId: run.event.id }),
+    agent: steps.agent,
+    wait: steps.waitForEvent,
+    approve: steps.approve,
+    send: (message) =>
+      journal.record({
+        name: "send",
+        kind: "send",
+        detail: message,
+        code: (notes) => services.send(message, { run, step: notes.key }),
+      }),
+    emit: (event) => emitStep(journal, services, run.id, event),
+    secret: options.handler.secret,
+    log: services.log.with({ run: run.id, handler: run.handler }),
+    signal: options.signal,
+    now: run.event.source === "schedule" ? run.event.time : run.startedAt,
+  };
+}
+
+function createSteps(run: ClaimedRun, journal: Journal, services: ContextServices): Steps {
+  return {
+    run: (name, code, options) =>
+      journal.recordWithTries(
+        { name, kind: "code", code: async () => await code(journal.signal) },
+        options?.attempts,
+      ),
+    sleep: journal.sleep,
+    waitForEvent: journal.waitForEvent,
+    approve: journal.approve,
+    agent: (name, ask) => askStep(journal, name, (scope) => services.ask(ask, scope, run.event)),
+  };
+}
+
+/** An agent's work: steps below `name/`, the last of them its answer. */
+async function askStep(
+  journal: Journal,
+  name: string,
+  ask: (scope: StepJournal) => Promise<Answer>,
+): Promise<Answer> {
+  const scope = journal.scope(journal.uniqueName(name));
+  const answer = await ask(scope);
+  return await scope.record({ name: "answer", kind: "code", code: async () => answer });
+}
+
+/** Emits once for each step: the step's key is the delivery's key. */
+export async function emitStep(
+  journal: StepJournal,
+  services: Pick<ContextServices, "emit">,
+  runId: string,
+  event: Pick<NewEvent, "source" | "type" | "data"> & { key?: string },
+): Promise<string> {
+  return await journal.record({
+    name: `emit ${event.type}`,
+    kind: "emit",
+    detail: { source: event.source, type: event.type },
+    code: (notes) =>
+      services.emit({
+        ...event,
+        key: event.key ?? `${runId}/${notes.key}`,
+        label: journal.label,
+        parentRunId: runId,
+      }),
+  });
+}
+
+/** The hub for one run: what it reads joins the run's label, what it writes are steps and commits of the run. */
+export function createHubAccess(
+  journal: StepJournal & Partial<Pick<Journal, "readLabel">>,
+  hub: Hub,
+  author: Author,
+): HubAccess {
+  const write = (verb: "create" | "append", path: string, text: string, why: string) =>
+    journal.record({
+      name: `hub ${verb} ${path}`,
+      kind: "hub",
+      detail: { path, why },
+      code: async (notes) => {
+        const signed = { ...author, step: `${journal.runId}/${notes.key}` };
+        const before = notes.attempt > 1 ? await hub.written(signed) : null;
+        return before ?? (await hub[verb](path, text, why, signed));
+      },
+    });
+  const read = async (path: string) => journal.readLabel?.(await hub.label(path));
+  return {
+    map: (options) => hub.map(options),
+    async search(query, options) {
+      const found = await hub.search(query, options);
+      for (const path of new Set(found.hits.map((hit) => hit.path))) await read(path);
+      return found;
+    },
+    async read(path, options) {
+      await read(path);
+      return await hub.read(path, options);
+    },
+    create: (path, text, why) => write("create", path, text, why),
+    append: (path, text, why) => write("append", path, text, why),
+  };
+}

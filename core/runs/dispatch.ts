@@ -1,0 +1,148 @@
+import { createBatch } from "../base/batch.ts";
+import { newId } from "../base/ids.ts";
+import type { Live } from "../base/live.ts";
+import type { EventOutcome, NewEvent } from "../define/event.ts";
+import type { Database } from "../store/database.ts";
+import { BODY, type EventSeed, type KeptEvent, keepEvents, type RunSeed } from "../store/events.ts";
+import { at, matchesType, matchesWhere } from "./match.ts";
+import type { Handlers, RegisteredHandler } from "./registered.ts";
+
+/** A run that is asked for by name, beside those that triggers start. */
+export interface NamedRun {
+  readonly handler: RegisteredHandler;
+  readonly key?: string;
+  readonly keyLimit?: number;
+}
+
+/** Exactly this outcome and these runs, whatever triggers say. */
+export interface Decision {
+  readonly outcome: EventOutcome;
+  readonly reason: string | null;
+  readonly runs: readonly NamedRun[];
+}
+
+export type Dispatch = (event: NewEvent, decision?: Decision) => Promise<KeptEvent>;
+
+/**
+ * Persist and dispatch: keeps an event and queues its runs in one transaction, which concurrent callers share.
+ * `parsed` is the parsed body of an event whose data is BODY, so that it can be matched without being sent twice.
+ */
+export function createDispatch(options: {
+  database: Database;
+  handlers: Handlers;
+  live: Live;
+  /** Told after runs were queued. */
+  onQueued: () => void;
+  now: () => Date;
+}): (event: NewEvent, decision?: Decision, parsed?: unknown) => Promise<KeptEvent> {
+  const keep = createBatch((seeds: EventSeed[]) => keepEvents(options.database, seeds), {
+    most: 512,
+    lanes: 2,
+  });
+  return async (event, decision, parsed) => {
+    const data = event.data === BODY ? parsed : event.data;
+    const seed = toSeed(event, decision ?? decide(options.handlers, event, data), data, options.now());
+    const kept = await keepWhatCanBeKept(keep, seed, data);
+    if (kept.runIds.length > 0 && !kept.duplicate) options.onQueued();
+    if (!kept.duplicate)
+      options.live.publish({
+        kind: "event",
+        id: kept.eventId,
+        status: seed.outcome,
+        name: `${event.source} ${event.type}`,
+      });
+    return kept;
+  };
+}
+
+/** What triggers make of an event: its outcome, the reason in words, and its runs. */
+export function decide(
+  handlers: Handlers,
+  event: { source: string; type: string; problem?: string | null },
+  data: unknown,
+): Decision {
+  const wanted = handlers
+    .triggers()
+    .filter((trigger) => trigger.on.source === event.source && matchesType(trigger.on.type, event.type));
+  if (wanted.length === 0) {
+    if (event.source === "daimon") return { outcome: "ignored", reason: null, runs: [] };
+    return { outcome: "ignored", reason: `No trigger wants ${event.source} ${event.type}.`, runs: [] };
+  }
+  const matching = event.problem ? wanted : wanted.filter((trigger) => matchesWhere(trigger.on.where, data));
+  if (matching.length === 0) {
+    return {
+      outcome: "filtered",
+      reason: `${wanted.map((trigger) => trigger.handler).join(", ")} wants other data.`,
+      runs: [],
+    };
+  }
+  const runs = matching
+    .map((trigger) => handlers.get(trigger.handler))
+    .filter((handler) => handler !== undefined);
+  return { outcome: "dispatched", reason: null, runs: runs.map((handler) => ({ handler })) };
+}
+
+/** The seeds of runs for `data`. */
+export function toRunSeeds(runs: readonly NamedRun[], data: unknown, parentId: string | null): RunSeed[] {
+  return runs.map(({ handler, key, keyLimit }) => {
+    const shared = handler.concurrency;
+    const sharedKey = shared ? `${handler.name}:${shared.key ? String(at(data, shared.key)) : "all"}` : null;
+    return {
+      id: newId("run"),
+      handler: handler.name,
+      priority: handler.priority,
+      key: key ?? sharedKey,
+      keyLimit: keyLimit ?? shared?.limit ?? null,
+      attempts: handler.retry.attempts,
+      delays: handler.retry.delays,
+      limits: handler.limits,
+      parentId,
+    };
+  });
+}
+
+function toSeed(event: NewEvent, decision: Decision, data: unknown, now: Date): EventSeed {
+  const id = newId("evt");
+  return {
+    id,
+    event: { ...event, key: event.key ?? id, time: event.time ?? now },
+    outcome: decision.outcome,
+    reason: decision.reason,
+    runs: toRunSeeds(decision.runs, data, event.parentRunId ?? null),
+  };
+}
+
+/**
+ * JSON may hold what the database's cannot (a NUL in a string, a lone surrogate, a number past all bounds).
+ * Nothing is lost for that: the raw body is kept, and the event says why its data could not be.
+ */
+async function keepWhatCanBeKept(
+  keep: (seed: EventSeed) => Promise<KeptEvent>,
+  seed: EventSeed,
+  data: unknown,
+): Promise<KeptEvent> {
+  try {
+    return await keep(seed);
+  } catch (error) {
+    if (!isDataError(error)) throw error;
+    const repaired = repair(data);
+    const problem = seed.event.problem ?? null;
+    const event = { ...seed.event, data: repaired, ...(problem ? { problem } : {}) };
+    return await keep({ ...seed, event });
+  }
+}
+
+function isDataError(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && code.startsWith("22");
+}
+
+/** The same data with what PostgreSQL's jsonb cannot hold replaced by U+FFFD, or null for a number past its bounds. */
+function repair(value: unknown): unknown {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what it looks for
+  if (typeof value === "string") return value.toWellFormed().replace(/\u0000/g, "\ufffd");
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (Array.isArray(value)) return value.map(repair);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [repair(name), repair(inner)]));
+}

@@ -1,0 +1,83 @@
+import { newId } from "../base/ids.ts";
+import type { Log } from "../base/log.ts";
+import type { Database } from "../store/database.ts";
+import { deregisterProcess, pulse, registerProcess } from "../store/processes.ts";
+
+/** What a worker is told by its process's presence. */
+export interface PresenceListener {
+  /** This process was given up for dead, or has not reached the database for a whole lease. */
+  onLost(): void;
+  onCanceled(runIds: readonly string[]): void;
+}
+
+/** A process's place among those that work on one database. Its row is the lease on all runs it carries. */
+export interface Presence {
+  /** Changes when the process comes back from being given up for dead. */
+  readonly id: string;
+  /** STOP is on. */
+  readonly stopped: boolean;
+  /** How many other processes there are. */
+  readonly others: number;
+  start(listener: PresenceListener): Promise<void>;
+  /** Says that we are alive, and hears what changed. Throws when the database is away. */
+  beat(): Promise<void>;
+  /** True while nobody else may have taken our runs. */
+  holds(): boolean;
+  stop(): Promise<void>;
+}
+
+/** A lease of `leaseMilliseconds`, renewed by `beat`. */
+export function createPresence(options: {
+  database: Database;
+  roles: readonly string[];
+  leaseMilliseconds: number;
+  log: Log;
+}): Presence {
+  const { database, roles } = options;
+  let listener: PresenceListener = { onLost: () => {}, onCanceled: () => {} };
+  let id = "";
+  let stopped = false;
+  let others = 0;
+  let seenAt = 0;
+
+  const register = async () => {
+    id = newId("prc");
+    await registerProcess(database, id, roles);
+    seenAt = performance.now();
+  };
+  const holds = () => performance.now() - seenAt < options.leaseMilliseconds;
+
+  return {
+    get id() {
+      return id;
+    },
+    get stopped() {
+      return stopped;
+    },
+    get others() {
+      return others;
+    },
+    holds,
+    async start(who) {
+      listener = who;
+      await register();
+      await this.beat();
+    },
+    async beat() {
+      if (!holds()) listener.onLost();
+      const asked = performance.now();
+      const heard = await pulse(database, id);
+      stopped = heard.stopped;
+      others = heard.others;
+      if (!heard.alive) {
+        options.log.warn("This process was given up for dead; what it carried was taken over.");
+        listener.onLost();
+        return await register();
+      }
+      // Counted from before the question, so that our lease never seems longer to us than to the others.
+      seenAt = asked;
+      listener.onCanceled(heard.canceled);
+    },
+    stop: () => deregisterProcess(database, id),
+  };
+}

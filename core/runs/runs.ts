@@ -1,0 +1,164 @@
+import type { Clock } from "../base/clock.ts";
+import { DaimonError } from "../base/errors.ts";
+import type { Live } from "../base/live.ts";
+import type { Log } from "../base/log.ts";
+import type { NewEvent } from "../define/event.ts";
+import type { Limits } from "../define/limits.ts";
+import { type Approval, answerApproval } from "../store/approvals.ts";
+import type { Database } from "../store/database.ts";
+import { addRuns, findEvent, type KeptEvent } from "../store/events.ts";
+import { setStopped } from "../store/processes.ts";
+import { cancelRun, retryRun } from "../store/runs.ts";
+import type { ContextServices } from "./context.ts";
+import { createDispatch, type Decision, decide, toRunSeeds } from "./dispatch.ts";
+import { createPresence } from "./presence.ts";
+import type { Handlers } from "./registered.ts";
+import { createWorker } from "./worker.ts";
+
+export interface RunsOptions {
+  readonly database: Database;
+  readonly handlers: Handlers;
+  readonly services: () => Omit<ContextServices, "emit">;
+  readonly live: Live;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly allowed: Required<Limits>;
+  readonly concurrency: number;
+  readonly leaseMilliseconds: number;
+  readonly roles: readonly string[];
+  /** Tells other processes; there may be none to hear it. */
+  readonly say: (signal: "runs" | "cancel") => void;
+}
+
+/** The hall where all doors meet: events in, runs carried, and what a person may do to a run. */
+export interface Runs {
+  /** Keeps an event and queues its runs, in one commit that concurrent callers share. */
+  dispatch(event: NewEvent, decision?: Decision, parsed?: unknown): Promise<KeptEvent>;
+  /** Runs of the current triggers on an event that is kept already. Throws `event.missing`. */
+  replay(eventId: string): Promise<{ eventId: string; runIds: string[] }>;
+  /** Throws `run.missing`, or `run.finished` when there is nothing to cancel. */
+  cancel(runId: string): Promise<void>;
+  /** Throws `run.missing`, or `run.unfinished`. */
+  retry(runId: string): Promise<void>;
+  /** Throws `approval.missing` or `approval.answered`. */
+  answer(approvalId: string, status: "approved" | "denied", by: string): Promise<Approval>;
+  /** STOP: cancels all that runs and claims nothing until it is released. */
+  setStopped(stopped: boolean): Promise<void>;
+  isStopped(): boolean;
+  /** Another process said that there is something to claim, or to cancel. */
+  heard(signal: "runs" | "cancel"): void;
+  /** True when another process works on the same database. */
+  hasPeers(): boolean;
+  start(): Promise<void>;
+  stop(drainMilliseconds: number): Promise<void>;
+}
+
+export function createRuns(options: RunsOptions): Runs {
+  const { database, handlers } = options;
+  const carries = options.roles.includes("worker");
+  const presence = createPresence(options);
+  const tell = (signal: "runs" | "cancel") => {
+    if (!carries || presence.others > 0) options.say(signal);
+  };
+  const onQueued = () => {
+    if (carries) worker.wake();
+    tell("runs");
+  };
+  const dispatch = createDispatch({
+    database,
+    handlers,
+    live: options.live,
+    onQueued,
+    now: options.clock.now,
+  });
+  const emit = async (event: NewEvent) => (await dispatch(event)).eventId;
+  const worker = createWorker({
+    ...options,
+    presence,
+    chance: Math.random,
+    get services() {
+      return { ...options.services(), emit };
+    },
+  });
+  let pulse: NodeJS.Timeout | undefined;
+  const hurry = () => {
+    tell("cancel");
+    if (carries) void presence.beat().catch(() => {});
+  };
+
+  return {
+    dispatch,
+    async replay(eventId) {
+      const event = await findEvent(database, eventId);
+      if (!event)
+        throw new DaimonError("event.missing", `There is no event ${eventId}.`, "daimon events list");
+      const { runs } = decide(handlers, event, event.data);
+      const seeds = toRunSeeds(runs, event.data, null);
+      await addRuns(database, event, seeds);
+      onQueued();
+      return { eventId, runIds: seeds.map((seed) => seed.id) };
+    },
+    async cancel(runId) {
+      const verdict = await cancelRun(database, runId);
+      if (!verdict) throw new DaimonError("run.missing", `There is no run ${runId}.`, "daimon runs list");
+      if (!verdict.done)
+        throw new DaimonError("run.finished", `The run ${runId} is ${verdict.status} already.`);
+      if (verdict.status === "canceled") options.live.publish({ kind: "run", id: runId, status: "canceled" });
+      hurry();
+    },
+    async retry(runId) {
+      const verdict = await retryRun(database, runId);
+      if (!verdict) throw new DaimonError("run.missing", `There is no run ${runId}.`, "daimon runs list");
+      if (!verdict.done) {
+        throw new DaimonError(
+          "run.unfinished",
+          `The run ${runId} is ${verdict.status}; only a failed or canceled one is retried.`,
+        );
+      }
+      options.live.publish({ kind: "run", id: runId, status: "queued" });
+      onQueued();
+    },
+    async answer(approvalId, status, by) {
+      const answered = await answerApproval(database, approvalId, { status, by });
+      if (!answered)
+        throw new DaimonError(
+          "approval.missing",
+          `There is no approval ${approvalId}.`,
+          "daimon approvals list",
+        );
+      if (!answered.done) {
+        throw new DaimonError(
+          "approval.answered",
+          `The approval ${approvalId} is ${answered.approval.status === "waiting" ? "expired" : answered.approval.status} already.`,
+        );
+      }
+      options.live.publish({ kind: "approval", id: approvalId, status, name: answered.approval.runId });
+      onQueued();
+      return answered.approval;
+    },
+    async setStopped(stopped) {
+      await setStopped(database, stopped);
+      hurry();
+    },
+    isStopped: () => presence.stopped,
+    heard(signal) {
+      if (!carries) return;
+      if (signal === "runs") worker.wake();
+      else void presence.beat().catch(() => {});
+    },
+    hasPeers: () => presence.others > 0,
+    async start() {
+      if (carries) return await worker.start();
+      await presence.start({ onLost: () => {}, onCanceled: () => {} });
+      pulse = setInterval(
+        () => void presence.beat().catch(() => {}),
+        Math.min(1000, options.leaseMilliseconds / 4),
+      );
+    },
+    async stop(drainMilliseconds) {
+      clearInterval(pulse);
+      if (carries) await worker.stop(drainMilliseconds);
+      else await presence.stop();
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import { createBatch } from "../base/batch.ts";
+import type { Log } from "../base/log.ts";
+import { handBack, takeOver } from "../store/processes.ts";
+import {
+  type ClaimedRun,
+  claimRuns,
+  deleteWaits,
+  type Release,
+  releaseRuns,
+  wakeDue,
+} from "../store/runs.ts";
+import { keepSteps, type StepRow, type StepSeed, stepsOf } from "../store/steps.ts";
+import { type ExecuteOptions, executeRun, type Interruption } from "./execute.ts";
+import type { Presence } from "./presence.ts";
+import type { Handlers } from "./registered.ts";
+
+export interface WorkerOptions extends Omit<ExecuteOptions, "keepStep"> {
+  readonly handlers: Handlers;
+  readonly presence: Presence;
+  readonly log: Log;
+  /** Runs at a time. */
+  readonly concurrency: number;
+  /** A process that has not been seen for so long is dead, and its runs are taken over. */
+  readonly leaseMilliseconds: number;
+}
+
+/** Claims runs, carries them, renews the lease on them, takes over from the dead. */
+export interface Worker {
+  start(): Promise<void>;
+  /** There may be something to claim. */
+  wake(): void;
+  /** Claims no more; waits so long for what is under way, then hands it back. */
+  stop(drainMilliseconds: number): Promise<void>;
+}
+
+/** How often the net is drawn in when nothing wakes the worker. */
+const POLL_MILLISECONDS = 1000;
+/** With a backlog and a house that is more than half full, runs that end are replaced this much later, together. */
+const GATHER_MILLISECONDS = 5;
+
+type Underway = { readonly abort: AbortController; readonly done: Promise<void> };
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { database, clock, log, presence } = options;
+  const underway = new Map<string, Underway>();
+  const keepStep = createBatch((steps: StepSeed[]) => keepSteps(database, steps), { most: 256, lanes: 2 });
+  const release = createBatch((releases: Release[]) => releaseRuns(database, releases), {
+    most: 256,
+    lanes: 2,
+  });
+  let open = false;
+  let claiming = false;
+  /** There may be more to claim than was claimed. */
+  let backlog = false;
+  let poll: NodeJS.Timeout | undefined;
+  let gather: NodeJS.Timeout | undefined;
+
+  const wake = () => {
+    backlog = true;
+    if (!claiming && open) void claim();
+  };
+
+  const claim = async () => {
+    claiming = true;
+    try {
+      while (backlog && open && !presence.stopped && underway.size < options.concurrency) {
+        backlog = false;
+        const free = options.concurrency - underway.size;
+        const runs = await claimRuns(database, presence.id, free);
+        if (runs.length > 0) await begin(runs);
+        if (runs.length === free) backlog = true;
+      }
+    } catch (error) {
+      log.warn("Claiming failed; trying again.", { error: String(error) });
+    } finally {
+      claiming = false;
+    }
+  };
+
+  const begin = async (runs: readonly ClaimedRun[]) => {
+    const resumed = runs.filter((run) => run.claim > 1).map((run) => run.id);
+    const kept =
+      resumed.length > 0 ? Map.groupBy(await stepsOf(database, resumed), (step) => step.runId) : null;
+    for (const run of runs) {
+      const abort = new AbortController();
+      underway.set(run.id, { abort, done: carry(run, kept?.get(run.id) ?? [], abort) });
+    }
+  };
+
+  const carry = async (run: ClaimedRun, kept: readonly StepRow[], abort: AbortController) => {
+    options.live.publish({ kind: "run", id: run.id, status: "running", name: run.handler });
+    try {
+      const written = await executeRun(run, options.handlers.get(run.handler), kept, abort, {
+        ...options,
+        keepStep,
+      });
+      if (written) await letGo(run, written);
+    } catch (error) {
+      log.error("A run could not be written; it is taken over when its lease ends.", {
+        run: run.id,
+        error: String(error),
+      });
+    } finally {
+      underway.delete(run.id);
+      replace();
+    }
+  };
+
+  const replace = () => {
+    if (!backlog || gather) return;
+    if (underway.size <= options.concurrency / 2) return wake();
+    gather = setTimeout(() => {
+      gather = undefined;
+      wake();
+    }, GATHER_MILLISECONDS);
+  };
+
+  const letGo = async (run: ClaimedRun, written: Release) => {
+    const ours = await whileUseful(() => release(written), presence.holds);
+    if (!ours)
+      return log.warn("Another worker has taken this run over; nothing was written.", { run: run.id });
+    options.live.publish({ kind: "run", id: run.id, status: written.status, name: run.handler });
+    if (written.waits.length > 0 && (await wakeDue(database, clock.now())) > 0) wake();
+    if (written.status !== "waiting" && run.claim > 1) await deleteWaits(database, run.id);
+  };
+
+  const interrupt = (runs: Iterable<Underway | undefined>, by: Interruption) => {
+    for (const one of runs) one?.abort.abort(by);
+  };
+
+  const tick = async () => {
+    try {
+      await presence.beat();
+      const taken = await takeOver(database, options.leaseMilliseconds);
+      if (taken.length > 0) log.warn("Took over the runs of a process that is gone.", { runs: taken.length });
+      await wakeDue(database, clock.now());
+      wake();
+    } catch (error) {
+      log.warn("The worker's heartbeat failed; trying again.", { error: String(error) });
+    } finally {
+      if (open) poll = setTimeout(tick, Math.min(POLL_MILLISECONDS, options.leaseMilliseconds / 4));
+    }
+  };
+
+  return {
+    async start() {
+      await presence.start({
+        onLost: () => interrupt(underway.values(), "lost"),
+        onCanceled: (runIds) =>
+          interrupt(
+            runIds.map((id) => underway.get(id)),
+            "canceled",
+          ),
+      });
+      open = true;
+      await tick();
+    },
+    wake,
+    async stop(drainMilliseconds) {
+      open = false;
+      clearTimeout(poll);
+      clearTimeout(gather);
+      const all = Promise.all([...underway.values()].map((one) => one.done));
+      const late = new Promise<"late">((resolve) => setTimeout(resolve, drainMilliseconds, "late").unref());
+      if ((await Promise.race([all, late])) === "late") interrupt(underway.values(), "draining");
+      await all;
+      await handBack(database, presence.id);
+      await presence.stop();
+    },
+  };
+}
+
+/** Tries until it is done, or of no use any more: a database that is away for a moment costs no work. */
+async function whileUseful(write: () => Promise<boolean>, useful: () => boolean): Promise<boolean> {
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!useful()) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}

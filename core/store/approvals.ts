@@ -1,0 +1,73 @@
+import { newId } from "../base/ids.ts";
+import type { Database } from "./database.ts";
+
+export type ApprovalStatus = "waiting" | "approved" | "denied" | "expired";
+
+/** A person's answer to one exact action. */
+export interface Approval {
+  readonly id: string;
+  readonly runId: string;
+  readonly step: string;
+  readonly title: string;
+  readonly action: unknown;
+  readonly digest: string;
+  readonly status: ApprovalStatus;
+  readonly expiresAt: Date;
+  readonly answeredAt: Date | null;
+  readonly createdAt: Date;
+}
+
+const COLUMNS = `id, run_id as "runId", step, title, action, digest, status, expires_at as "expiresAt", answered_at as "answeredAt", created_at as "createdAt"`;
+
+/** Asks once for each step of a run; asked again, the first question stands. */
+export async function askApproval(
+  database: Database,
+  approval: { runId: string; step: string; title: string; action: unknown; digest: string; expiresAt: Date },
+): Promise<Approval> {
+  const [row] = await database.query<Approval>(
+    `insert into approvals (id, run_id, step, title, action, digest, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict (run_id, step) do update set title = approvals.title returning ${COLUMNS}`,
+    [
+      newId("apr"),
+      approval.runId,
+      approval.step,
+      approval.title,
+      JSON.stringify(approval.action),
+      approval.digest,
+      approval.expiresAt,
+    ],
+  );
+  return row!;
+}
+
+/**
+ * Answers an approval that is waiting and wakes its run, in one transaction. Null: there is none of that id;
+ * `done` false: it was answered before, or its time is over.
+ */
+export async function answerApproval(
+  database: Database,
+  id: string,
+  answer: { status: "approved" | "denied"; by: string },
+): Promise<{ done: boolean; approval: Approval } | null> {
+  return await database.transaction(async (inside) => {
+    const [answered] = await inside.query<Approval>(
+      `update approvals set status = $2, answered_at = now(), answered_by = $3
+       where id = $1 and status = 'waiting' and expires_at > now() returning ${COLUMNS}`,
+      [id, answer.status, answer.by],
+    );
+    if (answered) {
+      await inside.query(
+        "update runs set status = 'queued', wake_at = null where id = $1 and status = 'waiting'",
+        [answered.runId],
+      );
+      return { done: true, approval: answered };
+    }
+    const [approval] = await inside.query<Approval>(`select ${COLUMNS} from approvals where id = $1`, [id]);
+    return approval ? { done: false, approval } : null;
+  });
+}
+
+/** Ends the wait for an approval whose time is over. */
+export async function expireApproval(database: Database, id: string): Promise<void> {
+  await database.query("update approvals set status = 'expired' where id = $1 and status = 'waiting'", [id]);
+}

@@ -1,0 +1,90 @@
+import type { Database } from "./database.ts";
+
+/** Says that a process is alive. */
+export async function registerProcess(
+  database: Database,
+  id: string,
+  roles: readonly string[],
+): Promise<void> {
+  await database.query("insert into processes (id, roles) values ($1, $2)", [id, roles]);
+}
+
+export async function deregisterProcess(database: Database, id: string): Promise<void> {
+  await database.query("delete from processes where id = $1", [id]);
+}
+
+/** What a process hears when it says that it is alive. */
+export interface Pulse {
+  /** False: it was given up for dead while it was frozen, and its runs were taken from it. */
+  readonly alive: boolean;
+  readonly stopped: boolean;
+  /** How many other processes work on this database. */
+  readonly others: number;
+  /** Its runs that are to be canceled. */
+  readonly canceled: readonly string[];
+}
+
+/** Renews the lease of a process on all runs it carries. */
+export async function pulse(database: Database, id: string): Promise<Pulse> {
+  const [row] = await database.query<Pulse>(
+    `with me as (update processes set seen_at = now() where id = $1 returning id)
+     select exists (select from me) as alive,
+       coalesce((select value = 'true'::jsonb from switches where name = 'stop'), false) as stopped,
+       (select count(*) from processes where id <> $1)::integer as others,
+       array(select r.id from runs r where r.worker = $1 and r.status = 'running' and r.cancel) as canceled`,
+    [id],
+    "pulse",
+  );
+  return row!;
+}
+
+/** Runs that died with their worker this often, without letting go once, are not tried again. */
+export const MOST_CRASHES = 20;
+
+/**
+ * Takes over the runs of processes that have not been seen for `leaseMilliseconds`: they are queued again, with
+ * a new fence, so that a process which was only frozen cannot write over its successor. A run that has taken
+ * many workers down with it fails. Returns the ids of runs that are queued again.
+ */
+export async function takeOver(database: Database, leaseMilliseconds: number): Promise<string[]> {
+  const rows = await database.query<{ id: string }>(
+    `with dead as (
+       delete from processes where seen_at < now() - make_interval(secs => $1::double precision / 1000) returning id
+     ), orphans as (
+       select r.id from runs r where r.status = 'running'
+         and (r.worker in (select id from dead) or not exists (select from processes p where p.id = r.worker))
+       for update skip locked
+     )
+     update runs r set claim = r.claim + 1, crashes = r.crashes + 1, worker = null,
+       status = case when r.crashes >= $2 then 'failed' else 'queued' end,
+       finished_at = case when r.crashes >= $2 then now() end,
+       error = case when r.crashes >= $2 then $3::jsonb else r.error end
+     from orphans where r.id = orphans.id returning r.id`,
+    [leaseMilliseconds, MOST_CRASHES, JSON.stringify(CRASHED)],
+    "take-over",
+  );
+  return rows.map((row) => row.id);
+}
+
+const CRASHED = {
+  code: "run.crashed",
+  message: `Its worker died ${MOST_CRASHES} times while it ran.`,
+  next: "Look into the log for what ended the process, then retry the run.",
+};
+
+/** Gives runs back at once, as a worker does that shuts down. */
+export async function handBack(database: Database, worker: string): Promise<void> {
+  await database.query(
+    "update runs set status = 'queued', claim = claim + 1, worker = null where worker = $1 and status = 'running'",
+    [worker],
+  );
+}
+
+/** Sets STOP: nothing is claimed while it is on. */
+export async function setStopped(database: Database, stopped: boolean): Promise<void> {
+  await database.query(
+    `insert into switches (name, value) values ('stop', $1) on conflict (name) do update set value = $1, changed_at = now()`,
+    [JSON.stringify(stopped)],
+  );
+  if (stopped) await database.query("update runs set cancel = true where status = 'running'");
+}

@@ -1,0 +1,212 @@
+import type { Label } from "../define/label.ts";
+import type { Limits } from "../define/limits.ts";
+import type { Failure, RunStatus, Waiting } from "../define/run.ts";
+import type { Database } from "./database.ts";
+import type { EventRow } from "./events.ts";
+
+/** A run as its worker sees it, with its event. */
+export interface ClaimedRun {
+  readonly id: string;
+  readonly handler: string;
+  readonly version: string | null;
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly delays: readonly number[];
+  readonly claim: number;
+  readonly label: Label;
+  readonly limits: Limits;
+  readonly usd: number;
+  readonly parentId: string | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date;
+  readonly workedMilliseconds: number;
+  readonly event: EventRow;
+}
+
+/** Takes at most `most` ready runs for worker `me`; see claim_runs in schema.sql. */
+export async function claimRuns(database: Database, me: string, most: number): Promise<ClaimedRun[]> {
+  return await database
+    .query<ClaimedRun>(
+      `select r.id, r.handler, r.version, r.attempts, r.max_attempts as "maxAttempts", r.delays, r.claim, r.limits, r.usd,
+       r.parent_id as "parentId", r.created_at as "createdAt", r.started_at as "startedAt", r.worked_ms as "workedMilliseconds",
+       json_build_object('integrity', r.integrity, 'privacy', r.privacy) as label,
+       e.id as "event_id", e.source, e.type, e.key, e.time, e.data, e.problem, e.integrity, e.privacy
+     from claim_runs($1, $2) r join events e on e.id = r.event_id`,
+      [me, most],
+      "claim-runs",
+    )
+    .then((rows) => rows.map((row) => toClaimed(row as ClaimedRow)));
+}
+
+type ClaimedRow = ClaimedRun & Omit<EventRow, "id" | "label"> & { event_id: string } & Label;
+
+function toClaimed(row: ClaimedRow): ClaimedRun {
+  const { event_id, source, type, key, time, data, problem, integrity, privacy, ...run } = row;
+  return {
+    ...run,
+    event: { id: event_id, source, type, key, time, data, problem, label: { integrity, privacy } },
+  };
+}
+
+/** What a worker writes when it lets a run go: finished, or to wait. */
+export interface Release {
+  readonly id: string;
+  readonly claim: number;
+  readonly status: RunStatus;
+  readonly version: string | null;
+  readonly attempts: number;
+  readonly result: unknown;
+  readonly error: Failure | null;
+  readonly waiting: Waiting | null;
+  /** When to wake a waiting run; null: only a fact wakes it. */
+  readonly wakeAt: Date | null;
+  readonly label: Label;
+  readonly usd: number;
+  readonly workedMilliseconds: number;
+  readonly waits: readonly WaitSeed[];
+}
+
+export interface WaitSeed {
+  readonly step: string;
+  readonly source: string;
+  /** Patterns of LIKE. */
+  readonly types: readonly string[];
+  /** What the data must contain (jsonb @>). */
+  readonly match: object;
+  /** Only events after this id. */
+  readonly since: string;
+}
+
+/**
+ * Lets runs go, all in one statement. Returns for each whether it was still ours: `false` means that another
+ * worker has taken the run over, and nothing was written.
+ */
+export async function releaseRuns(database: Database, releases: readonly Release[]): Promise<boolean[]> {
+  const rows = releases.map((release) => ({
+    id: release.id,
+    claim: release.claim,
+    status: release.status,
+    version: release.version,
+    attempts: release.attempts,
+    result: release.result ?? null,
+    error: release.error,
+    waiting: release.waiting,
+    wake_at: release.wakeAt,
+    integrity: release.label.integrity,
+    privacy: release.label.privacy,
+    usd: release.usd,
+    worked_ms: Math.round(release.workedMilliseconds),
+  }));
+  const waits = releases.flatMap((release) =>
+    release.waits.map((wait) => ({ ...wait, run_id: release.id, claim: release.claim })),
+  );
+  const released = await database.query<{ id: string }>(
+    `with incoming as (
+       select * from json_to_recordset($1) as i(id text, claim integer, status text, version text, attempts integer, result jsonb,
+         error jsonb, waiting jsonb, wake_at timestamptz, integrity text, privacy text, usd double precision, worked_ms bigint)
+     ), released as (
+       update runs r set status = i.status, version = coalesce(r.version, i.version), attempts = i.attempts, result = i.result,
+         error = i.error, waiting = i.waiting, wake_at = i.wake_at, integrity = i.integrity, privacy = i.privacy, usd = i.usd,
+         worked_ms = i.worked_ms, worker = null, crashes = 0,
+         finished_at = case when i.status in ('completed', 'failed', 'canceled') then now() end
+       from incoming i where r.id = i.id and r.claim = i.claim and r.status = 'running'
+       returning r.id
+     ), waiting as (
+       insert into waits (run_id, step, source, types, match, since)
+       select w.run_id, w.step, w.source, w.types, w.match, w.since
+       from json_to_recordset($2) as w(run_id text, step text, source text, types text[], match jsonb, since text)
+       join released on released.id = w.run_id
+       on conflict (run_id, step) do nothing
+     )
+     select id from released`,
+    [JSON.stringify(rows), JSON.stringify(waits)],
+    "release-runs",
+  );
+  const ids = new Set(released.map((row) => row.id));
+  return releases.map((release) => ids.has(release.id));
+}
+
+/** Forgets what these runs waited for. */
+export async function deleteWaits(database: Database, runId: string): Promise<void> {
+  await database.query("delete from waits where run_id = $1", [runId]);
+}
+
+/** Wakes a waiting run now; nothing happens to a run that does not wait. */
+export async function wakeRun(database: Database, id: string): Promise<boolean> {
+  const rows = await database.query(
+    "update runs set status = 'queued', wake_at = null where id = $1 and status = 'waiting' returning id",
+    [id],
+  );
+  return rows.length > 0;
+}
+
+/**
+ * Wakes what is due: runs whose time has come, and runs whose event was kept in the moment in which they fell
+ * asleep (the two did not see each other; no commit takes longer than the minute that is looked at).
+ */
+export async function wakeDue(database: Database, now: Date): Promise<number> {
+  const rows = await database.query(
+    `update runs set status = 'queued', wake_at = null
+     where status = 'waiting' and (
+       id in (select id from runs where status = 'waiting' and wake_at <= $1 order by wake_at limit 1000)
+       or id in (select w.run_id from waits w where w.created_at > now() - interval '1 minute' and exists (
+         select from events e where e.source = w.source and e.id > w.since and e.data @> w.match
+           and exists (select from unnest(w.types) t where e.type like t))
+         and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed')))
+     returning id`,
+    [now],
+    "wake-due",
+  );
+  return rows.length;
+}
+
+/** What `cancelRun` and `retryRun` came to; null: there is no such run. */
+export type Verdict = { readonly done: boolean; readonly status: RunStatus } | null;
+
+/** Cancels a run that is not under way, and asks a running one (and its children) to stop. */
+export async function cancelRun(database: Database, id: string): Promise<Verdict> {
+  const rows = await database.query<{ id: string; status: RunStatus; was: RunStatus }>(
+    `with recursive family as (
+       select id from runs where id = $1 union select r.id from runs r join family f on r.parent_id = f.id
+     ), held as (select id, status from runs where id in (select id from family) for update)
+     update runs r set cancel = true,
+       status = case when held.status in ('queued', 'waiting') then 'canceled' else r.status end,
+       waiting = null, wake_at = null,
+       finished_at = case when held.status in ('queued', 'waiting') then now() else r.finished_at end
+     from held where r.id = held.id and held.status in ('queued', 'waiting', 'running')
+     returning r.id, r.status, held.status as was`,
+    [id],
+  );
+  if (rows.length > 0) return { done: true, status: rows.find((row) => row.id === id)?.status ?? "canceled" };
+  return await statusOf(database, id);
+}
+
+async function statusOf(database: Database, id: string): Promise<Verdict> {
+  const [run] = await database.query<{ status: RunStatus }>("select status from runs where id = $1", [id]);
+  return run ? { done: false, status: run.status } : null;
+}
+
+/** Queues a failed or canceled run again; its completed steps are kept, failed ones forgotten. */
+export async function retryRun(database: Database, id: string): Promise<Verdict> {
+  return await database.transaction(async (inside) => {
+    const rows = await inside.query(
+      `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, finished_at = null, version = null
+       where id = $1 and status in ('failed', 'canceled') returning id`,
+      [id],
+    );
+    if (rows.length === 0) return await statusOf(inside, id);
+    await inside.query("delete from steps where run_id = $1 and status = 'failed'", [id]);
+    return { done: true, status: "queued" };
+  });
+}
+
+/** Which of a handler's runs are not finished. */
+export async function unfinishedRuns(
+  database: Database,
+  handler: string,
+): Promise<{ id: string; status: RunStatus }[]> {
+  return await database.query(
+    `select id, status from runs where handler = $1 and status in ('queued', 'running', 'waiting') limit 100`,
+    [handler],
+  );
+}
