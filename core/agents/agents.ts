@@ -1,0 +1,191 @@
+import type { Clock } from "../base/clock.ts";
+import { DaimonError, toFailure } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Agent } from "../define/agent.ts";
+import type { Answer, Ask } from "../define/context.ts";
+import type { DaimonEvent, NewEvent } from "../define/event.ts";
+import { BLANK, type Label, STRANGER } from "../define/label.ts";
+import type { Limits } from "../define/limits.ts";
+import type { Failure } from "../define/run.ts";
+import type { StepJournal } from "../define/steps.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { Models } from "../models/models.ts";
+import type { Guard } from "../policy/guard.ts";
+import { join } from "../policy/labels.ts";
+import type { RegisteredHandler } from "../runs/registered.ts";
+import { CHAT_RETRY, effectiveLimits, isPermanent } from "../runs/rules.ts";
+import { runLoop } from "./loop.ts";
+import { historyMessages, MAP_TOKENS, questionMessage, systemPrompt } from "./prompt.ts";
+import type { RegisteredTool } from "./toolbox.ts";
+
+/** A message of a conversation, as the store keeps it. */
+export interface ConversationMessage {
+  readonly direction: "in" | "out";
+  readonly text: string;
+  readonly eventId: string | null;
+  readonly detail: unknown;
+}
+
+export interface AgentsOptions {
+  /** Read anew at each question, as the tools are. */
+  readonly agents: () => readonly Agent[];
+  readonly tools: () => ReadonlyMap<string, RegisteredTool>;
+  readonly models: Models;
+  readonly hub: Hub;
+  readonly guard: Guard;
+  /** Takes the values of secrets out of what is shown and kept. */
+  readonly redact: (text: string) => string;
+  /** Of each run: nothing is allowed more. */
+  readonly limits: Required<Limits>;
+  /** Keeps an event with its runs, and returns its id; once for each key. */
+  readonly emit: (event: NewEvent) => Promise<string>;
+  /** The last messages of a conversation, oldest first. */
+  readonly history: (conversationId: string) => Promise<readonly ConversationMessage[]>;
+  /** Keeps an answer for delivery; once for each step. */
+  readonly answer: (answer: {
+    conversationId: string;
+    author: string;
+    runId: string;
+    step: string;
+    text: string;
+    detail: AnswerDetail;
+  }) => Promise<{ messageId: string }>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** IANA zone of the owner. */
+  readonly zone: string;
+}
+
+/** What is kept beside an answer in a conversation. */
+export interface AnswerDetail extends Omit<Answer, "text"> {
+  readonly agent: string;
+  /** `demo, no model`, when no model wrote it. */
+  readonly mark?: string;
+  /** The join of all that the answer was made from. */
+  readonly label: Label;
+  /** Why there is no real answer. */
+  readonly error?: Failure;
+}
+
+export interface Agents {
+  /** Lets an agent work to its end; its model and tool calls are steps of the journal. Throws `agent.missing`. */
+  ask(ask: Ask, journal: StepJournal, event: DaimonEvent): Promise<Answer>;
+  /** Answers a chat event `{text, conversation}` into its conversation. */
+  handler(name: string): RegisteredHandler;
+}
+
+export function createAgents(options: AgentsOptions): Agents {
+  const start = async (ask: Ask, journal: StepJournal, event: DaimonEvent, historyLabel: Label) => {
+    const agent = findAgent(options.agents(), ask.agent ?? "default");
+    const [soul, map, skills] = await Promise.all([
+      options.hub.soul(),
+      options.hub.map({ budget: MAP_TOKENS }),
+      options.hub.skills(),
+    ]);
+    const untrusted = join(journal.label, historyLabel).integrity === "untrusted";
+    return await runLoop({
+      ...options,
+      agent,
+      journal,
+      event,
+      historyLabel,
+      prompt: ask.prompt,
+      system: systemPrompt({ soul, map: map.text, skills, instructions: agent.instructions }),
+      messages: [
+        ...historyMessages(ask.history ?? []),
+        questionMessage({ prompt: ask.prompt, untrusted, now: options.clock.now(), zone: options.zone }),
+      ],
+      tools: toolsOf(agent, options.tools(), skills.length > 0),
+      limits: effectiveLimits(ask.limits ?? {}, effectiveLimits(agent.limits, options.limits)),
+    });
+  };
+  const ask: Agents["ask"] = (wanted, journal, event) => start(wanted, journal, event, BLANK);
+
+  const chat = async (name: string, event: DaimonEvent, journal: StepJournal) => {
+    const { text, conversation } = event.data as { text: string; conversation: string };
+    const { history, label } = earlier(await options.history(conversation), event);
+    let answer: Answer & { error?: Failure };
+    try {
+      answer = await start({ agent: name, prompt: text, history }, journal, event, label);
+    } catch (error) {
+      answer = explain(error);
+    }
+    const { messageId } = await journal.record({
+      name: "answer",
+      kind: "send",
+      code: async (notes) => {
+        const { text, ...rest } = answer;
+        const mark = answer.demo ? { mark: "demo, no model" } : {};
+        const detail = { ...rest, ...mark, agent: name, label: join(journal.label, label) };
+        const { runId } = journal;
+        return await options.answer({
+          conversationId: conversation,
+          author: name,
+          runId,
+          step: notes.key,
+          text,
+          detail,
+        });
+      },
+    });
+    return { ...answer, messageId };
+  };
+
+  return {
+    ask,
+    handler: (name) => ({
+      name: `agent:${name}`,
+      // An agent's Markdown may change under a waiting run: its kept turns stand, and it goes on with the new words.
+      version: "1",
+      retry: CHAT_RETRY,
+      limits: options.agents().find((agent) => agent.name === name)?.limits ?? {},
+      priority: 10,
+      secret: (secret) => {
+        throw new DaimonError("secret.undeclared", `An agent has no secrets; ${secret} is a tool's.`);
+      },
+      run: (context, journal) => chat(name, context.event, journal),
+    }),
+  };
+}
+
+function findAgent(agents: readonly Agent[], name: string): Agent {
+  const found = agents.find((agent) => agent.name === name);
+  if (found) return found;
+  const names = agents.map((agent) => agent.name).join(", ");
+  throw new DaimonError("agent.missing", `There is no agent "${name}".`, `There are: ${names || "none"}.`);
+}
+
+/** Sorted, so that the prompt begins with the same bytes each time. */
+function toolsOf(
+  agent: Agent,
+  installed: ReadonlyMap<string, RegisteredTool>,
+  skills: boolean,
+): ReadonlyMap<string, RegisteredTool> {
+  const wanted = ([name]: [string, RegisteredTool]) =>
+    (agent.tools.includes("*") || agent.tools.includes(name)) && (skills || name !== "skill_read");
+  return new Map([...installed].filter(wanted).sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+/** What was said before this event's message, and what that was made from. */
+function earlier(messages: readonly ConversationMessage[], event: DaimonEvent) {
+  const here = messages.findIndex((message) => message.direction === "in" && message.eventId === event.id);
+  // Answers stand behind questions that were asked before they came; later questions are other runs' business.
+  const before = messages.filter((message, place) => here < 0 || place < here || message.direction === "out");
+  const history = before.map(
+    ({ direction, text }) => ({ role: direction === "in" ? "user" : "assistant", text }) as const,
+  );
+  const labels = before.flatMap(({ direction, detail }) =>
+    direction === "out" ? [(detail as Partial<AnswerDetail> | null)?.label ?? STRANGER] : [],
+  );
+  return { history, label: join(...labels) };
+}
+
+/** What a person is told where there is no model to answer. Anything else is thrown: the run is tried again. */
+function explain(error: unknown): Answer & { error: Failure } {
+  if (!(error instanceof DaimonError) || !/^(model|model-key|limit|price|agent)\./.test(error.code))
+    throw error;
+  const failure = toFailure(error);
+  if (!isPermanent(failure)) throw error;
+  const text = [error.message, error.next].filter(Boolean).join(" ");
+  return { text, usd: 0, turns: 0, end: "answered", demo: false, error: failure };
+}

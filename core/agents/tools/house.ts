@@ -1,0 +1,16 @@
+import { DaimonError } from "../../base/errors.ts";
+import type { Label } from "../../define/label.ts";
+import type { Tool } from "../../define/tool.ts";
+import type { RegisteredTool } from "../toolbox.ts";
+
+/** A tool of the house: it has no secrets. `output`: the label of what it returns. */
+export function house(tool: Tool<never>, output?: Label): RegisteredTool {
+  return {
+    tool,
+    capability: "daimon",
+    secret: (name) => {
+      throw new DaimonError("secret.undeclared", `${tool.name} has no secret ${name}.`);
+    },
+    ...(output ? { output } : {}),
+  };
+}
