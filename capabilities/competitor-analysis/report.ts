@@ -1,0 +1,46 @@
+import type { Answer } from "daimon";
+
+/** Where the owner names the competitors, one a line: `- Name: what they do`. */
+export const LIST = "areas/competitors/competitors.md";
+export const REPORTS = "areas/competitors/reports";
+const MOST_COMPETITORS = 12;
+
+/** The list items of the file, each name once. */
+export function competitorsIn(text: string): { name: string; about: string }[] {
+  const items = [...text.matchAll(/^[-*] +(?:\*\*)?([^:*\n]{1,60})(?:\*\*)?(?::(?:\*\*)? *(.*))?$/gm)];
+  const named = new Map(items.map(([, name, about = ""]) => [name!.trim(), about.trim()]));
+  return [...named].slice(0, MOST_COMPETITORS).map(([name, about]) => ({ name, about }));
+}
+
+/** The report as it is filed, with what was found below it. */
+export function renderReport(parts: {
+  date: string;
+  eventId: string;
+  report: Answer;
+  findings: readonly { name: string; answer: Answer }[];
+}): string {
+  const { date, eventId, report, findings } = parts;
+  const usd = findings.reduce((sum, { answer }) => sum + answer.usd, report.usd);
+  const cut = [...findings.map(({ answer }) => answer), report].filter(
+    (answer) => answer.end !== "answered",
+  ).length;
+  return [
+    "---",
+    `title: "Competitors, ${date}"`,
+    `created: ${date}`,
+    `source: ${eventId}`,
+    "tags: [report]",
+    "---",
+    "",
+    `# Competitors, ${date}`,
+    "",
+    ...(report.demo ? ["> Demo, no model: written by Daimon's rules to show the way of a report.", ""] : []),
+    report.text.trim(),
+    "",
+    "## What was found",
+    ...findings.flatMap(({ name, answer }) => ["", `### ${name}`, "", answer.text.trim()]),
+    "",
+    `*${findings.length} competitors, $${usd.toFixed(4)}${cut ? `; ${cut} of the answers ended at a limit` : ""}.*`,
+    "",
+  ].join("\n");
+}
