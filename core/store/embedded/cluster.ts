@@ -40,8 +40,8 @@ export interface Cluster extends Place {
 export const NAME = "daimon";
 
 const LOG_BYTES = 4 * 1024 * 1024;
-/** Recovery after a crash may take long: it must replay up to `max_wal_size`. */
-const READY_MS = 120_000;
+/** Milliseconds a server may take to be ready: after a crash it replays up to `max_wal_size`. */
+export const READY_MS = 120_000;
 
 /** For a small machine. Nothing that weakens durability: fsync, full_page_writes and synchronous_commit stay on. */
 const SETTINGS = {
@@ -56,6 +56,9 @@ const SETTINGS = {
   log_timezone: "UTC",
   log_checkpoints: "off",
   jit: "off",
+  // Four processes fewer.
+  io_method: "sync",
+  max_logical_replication_workers: "0",
 };
 
 /**
@@ -153,6 +156,7 @@ export function rotateLog(place: Place): void {
 function run(cluster: Cluster, program: string, parameters: string[]): ChildProcess {
   const { file, parameters: all, ids } = cluster.account.command(program, parameters);
   const log = openSync(cluster.log, "a", 0o600);
+  cluster.account.give(cluster.log);
   try {
     return spawn(file, all, {
       cwd: "/",

@@ -1,11 +1,11 @@
-import { mkdirSync, realpathSync } from "node:fs";
+import { mkdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Environment } from "../../base/environment.ts";
 import { DaimonError, toFailure } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { chooseAccount } from "./account.ts";
+import { chooseAccount, ownedBy } from "./account.ts";
 import { findBinaries, linkLibraries } from "./binaries.ts";
 import {
   type Cluster,
@@ -14,6 +14,7 @@ import {
   layDown,
   NAME,
   type Place,
+  READY_MS,
   rotateLog,
   startServer,
   syncBehind,
@@ -72,6 +73,7 @@ class EmbeddedServer {
   #keeper!: pg.Client;
   #stopping = false;
   #restoring: Promise<void> = Promise.resolve();
+  #restoredAt = 0;
 
   constructor(log: Log) {
     this.#log = log;
@@ -99,10 +101,12 @@ class EmbeddedServer {
   async #restore(): Promise<void> {
     const since = Date.now();
     this.#log.warn("The database is gone; it is being started again.");
+    if (since - this.#restoredAt < 1_000) await sleep(250);
     for (let pause = 100; !this.#stopping; pause = Math.min(pause * 2, 5_000)) {
       try {
         const { keeper } = await ensure(this.#place, { layDown: false });
         this.#watch(keeper);
+        this.#restoredAt = Date.now();
         this.#log.info("The database is back.", { milliseconds: Date.now() - since });
         return;
       } catch (error) {
@@ -139,8 +143,11 @@ function connectionOf(place: Place): pg.PoolConfig {
 }
 
 function findPlace(home: string): Place {
+  const self = process.getuid?.() ?? -1;
   mkdirSync(join(home, "postgres"), { recursive: true, mode: 0o700 });
   const folder = realpathSync(join(home, "postgres"));
+  const owner = statSync(folder).uid;
+  if (self !== 0 && owner !== self) throw ownedBy(folder, owner, self);
   const data = join(folder, "data");
   return {
     folder,
@@ -167,7 +174,10 @@ async function ensure(
     const cluster = await prepare(place);
     if (!isThere) await layDown(cluster);
     await startServer(cluster);
-    if (!isThere) syncBehind(cluster);
+    if (!isThere) {
+      await nameDatabase(place);
+      syncBehind(cluster);
+    }
     return { keeper: await connectKeeper(place), started: isThere ? "warm" : "cold" };
   } finally {
     release();
@@ -178,15 +188,17 @@ async function ensure(
 async function prepare(place: Place, settings: Record<string, string> = {}): Promise<Cluster> {
   await clearLeftovers(place.data);
   const binaries = findBinaries();
-  const account = await chooseAccount({ postgres: binaries.postgres, home: dirname(place.folder), ...place });
+  const account = await chooseAccount(binaries.postgres, { home: dirname(place.folder), ...place });
+  account.give(join(place.folder, "lock"));
   const environment = linkLibraries(binaries, join(place.folder, "lib"));
   rotateLog(place);
-  makeSocketFolder(place.socketFolder, account.uid);
+  makeSocketFolder(place.socketFolder, account);
   return { ...place, binaries, account, environment, settings };
 }
 
 /** Our connection to the server that runs already, or null when none does. Waits while it starts or recovers. */
 async function attach(place: Place): Promise<pg.Client | null> {
+  const until = Date.now() + READY_MS;
   for (;;) {
     const file = readPidFile(place.data);
     if (!file) return null;
@@ -200,6 +212,7 @@ async function attach(place: Place): Promise<pg.Client | null> {
       // 57P03: it starts, recovers or stops. 57P01, 57P02, ECONNRESET: it went away just now.
       if (!isUnreachable && !["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", ""].includes(code))
         throw error;
+      if (Date.now() > until) throw error;
       await sleep(5);
     }
   }
@@ -212,11 +225,14 @@ async function connectKeeper(place: Place): Promise<pg.Client> {
     const NO_SUCH_DATABASE = "3D000";
     if ((error as { code?: string }).code !== NO_SUCH_DATABASE) throw error;
   }
-  // On the first start: renaming the one that initdb made takes 2 ms, creating another 200.
-  const client = await connectTo(place, "template1");
-  await client.query(`alter database postgres rename to ${NAME}`);
-  await client.end();
+  await nameDatabase(place);
   return connectTo(place, NAME);
+}
+
+/** Renames the database that initdb made: 2 ms, where creating another takes 200. */
+async function nameDatabase(place: Place): Promise<void> {
+  const client = await connectTo(place, "template1");
+  await client.query(`alter database postgres rename to ${NAME}`).finally(() => client.end());
 }
 
 async function connectTo(place: Place, database: string): Promise<pg.Client> {

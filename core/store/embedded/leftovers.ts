@@ -46,7 +46,7 @@ export function worksIn(pid: number, data: string): boolean {
 export async function clearLeftovers(data: string): Promise<void> {
   const left = readPidFile(data);
   const suspects = process.platform === "linux" ? readdirSync("/proc").map(Number) : [left?.pid ?? 0];
-  for (const pid of suspects.filter((pid) => worksIn(pid, data))) await end(pid, data, "SIGQUIT");
+  await Promise.all(suspects.filter((pid) => worksIn(pid, data)).map((pid) => end(pid, data, "SIGQUIT")));
   if (left && isAlive(left.pid)) rmSync(join(data, "postmaster.pid"), { force: true });
 }
 

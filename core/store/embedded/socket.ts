@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { chownSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { DaimonError } from "../../base/errors.ts";
+import type { Account } from "./account.ts";
 
 /** What `sun_path` of a unix socket holds, without its final zero: 107 bytes on Linux, 103 on macOS. */
 const MOST_BYTES = process.platform === "darwin" ? 103 : 107;
@@ -30,9 +31,9 @@ export function socketFolder(folder: string, recorded: string | undefined): stri
  * Makes the socket's folder, open to `uid` alone, and clears what a dead server left in it; to be called when
  * no server answers there. Throws `store.socket` when the folder is somebody else's.
  */
-export function makeSocketFolder(folder: string, uid: number): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (process.getuid?.() === 0 && uid !== 0 && lstatSync(folder).uid === 0) chownSync(folder, uid, uid);
+export function makeSocketFolder(folder: string, account: Account): void {
+  const { uid } = account;
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 })) account.give(folder);
   const found = lstatSync(folder);
   if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o077) !== 0) {
     throw new DaimonError(
