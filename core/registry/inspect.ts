@@ -18,7 +18,7 @@ export function inspect(folder: string): Promise<Description> {
     execFile(
       process.execPath,
       [...options, import.meta.filename, folder],
-      { cwd: folder, env: {}, timeout: 10_000, killSignal: "SIGKILL", maxBuffer: 16 * 1024 * 1024 },
+      { cwd: folder, env: {}, timeout: 7_000, killSignal: "SIGKILL", maxBuffer: 16 * 1024 * 1024 },
       (error, stdout) => {
         const line = stdout.trimEnd().split("\n").at(-1) ?? "";
         if (error || !line.startsWith('{"')) return reject(stopped(error));
@@ -34,7 +34,7 @@ export function inspect(folder: string): Promise<Description> {
 const stopped = (error: Error | null) =>
   new DaimonError(
     "capability.slow",
-    "index.ts ended the process or kept it busy for 10 seconds when it was imported.",
+    "index.ts ended the process or kept it busy for 7 seconds when it was imported.",
     "Do nothing at the top of a module: do it in a handler.",
     { cause: error },
   );

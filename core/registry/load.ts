@@ -15,13 +15,13 @@ const IMPORT_MILLISECONDS = 5000;
 
 /**
  * Imports and checks each capability of `folder`, side by side. One that fails is refused with a sentence and the
- * rest is loaded. Where two want one name, the first in the alphabet has it. Never throws for a capability's sake.
+ * rest is loaded. Where two want one name, the first in the alphabet has it: `taken` tells who has `"tool save_idea"`.
  */
 export async function loadCapabilities(
   folder: string,
   environment: Pick<Environment, "values">,
   now: Date = new Date(),
-): Promise<Registry> {
+): Promise<Registry & { readonly taken: ReadonlyMap<string, string> }> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const names = entries
     .filter(

@@ -33,6 +33,4 @@ export interface Refused {
 export interface Registry {
   readonly installed: readonly Installed[];
   readonly refused: readonly Refused[];
-  /** Who has a name: `"tool save_idea"` → `"ideas"`. */
-  readonly taken: ReadonlyMap<string, string>;
 }
