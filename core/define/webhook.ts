@@ -1,5 +1,5 @@
 /** Where a value stands in a request: in a header, or at a dotted path of the parsed body. */
-export type Pick = { readonly header: string } | { readonly data: string };
+export type Place = { readonly header: string } | { readonly data: string };
 
 /** The sender signs the request with a shared secret. */
 export interface HmacVerification {
@@ -33,9 +33,9 @@ export interface Webhook {
   readonly description?: string;
   readonly verify: Verification;
   /** The event's type: these, joined by a dot, the missing ones left out. */
-  readonly type: readonly Pick[];
+  readonly type: readonly Place[];
   /** The delivery's key. Default: the SHA-256 of the body. */
-  readonly key?: Pick;
+  readonly key?: Place;
   /** Default 1 MiB. */
   readonly maxBytes?: number;
   /** How to set the sender up, in Markdown. */

@@ -101,7 +101,8 @@ export function toRunSeeds(runs: readonly NamedRun[], data: unknown, parentId: s
   });
 }
 
-function toSeed(event: NewEvent, decision: Decision, data: unknown, now: Date): EventSeed {
+/** An event with its outcome and runs, ready to be kept. */
+export function toSeed(event: NewEvent, decision: Decision, data: unknown, now: Date): EventSeed {
   const id = newId("evt");
   return {
     id,

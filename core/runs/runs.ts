@@ -6,11 +6,11 @@ import type { NewEvent } from "../define/event.ts";
 import type { Limits } from "../define/limits.ts";
 import { type Approval, answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
-import { addRuns, findEvent, type KeptEvent } from "../store/events.ts";
+import { addRuns, findEvent, type KeptEvent, keepEvents } from "../store/events.ts";
 import { setStopped } from "../store/processes.ts";
-import { cancelRun, retryRun } from "../store/runs.ts";
+import { cancelRun, retryRun, type Verdict } from "../store/runs.ts";
 import type { ContextServices } from "./context.ts";
-import { createDispatch, type Decision, decide, toRunSeeds } from "./dispatch.ts";
+import { createDispatch, type Decision, decide, toRunSeeds, toSeed } from "./dispatch.ts";
 import { createPresence } from "./presence.ts";
 import type { Handlers } from "./registered.ts";
 import { createWorker } from "./worker.ts";
@@ -36,10 +36,13 @@ export interface Runs {
   dispatch(event: NewEvent, decision?: Decision, parsed?: unknown): Promise<KeptEvent>;
   /** Runs of the current triggers on an event that is kept already. Throws `event.missing`. */
   replay(eventId: string): Promise<{ eventId: string; runIds: string[] }>;
-  /** Throws `run.missing`, or `run.finished` when there is nothing to cancel. */
-  cancel(runId: string): Promise<void>;
-  /** Throws `run.missing`, or `run.unfinished`. */
-  retry(runId: string): Promise<void>;
+  /** Cancels a run that is not under way; asks a running one, and its children, to stop. */
+  cancel(runId: string): Promise<Verdict>;
+  /** Queues a failed or canceled run again. */
+  retry(runId: string): Promise<Verdict>;
+  /** Keeps events within a transaction of the caller's, who calls `announce` when it is committed. */
+  keep(inside: Database, events: readonly { event: NewEvent; decision: Decision }[]): Promise<KeptEvent[]>;
+  announce(kept: readonly KeptEvent[]): void;
   /** Throws `approval.missing` or `approval.answered`. */
   answer(approvalId: string, status: "approved" | "denied", by: string): Promise<Approval>;
   /** STOP: cancels all that runs and claims nothing until it is released. */
@@ -88,6 +91,15 @@ export function createRuns(options: RunsOptions): Runs {
 
   return {
     dispatch,
+    keep: (inside, events) =>
+      keepEvents(
+        inside,
+        events.map(({ event, decision }) => toSeed(event, decision, event.data, options.clock.now())),
+      ),
+    announce(kept) {
+      for (const { eventId } of kept) options.live.publish({ kind: "event", id: eventId });
+      if (kept.some((one) => one.runIds.length > 0)) onQueued();
+    },
     async replay(eventId) {
       const event = await findEvent(database, eventId);
       if (!event)
@@ -100,23 +112,18 @@ export function createRuns(options: RunsOptions): Runs {
     },
     async cancel(runId) {
       const verdict = await cancelRun(database, runId);
-      if (!verdict) throw new DaimonError("run.missing", `There is no run ${runId}.`, "daimon runs list");
-      if (!verdict.done)
-        throw new DaimonError("run.finished", `The run ${runId} is ${verdict.status} already.`);
-      if (verdict.status === "canceled") options.live.publish({ kind: "run", id: runId, status: "canceled" });
+      if (verdict?.done && verdict.status === "canceled") {
+        options.live.publish({ kind: "run", id: runId, status: "canceled" });
+      }
       hurry();
+      return verdict;
     },
     async retry(runId) {
       const verdict = await retryRun(database, runId);
-      if (!verdict) throw new DaimonError("run.missing", `There is no run ${runId}.`, "daimon runs list");
-      if (!verdict.done) {
-        throw new DaimonError(
-          "run.unfinished",
-          `The run ${runId} is ${verdict.status}; only a failed or canceled one is retried.`,
-        );
-      }
+      if (!verdict?.done) return verdict;
       options.live.publish({ kind: "run", id: runId, status: "queued" });
       onQueued();
+      return verdict;
     },
     async answer(approvalId, status, by) {
       const answered = await answerApproval(database, approvalId, { status, by });

@@ -212,3 +212,14 @@ export async function findRequest(database: Database, eventId: string): Promise<
   );
   return row ?? null;
 }
+
+/** The newest events, newest first. */
+export async function latestEvents(
+  database: Database,
+  filter: { source?: string; limit: number },
+): Promise<{ id: string; source: string; type: string; time: Date; outcome: EventOutcome }[]> {
+  return await database.query(
+    `select id, source, type, time, outcome from events where $1::text is null or source = $1 order by id desc limit $2`,
+    [filter.source ?? null, filter.limit],
+  );
+}

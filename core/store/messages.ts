@@ -13,6 +13,8 @@ export interface Message {
   readonly text: string;
   readonly state: MessageState;
   readonly runId: string | null;
+  /** The event that brought it. */
+  readonly eventId: string | null;
   readonly detail: unknown;
   readonly createdAt: Date;
 }
@@ -102,7 +104,7 @@ export async function lastMessages(
   most: number,
 ): Promise<Message[]> {
   const rows = await database.query<Message>(
-    `select id, conversation_id as "conversationId", direction, author, text, state, run_id as "runId", detail, created_at as "createdAt"
+    `select id, conversation_id as "conversationId", direction, author, text, state, run_id as "runId", event_id as "eventId", detail, created_at as "createdAt"
      from messages where conversation_id = $1 order by id desc limit $2`,
     [conversationId, most],
   );

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import {
   closeSync,
@@ -39,6 +40,7 @@ export interface Cluster extends Place {
 /** The superuser and the database that Daimon uses. */
 export const NAME = "daimon";
 
+const UNFINISHED = "data.new-";
 const LOG_BYTES = 4 * 1024 * 1024;
 /** Milliseconds a server may take to be ready: after a crash it replays up to `max_wal_size`. */
 export const READY_MS = 120_000;
@@ -62,12 +64,11 @@ const SETTINGS = {
 };
 
 /**
- * Lays down a new data folder, whole or not at all: it is made beside its place and moved there when it is
- * finished, so that a crash leaves a `data.new` which the next start throws away.
+ * Lays down a new data folder, whole or not at all: it is made beside its place, under a name of its own
+ * (an initdb whose parent was killed goes on for a while), and moved there when it is finished.
  */
 export async function layDown(cluster: Cluster): Promise<void> {
-  const fresh = join(cluster.folder, "data.new");
-  rmSync(fresh, { recursive: true, force: true });
+  const fresh = join(cluster.folder, `${UNFINISHED}${randomUUID().slice(0, 8)}`);
   const child = run(cluster, cluster.binaries.initdb, [
     `--pgdata=${fresh}`,
     `--username=${NAME}`,
@@ -82,6 +83,17 @@ export async function layDown(cluster: Cluster): Promise<void> {
   const [code] = await once(child, "exit");
   if (code !== 0) throw failed(cluster, "The database could not be laid down");
   renameSync(fresh, cluster.data);
+}
+
+/** Throws away what starts that were killed have left unfinished. */
+export function clearUnfinished(place: Place): void {
+  for (const name of readdirSync(place.folder).filter((name) => name.startsWith(UNFINISHED))) {
+    try {
+      rmSync(join(place.folder, name), { recursive: true, force: true });
+    } catch {
+      // Its initdb still writes; the next start removes the rest.
+    }
+  }
 }
 
 /** Writes the fresh data folder through to the disk, in the background: initdb did not wait for it. */

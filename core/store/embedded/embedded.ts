@@ -10,6 +10,7 @@ import { findBinaries, linkLibraries } from "./binaries.ts";
 import {
   type Cluster,
   checkVersion,
+  clearUnfinished,
   isLaidDown,
   layDown,
   NAME,
@@ -187,6 +188,7 @@ async function ensure(
 /** Makes the place ready for a server, when none runs there. */
 async function prepare(place: Place, settings: Record<string, string> = {}): Promise<Cluster> {
   await clearLeftovers(place.data);
+  clearUnfinished(place);
   const binaries = findBinaries();
   const account = await chooseAccount(binaries.postgres, { home: dirname(place.folder), ...place });
   account.give(join(place.folder, "lock"));

@@ -1,45 +1,13 @@
 import type { EventOutcome } from "../../define/event.ts";
-import type { Label } from "../../define/label.ts";
 import type { Database } from "../database.ts";
-import { type Page, type PageQuery, toPage } from "./page.ts";
-import { LABEL, type RunView, runsOfEvent, type StepView } from "./runs.ts";
-
-/** An event as it stands in a list. */
-export interface EventView {
-  readonly id: string;
-  readonly source: string;
-  readonly type: string;
-  readonly key: string;
-  readonly receivedAt: Date;
-  readonly outcome: EventOutcome;
-  readonly reason: string | null;
-  readonly label: Label;
-  /** `active` are those that are neither finished nor failed. */
-  readonly runs: { readonly total: number; readonly failed: number; readonly active: number };
-}
-
-/** An event whole. */
-export interface EventDetail extends Omit<EventView, "runs"> {
-  readonly time: Date;
-  readonly data: unknown;
-  readonly problem: string | null;
-  readonly parentRunId: string | null;
-  /** The request exactly as it came in; `body` is null when its bytes are not UTF-8. */
-  readonly request: {
-    readonly method: string;
-    readonly url: string;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string | null;
-    readonly bodyBase64: string;
-  } | null;
-  readonly runs: readonly (RunView & { readonly steps: readonly StepView[] })[];
-}
+import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
+import { runsOfEvent } from "./runs.ts";
 
 export interface EventQuery extends PageQuery {
   readonly source?: string | undefined;
   /** A type, or all below one: `issues.*`. */
   readonly type?: string | undefined;
-  readonly outcome?: string | undefined;
+  readonly outcome?: EventOutcome | undefined;
   /** Text looked for in the body; ASCII letters match in either case. */
   readonly q?: string | undefined;
 }
@@ -58,10 +26,10 @@ const FOUND = `position(lower(encode(convert_to($7, 'UTF8'), 'escape'))
 export const SEARCHED = 5000;
 
 /** Events, newest first. A page of a text search may be short, even empty, and have a page after it. */
-export async function listEvents(database: Database, query: EventQuery): Promise<Page<EventView>> {
+export async function listEvents(database: Database, query: EventQuery): Promise<Page> {
   const wanted = [query.cursor, query.source, query.type, query.outcome];
   const end = query.q ? await searchEnd(database, wanted) : null;
-  const rows = await database.query<EventView>(
+  const rows = await database.query<Row>(
     `select e.*, json_build_object('total', r.total, 'failed', r.failed, 'active', r.active) as runs
      from (select ${EVENT} from events
            where ${WANTED} and ($5::text is null or id >= $5) ${query.q ? `and ${FOUND}` : ""}
@@ -78,7 +46,7 @@ export async function listEvents(database: Database, query: EventQuery): Promise
 }
 
 async function searchEnd(database: Database, wanted: unknown[]): Promise<string | null> {
-  const [row] = await database.query<{ id: string }>(
+  const [row] = await database.query<Row>(
     `select id from events where ${WANTED} order by id desc offset $5 limit 1`,
     [...wanted, SEARCHED - 1],
   );
@@ -90,26 +58,23 @@ export async function isEventKept(database: Database, id: string): Promise<boole
   return (await database.query("select from events where id = $1", [id])).length === 1;
 }
 
-/** One event with its request and its runs, or null. */
-export async function findEventDetail(database: Database, id: string): Promise<EventDetail | null> {
-  type Raw = { method: string | null; url: string; headers: Record<string, string>; body: Buffer | null };
-  const [row] = await database.query<Omit<EventDetail, "request" | "runs"> & Raw>(
+/** One event with its request exactly as it came in, and its runs; or null. */
+export async function findEventDetail(database: Database, id: string): Promise<Row | null> {
+  const [row] = await database.query<Row & { method: string | null; body: Buffer | null }>(
     `select ${EVENT}, time, data, problem, parent_run as "parentRunId", method, url, headers, body
      from events where id = $1`,
     [id],
   );
   if (!row) return null;
   const { method, url, headers, body, ...event } = row;
-  const request =
-    method === null
-      ? null
-      : { method, url, headers, body: textOf(body), bodyBase64: (body ?? Buffer.of()).toString("base64") };
-  return { ...event, request, runs: await runsOfEvent(database, id) };
+  const bytes = body ?? Buffer.of();
+  const request = { method, url, headers, body: textOf(bytes), bodyBase64: bytes.toString("base64") };
+  return { ...event, request: method === null ? null : request, runs: await runsOfEvent(database, id) };
 }
 
-function textOf(body: Buffer | null): string | null {
+function textOf(bytes: Uint8Array): string | null {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body ?? Buffer.of());
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return null;
   }

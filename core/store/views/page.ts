@@ -1,6 +1,12 @@
+/**
+ * A row as the API answers it: the names, and so the types, are those of docs/reference/api.md. Nothing here
+ * reads it again, so it is written down only there.
+ */
+export type Row = Readonly<Record<string, unknown>> & { readonly id: string };
+
 /** A part of a list, and the cursor of the part after it. */
-export interface Page<Item> {
-  readonly items: readonly Item[];
+export interface Page {
+  readonly items: readonly Row[];
   readonly next: string | null;
 }
 
@@ -11,7 +17,9 @@ export interface PageQuery {
 }
 
 /** Makes a page of rows that were read one over the limit; the cursor is the last item's id. */
-export function toPage<Item extends { id: string }>(rows: readonly Item[], limit: number): Page<Item> {
-  const items = rows.slice(0, limit);
-  return { items, next: rows.length > limit ? items.at(-1)!.id : null };
+export function toPage(rows: readonly Row[], limit: number): Page {
+  return { items: rows.slice(0, limit), next: rows.length > limit ? rows[limit - 1]!.id : null };
 }
+
+/** A label's two columns as one value. */
+export const LABEL = "json_build_object('integrity', integrity, 'privacy', privacy) as label";

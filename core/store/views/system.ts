@@ -1,23 +1,11 @@
 import type { Database } from "../database.ts";
 
-/** The state of the whole, read in one look. */
+/** The state of the whole as `GET /api/status` answers it, the checklist `steps` of the first five minutes included. */
 export interface StatusView {
-  readonly counts: {
-    readonly queued: number;
-    readonly running: number;
-    readonly waiting: number;
-    readonly failed: number;
-  };
+  readonly counts: object;
   readonly approvals: number;
   readonly stopped: boolean;
-  /** The first-five-minutes checklist: what has been seen to happen. */
-  readonly steps: {
-    readonly sent: boolean;
-    readonly refused: boolean;
-    readonly duplicate: boolean;
-    readonly report: boolean;
-    readonly asked: boolean;
-  };
+  readonly steps: object;
 }
 
 /** Reads the status; every part of it stands in an index, however many runs are finished. */
@@ -43,32 +31,10 @@ export async function readStatus(database: Database, now: Date): Promise<StatusV
   return row!;
 }
 
-export interface RefusalView {
-  readonly source: string;
-  readonly reason: string;
-  readonly count: number;
-  readonly firstAt: Date;
-  readonly lastAt: Date;
-}
-
 /** What was not let in and why, the latest first, at most 200. */
-export async function listRefusals(database: Database): Promise<RefusalView[]> {
-  return await database.query<RefusalView>(
+export async function listRefusals(database: Database): Promise<object[]> {
+  return await database.query<object>(
     `select source, reason, count, first_at as "firstAt", last_at as "lastAt"
      from refusals order by last_at desc limit 200`,
-  );
-}
-
-export interface ScheduleState {
-  readonly name: string;
-  readonly nextAt: Date | null;
-  readonly lastAt: Date | null;
-  readonly paused: boolean;
-}
-
-/** What the clock keeps of each schedule. */
-export async function listScheduleStates(database: Database): Promise<ScheduleState[]> {
-  return await database.query<ScheduleState>(
-    `select name, next_at as "nextAt", last_at as "lastAt", paused from schedules order by name`,
   );
 }

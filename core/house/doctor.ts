@@ -1,0 +1,111 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { Environment } from "../base/environment.ts";
+import type { Check } from "../console/options.ts";
+import type { Models } from "../models/models.ts";
+import type { Secrets } from "../policy/secrets.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Database } from "../store/database.ts";
+
+export interface DoctorOptions {
+  readonly environment: Environment;
+  readonly database: Database;
+  readonly models: Models;
+  readonly secrets: Secrets;
+  readonly registry: Registry;
+}
+
+/** Looks at everything that could keep Daimon from doing what it is asked. */
+export async function examine(options: DoctorOptions): Promise<Check[]> {
+  return [
+    ...(await checkDatabase(options.database)),
+    ...checkModels(options.models),
+    ...checkCapabilities(options),
+    ...checkFiles(options.environment),
+  ];
+}
+
+async function checkDatabase(database: Database): Promise<Check[]> {
+  try {
+    const [row] = await database.query<{ version: string; failed: number }>(
+      `select current_setting('server_version') as version,
+         (select count(*)::integer from runs where status = 'failed' and finished_at > now() - interval '1 day') as failed`,
+    );
+    const checks: Check[] = [
+      { name: "database", state: "ok", message: `PostgreSQL ${row!.version} answers.` },
+    ];
+    if (row!.failed > 0) {
+      checks.push({
+        name: "runs",
+        state: "warning",
+        message: `${row!.failed} runs failed in the last day.`,
+        next: "daimon runs list --status failed",
+      });
+    }
+    return checks;
+  } catch (error) {
+    return [
+      {
+        name: "database",
+        state: "failed",
+        message: `The database does not answer: ${error}.`,
+        next: "Look into home/postgres/log.",
+      },
+    ];
+  }
+}
+
+function checkModels(models: Models): Check[] {
+  return models.list().map((model) => {
+    const name = `model ${model.role}`;
+    if (model.problem) return { name, state: "failed", ...pick(model.problem) };
+    if (model.demo) {
+      return {
+        name,
+        state: "warning",
+        message: "The demo answers, no model.",
+        next: "Write ANTHROPIC_API_KEY=… into home/.env and restart.",
+      };
+    }
+    return { name, state: "ok", message: `${model.provider} ${model.model}` };
+  });
+}
+
+function checkCapabilities({ registry, secrets }: DoctorOptions): Check[] {
+  const refused = registry.refused.map(
+    ({ name, problem }): Check => ({ name: `capability ${name}`, state: "failed", ...pick(problem) }),
+  );
+  const sources = registry.installed.flatMap(({ capability }) =>
+    (capability.webhooks ?? []).map((webhook): Check => {
+      const name = `source ${webhook.source}`;
+      const secret = webhook.verify.secret;
+      if (secrets.has(secret)) return { name, state: "ok", message: "Its secret is set." };
+      return {
+        name,
+        state: "failed",
+        message: `${secret} is not set; every request is answered 503.`,
+        next: `Write ${secret}=… into home/.env and restart.`,
+      };
+    }),
+  );
+  return [...refused, ...sources];
+}
+
+function checkFiles(environment: Environment): Check[] {
+  const file = join(environment.home, ".env");
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0o600;
+  if ((mode & 0o077) === 0)
+    return [{ name: "home/.env", state: "ok", message: "Only its owner can read it." }];
+  return [
+    {
+      name: "home/.env",
+      state: "failed",
+      message: "Others on this machine can read your secrets.",
+      next: `chmod 600 ${file}`,
+    },
+  ];
+}
+
+function pick(problem: { message: string; next?: string }): Pick<Check, "message" | "next"> {
+  return { message: problem.message, ...(problem.next ? { next: problem.next } : {}) };
+}

@@ -1,0 +1,200 @@
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ROOT, readEnvironment } from "../base/environment.ts";
+import { DaimonError } from "../base/errors.ts";
+import { newId } from "../base/ids.ts";
+import { openLog } from "../base/log.ts";
+import type { StartOptions } from "../cli/cli.ts";
+import { createLoginLink } from "../console/auth.ts";
+import { createConsole } from "../console/console.ts";
+import type { Config } from "../define/config.ts";
+import { createMetrics } from "../metrics.ts";
+import { startWebServer, type WebServer } from "../server.ts";
+import { createToken, hasLogin, removeToken } from "../store/logins.ts";
+import { createRefusalCounter } from "../store/refusals.ts";
+import { createIntake, type Intake } from "../triggers/intake.ts";
+import { createActions } from "./actions.ts";
+import { examine } from "./doctor.ts";
+import { type House, openHouse, type Role } from "./house.ts";
+
+const ROLES: readonly Role[] = ["web", "worker", "clock"];
+/** After 503 on /readyz, a proxy needs a moment to look elsewhere. */
+const LAME_DUCK_MILLISECONDS = Number(process.env.DAIMON_LAME_DUCK_MS ?? 0);
+
+/** Runs the system until it is told to stop. Throws `start.roles`, `start.exposed`, `port.taken`, and what a room throws. */
+export async function start(options: StartOptions): Promise<void> {
+  const began = performance.now();
+  const roles = toRoles(options.only);
+  const environment = { ...readEnvironment(), ...(options.port === undefined ? {} : { port: options.port }) };
+  const config = await readConfig();
+  const log = openLog({ file: join(environment.home, "daimon.log") });
+  let door: Door | undefined;
+  const web = roles.includes("web") ? await openPort(environment, () => door) : undefined;
+  const house = await openHouse({ environment, config, roles });
+  if (web) {
+    if (!isLoopback(environment.host)) await requireLogin(house);
+    door = openDoor(house, web);
+  }
+  await house.start();
+  if (door) door.ready = true;
+  const link = web ? await announce(house, web, log) : undefined;
+  tell(house, link, performance.now() - began);
+  if (link && options.open) openBrowser(link);
+
+  await untilToldToStop();
+  process.stderr.write("Stopping: finishing what is under way. Ctrl-C again to stop at once.\n");
+  process.once("SIGINT", () => process.exit(130));
+  if (door) {
+    door.ready = false;
+    await new Promise((resolve) => setTimeout(resolve, LAME_DUCK_MILLISECONDS));
+    door.closing.abort();
+    await web!.close();
+    await removeToken(house.database, `server ${process.pid}`).catch(() => {});
+    rmSync(join(environment.home, "server.json"), { force: true });
+  }
+  await house.stop();
+}
+
+/** What the web server answers with, once the rooms are open. */
+interface Door {
+  readonly intake: Intake;
+  readonly app: ReturnType<typeof createConsole>;
+  readonly metrics: () => Promise<string>;
+  readonly closing: AbortController;
+  ready: boolean;
+}
+
+async function openPort(
+  environment: { host: string; port: number },
+  door: () => Door | undefined,
+): Promise<WebServer> {
+  return await startWebServer({
+    host: environment.host,
+    port: environment.port,
+    intake: () => door()?.intake,
+    app: () => door()?.app,
+    ready: () => door()?.ready ?? false,
+    metrics: async () => {
+      const open = door();
+      if (!open) throw new DaimonError("server.starting", "Daimon is starting.");
+      return await open.metrics();
+    },
+  });
+}
+
+function openDoor(house: House, web: WebServer): Door {
+  const { database, live, log, clock, runs, parts, registry, environment } = house;
+  const closing = new AbortController();
+  const intake = createIntake({
+    sources: parts.sources,
+    runs,
+    refuse: createRefusalCounter(database),
+    live,
+    log,
+    now: clock.now,
+  });
+  const actions = createActions({
+    ...house,
+    // Samples go through the real door, by the address that this machine reaches it at.
+    url: () => `http://${isLoopback(environment.host) ? "127.0.0.1" : environment.host}:${web.port}`,
+    agents: () => house.agentList.map((agent) => agent.name),
+    doctor: () => examine(house),
+  });
+  const app = createConsole({
+    ...house,
+    version: JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version,
+    address: () => ({ host: environment.host, port: web.port }),
+    capabilities: () => registry,
+    agents: () => house.agentList,
+    hasSecret: house.secrets.has,
+    actions,
+    closing: closing.signal,
+  });
+  return { intake, app, metrics: createMetrics(database), closing, ready: false };
+}
+
+function toRoles(only: readonly string[] | undefined): Role[] {
+  if (!only || only.length === 0) return [...ROLES];
+  const unknown = only.filter((role) => !ROLES.includes(role as Role));
+  if (unknown.length > 0)
+    throw new DaimonError(
+      "start.roles",
+      `There is no role ${unknown.join(", ")}.`,
+      `There are: ${ROLES.join(", ")}.`,
+    );
+  return only as Role[];
+}
+
+async function readConfig(): Promise<Config> {
+  const file = join(ROOT, "daimon.config.ts");
+  if (!existsSync(file))
+    throw new DaimonError("config.missing", "There is no daimon.config.ts.", "git checkout daimon.config.ts");
+  return ((await import(pathToFileURL(file).href)) as { default: Config }).default;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}
+
+async function requireLogin(house: House): Promise<void> {
+  if (await hasLogin(house.database, house.clock.now())) return;
+  await house.stop();
+  throw new DaimonError(
+    "start.exposed",
+    `HOST=${house.environment.host} is reachable from outside, and nobody has signed in yet.`,
+    "Start once without HOST, open the login link, then start with HOST again.",
+  );
+}
+
+/** Writes how the CLI reaches us, and returns a one-time login link. */
+async function announce(house: House, web: WebServer, log: ReturnType<typeof openLog>): Promise<string> {
+  const now = house.clock.now();
+  const token = await createToken(
+    house.database,
+    { name: `server ${process.pid}`, scope: "admin", days: 365, replace: true },
+    now,
+  );
+  const url = web.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1");
+  const file = { url, pid: process.pid, token, startedAt: now.toISOString(), id: newId("prc") };
+  writeFileSync(join(house.environment.home, "server.json"), JSON.stringify(file), { mode: 0o600 });
+  log.info("Daimon is ready.", { url, roles: house.roles });
+  return await createLoginLink(
+    house.database,
+    house.config.publicUrl ?? url.replace("127.0.0.1", "localhost"),
+    now,
+  );
+}
+
+function tell(house: House, link: string | undefined, milliseconds: number): void {
+  const models = house.models.list();
+  const lines = [
+    `Daimon is ready (${Math.round(milliseconds)} ms, ${house.roles.join(" + ")}).`,
+    ...(models.some((model) => model.demo)
+      ? [
+          "No model key is set: the demo answers, no model. To make it real, write ANTHROPIC_API_KEY=… into home/.env.",
+        ]
+      : []),
+    ...house.registry.refused.map(
+      ({ name, problem }) => `The capability ${name} was refused: ${problem.message} ${problem.next ?? ""}`,
+    ),
+    ...(link ? ["", `Open ${link}`, "(it works once, for 10 minutes; another: npx daimon login)"] : []),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+function openBrowser(link: string): void {
+  const command = process.platform === "darwin" ? "open" : "xdg-open";
+  spawn(command, [link], { stdio: "ignore", detached: true })
+    .on("error", () => {})
+    .unref();
+}
+
+async function untilToldToStop(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+    process.once("SIGHUP", () => resolve());
+  });
+}

@@ -1,0 +1,165 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { DaimonError } from "./base/errors.ts";
+import type { Answer, Intake } from "./triggers/intake.ts";
+
+/** How long a body may take to arrive, in milliseconds. */
+const BODY_MILLISECONDS = 10_000;
+
+export interface WebServer {
+  readonly url: string;
+  readonly port: number;
+  /** Takes no new connection, ends what is under way, closes. */
+  close(): Promise<void>;
+}
+
+export interface WebServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly intake: () => Intake | undefined;
+  /** Everything that is not a webhook or a health check. */
+  readonly app: () => { fetch(request: Request): Response | Promise<Response> } | undefined;
+  /** False while starting and draining. */
+  readonly ready: () => boolean;
+  readonly metrics: () => Promise<string>;
+}
+
+/**
+ * The one port: webhooks straight from the socket (the hot path), health and metrics, and the console for the rest.
+ * Throws `port.taken`.
+ */
+export async function startWebServer(options: WebServerOptions): Promise<WebServer> {
+  const page = getRequestListener((request) => options.app()?.fetch(request) ?? starting());
+  const server = createServer(
+    { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
+    (request, response) => {
+      const path = (request.url ?? "/").split("?", 1)[0]!;
+      if (path.startsWith("/hooks/")) return void receive(path.slice(7), request, response, options.intake());
+      if (path === "/healthz") return answer(response, { status: 200, body: { alive: true } });
+      if (path === "/readyz")
+        return answer(response, { status: options.ready() ? 200 : 503, body: { ready: options.ready() } });
+      if (path === "/metrics") return void sendMetrics(response, options);
+      return void page(request, response);
+    },
+  );
+  await listen(server, options);
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return { url: `http://${host}:${port}`, port, close: () => close(server) };
+}
+
+const starting = () =>
+  Response.json(
+    { error: { code: "server.starting", message: "Daimon is starting." } },
+    { status: 503, headers: { "retry-after": "1" } },
+  );
+
+async function receive(
+  source: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  intake: Intake | undefined,
+): Promise<void> {
+  if (!intake) return answer(response, unready());
+  const most = intake.maxBytes(source);
+  if (request.method !== "POST")
+    return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
+  const body = await readBody(request, most ?? 0);
+  if (body === "large") {
+    if (most !== undefined) intake.refuse(source, "body too large");
+    response.setHeader("connection", "close");
+    const answered =
+      most === undefined
+        ? failure(404, "source.missing", `There is no source "${source}".`)
+        : failure(413, "request.large", `The body is larger than ${most} bytes.`);
+    answer(response, answered);
+    return void request.resume();
+  }
+  if (body === "slow" || body === "broken") {
+    intake.refuse(source, body === "slow" ? "body too slow" : "body broken off");
+    if (!response.destroyed)
+      answer(response, failure(408, "request.slow", "The body did not arrive in time."));
+    return void request.destroy();
+  }
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+  );
+  answer(response, await intake.receive(source, { method: "POST", url: request.url ?? "", headers, body }));
+}
+
+/** At most `most` bytes, within the time; what comes after is not read. */
+function readBody(request: IncomingMessage, most: number): Promise<Buffer | "large" | "slow" | "broken"> {
+  if (Number(request.headers["content-length"] ?? 0) > most) return Promise.resolve("large");
+  return new Promise((resolve) => {
+    const parts: Buffer[] = [];
+    let length = 0;
+    const end = (outcome: Buffer | "large" | "slow" | "broken") => {
+      clearTimeout(timer);
+      request.removeAllListeners("data");
+      resolve(outcome);
+    };
+    const timer = setTimeout(end, BODY_MILLISECONDS, "slow");
+    request.on("data", (part: Buffer) => {
+      length += part.length;
+      if (length > most) end("large");
+      else parts.push(part);
+    });
+    request.on("end", () => end(parts.length === 1 ? parts[0]! : Buffer.concat(parts)));
+    request.on("error", () => end("broken"));
+    request.on("close", () => end("broken"));
+  });
+}
+
+function answer(response: ServerResponse, { status, body, headers }: Answer): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    ...headers,
+  });
+  response.end(text);
+}
+
+const failure = (status: number, code: string, message: string): Answer => ({
+  status,
+  body: { error: { code, message } },
+});
+const unready = (): Answer => ({
+  ...failure(503, "server.starting", "Daimon is starting; send it again."),
+  headers: { "retry-after": "1" },
+});
+
+async function sendMetrics(response: ServerResponse, options: WebServerOptions): Promise<void> {
+  try {
+    const text = await options.metrics();
+    response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+    response.end(text);
+  } catch {
+    answer(response, unready());
+  }
+}
+
+async function listen(server: Server, options: { host: string; port: number }): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EADDRINUSE") return reject(error);
+      reject(
+        new DaimonError(
+          "port.taken",
+          `Port ${options.port} of ${options.host} is taken.`,
+          "Stop what listens there, or start with PORT=4243.",
+        ),
+      );
+    });
+    server.listen(options.port, options.host, 1024, resolve);
+  });
+}
+
+async function close(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), 2000).unref();
+  });
+}

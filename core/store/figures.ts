@@ -1,0 +1,40 @@
+import type { Database } from "./database.ts";
+
+/** What /metrics tells. */
+export interface Figures {
+  readonly events: readonly { source: string; outcome: string; count: number }[];
+  readonly runs: readonly { status: string; count: number }[];
+  readonly refusals: readonly { source: string; reason: string; count: number }[];
+  readonly oldestSeconds: number;
+  readonly approvals: number;
+  readonly usdToday: number;
+}
+
+/** Figures from indexes alone; the count of events is of the last day. */
+export async function readFigures(database: Database): Promise<Figures> {
+  const since = `evt_${crockfordTime(Date.now() - 86_400_000)}`;
+  const [events, runs, refusals, rest] = await Promise.all([
+    database.query<Figures["events"][number]>(
+      "select source, outcome, count(*) as count from events where id > $1 group by source, outcome",
+      [since],
+    ),
+    database.query<Figures["runs"][number]>(
+      "select status, count(*) as count from runs where status in ('queued', 'running', 'waiting') group by status union all select 'failed', count(*) from runs where status = 'failed'",
+    ),
+    database.query<Figures["refusals"][number]>("select source, reason, count from refusals"),
+    database.query<{ oldestSeconds: number; approvals: number; usdToday: number }>(
+      `select coalesce(extract(epoch from now() - (select min(created_at) from runs where status = 'queued')), 0)::double precision as "oldestSeconds",
+         (select count(*) from approvals where status = 'waiting') as approvals,
+         coalesce((select spent from spend where scope like 'day:%' order by scope desc limit 1), 0) as "usdToday"`,
+    ),
+  ]);
+  return { events, runs, refusals, ...rest[0]! };
+}
+
+/** The time part of an id. */
+function crockfordTime(milliseconds: number): string {
+  return milliseconds
+    .toString(32)
+    .padStart(10, "0")
+    .replace(/[a-v]/g, (letter) => "abcdefghjkmnpqrstvwxyz"["abcdefghijklmnopqrstuv".indexOf(letter)]!);
+}
