@@ -1,0 +1,61 @@
+import { parseDocument } from "yaml";
+import { type Label, OWNER } from "../define/label.ts";
+
+const BLOCK = /^\uFEFF?---[ \t]*\r?\n(?:([\s\S]*?)\r?\n)?---[ \t]*(?:\r?\n|$)/u;
+
+/** A Markdown file in its two parts; `matter` is null when it has no front matter. */
+export function splitNote(text: string): { matter: string | null; body: string } {
+  const block = BLOCK.exec(text);
+  if (!block) return { matter: null, body: text.replace(/^\uFEFF/u, "") };
+  return { matter: block[1] ?? "", body: text.slice(block[0].length) };
+}
+
+/** The front matter's values, or the sentence that says why they cannot be read. Lenient: an unquoted `:` is mended. */
+export function readMatter(matter: string): { values: Record<string, unknown> } | { problem: string } {
+  const strict = parse(matter);
+  if ("values" in strict) return strict;
+  const mended = matter.replace(/^([\w-]+):[ \t]+([^"'[{|>\n][^\n]*:[^\n]*)$/gmu, (_, key, value) => {
+    return `${key}: ${JSON.stringify(value.trim())}`;
+  });
+  const second = parse(mended);
+  return "values" in second ? second : strict;
+}
+
+function parse(matter: string): { values: Record<string, unknown> } | { problem: string } {
+  const document = parseDocument(matter, { prettyErrors: false, logLevel: "silent" });
+  const problem = document.errors[0];
+  if (problem) return { problem: problem.message };
+  const values: unknown = document.toJS({ maxAliasCount: 20 });
+  if (values === null) return { values: {} };
+  if (typeof values !== "object" || Array.isArray(values))
+    return { problem: "it is not a list of names and values" };
+  return { values: values as Record<string, unknown> };
+}
+
+/**
+ * The label a note carries in its front matter: `trust: untrusted` and `privacy: secret`. Nothing there makes a
+ * note less private than the hub is, since a run could write such a line itself.
+ */
+export function noteLabel(text: string): Label {
+  const { matter } = splitNote(text);
+  if (matter === null) return OWNER;
+  const says = (key: string, value: string) =>
+    new RegExp(`^["']?${key}["']?[ \\t]*:[ \\t]*["']?${value}\\b`, "mu").test(matter);
+  return {
+    integrity: says("trust", "untrusted") ? "untrusted" : "trusted",
+    privacy: says("privacy", "secret") ? "secret" : "private",
+  };
+}
+
+/** The note with `label` joined into its front matter; unchanged when it says as much already. */
+export function markNote(text: string, label: Label): string {
+  const now = noteLabel(text);
+  const lines: string[] = [];
+  if (label.integrity === "untrusted" && now.integrity !== "untrusted") lines.push("trust: untrusted");
+  if (label.privacy === "secret" && now.privacy !== "secret") lines.push("privacy: secret");
+  if (lines.length === 0) return text;
+  const { matter, body } = splitNote(text);
+  const keys = new RegExp(`^["']?(${lines.map((line) => line.split(":")[0]).join("|")})["']?[ \\t]*:`, "u");
+  const kept = (matter ?? "").split(/\r?\n/u).filter((line) => line !== "" && !keys.test(line));
+  return `---\n${[...lines, ...kept].join("\n")}\n---\n${matter === null ? "\n" : ""}${body}`;
+}

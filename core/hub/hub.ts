@@ -1,0 +1,102 @@
+import { readFileSync, realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { HubAccess } from "../define/context.ts";
+import { type Label, OWNER } from "../define/label.ts";
+import type { Author } from "./commits.ts";
+import { noteLabel } from "./front-matter.ts";
+import { drawMap } from "./map.ts";
+import { cleanPath, locate, refuseArchive } from "./paths.ts";
+import { readText } from "./plan-writes.ts";
+import { type HubText, readHub } from "./read.ts";
+import { prepareRoot } from "./root.ts";
+import { openSearch } from "./search.ts";
+import { openSkills, type Skill } from "./skills.ts";
+import { openWrites, type Written } from "./writes.ts";
+
+export type { Author } from "./commits.ts";
+export type { Skill } from "./skills.ts";
+
+/** The context: Markdown in git, in tiers. Paths are relative to `root`; archive/ is out of reach. */
+export interface Hub {
+  readonly root: string;
+  map: HubAccess["map"];
+  search: HubAccess["search"];
+  /** Also lines, `file.md:12-31`, a folder (its overview and a list), and a skill's resources. */
+  read(path: string, options?: { budget?: number }): Promise<HubText>;
+  /** Creates a file and commits it. A step that did it already gets its commit. Throws `hub.exists`, `hub.identity`, … */
+  create(path: string, text: string, why: string, author: Author): Promise<Written>;
+  /** Appends to a file, creating it when missing, and commits it. A step that did it already gets its commit. */
+  append(path: string, text: string, why: string, author: Author): Promise<Written>;
+  /** The commit that already did this step, when there is one among the last thousand. */
+  written(author: Author): Promise<Written | null>;
+  /** identity/soul.md, or ''. */
+  soul(): Promise<string>;
+  skills(): Promise<Skill[]>;
+  /** A skill's instructions and the list of its resources. Throws `skill.unknown`. */
+  readSkill(name: string): Promise<string>;
+  /** How far what stands at `path` is trusted, and how private it is: as the note's front matter says. */
+  label(path: string): Promise<Label>;
+  close(): Promise<void>;
+}
+
+const DEFAULT_SEARCH_BUDGET = 1500;
+
+/**
+ * Opens the hub at `root`, making it from the starter when it is missing. The search index below `cache` is built
+ * on the first search. Throws `hub.git-missing`.
+ */
+export async function openHub(options: {
+  root: string;
+  cache: string;
+  log: Log;
+  clock: Clock;
+  /** Folders that hold a folder for each skill of a capability. */
+  skillFolders?: string[];
+}): Promise<Hub> {
+  const { log, clock } = options;
+  await prepareRoot(resolve(options.root));
+  const root = realpathSync(options.root);
+  const writes = openWrites({ root, clock, log });
+  await writes.recover();
+  const search = openSearch(root, join(resolve(options.cache), "hub.db"));
+  const skills = openSkills({ root, folders: options.skillFolders ?? [], log });
+
+  async function write(mode: "create" | "append", path: string, text: string, why: string, author: Author) {
+    const written = await writes.write({ mode, path, text, why, author });
+    search.touch(written.path);
+    return written;
+  }
+
+  return {
+    root,
+    map: async (wanted) => drawMap(root, wanted ?? {}),
+    async search(query, wanted = {}) {
+      const under = wanted.under ? cleanPath(wanted.under) : undefined;
+      if (under) refuseArchive(under);
+      return search.find({ query, under, budget: wanted.budget ?? DEFAULT_SEARCH_BUDGET });
+    },
+    read: async (path, wanted) => readHub(root, path, { ...wanted, elsewhere: skills.resource }),
+    create: (path, text, why, author) => write("create", path, text, why, author),
+    append: (path, text, why, author) => write("append", path, text, why, author),
+    written: (author) => writes.written(author),
+    async soul() {
+      try {
+        return readFileSync(join(root, "identity/soul.md"), "utf8");
+      } catch {
+        return "";
+      }
+    },
+    skills: async () => skills.list(),
+    readSkill: async (name) => skills.read(name),
+    async label(path) {
+      const place = locate(root, path.replace(/:\d+(-\d+)?$/u, ""));
+      return place.kind === "file" && place.path.endsWith(".md") ? noteLabel(readText(place)) : OWNER;
+    },
+    async close() {
+      await writes.idle();
+      await search.close();
+    },
+  };
+}

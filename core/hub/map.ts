@@ -1,0 +1,122 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DaimonError } from "../base/errors.ts";
+import { locate } from "./paths.ts";
+
+interface Folder {
+  readonly path: string;
+  readonly depth: number;
+  readonly abstract: string;
+  /** When an entry of it was last added or taken away, in ms. */
+  readonly touched: number;
+  readonly children: Folder[];
+  /** Folders below it, at any depth. */
+  readonly below: number;
+}
+
+const MOST_DEPTH = 12;
+
+/** Tokens of a text by the estimate used everywhere in the house: bytes / 4. */
+export const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
+
+/**
+ * The folders with their one-line abstracts, indented by depth, in at most `budget` tokens: those of the first
+ * depth always, then as many deeper ones as fit, shallow and lately touched ones first; the rest is counted.
+ */
+export function drawMap(root: string, options: { under?: string; budget?: number }) {
+  const budget = options.budget ?? 2000;
+  const top = scan(root, options.under);
+  const order = flatten(top.children)
+    .filter((folder) => folder.depth > 1)
+    .sort((a, b) => a.depth - b.depth || b.touched - a.touched || (a.path < b.path ? -1 : 1));
+  const draw = (count: number, width: number) =>
+    render(top, new Set(order.slice(0, count).map((folder) => folder.path)), width, options.under);
+  for (const width of [200, 60, 30, 0]) {
+    if (tokensOf(draw(0, width)) > budget) continue;
+    let shown = 0;
+    for (let step = 2 ** Math.ceil(Math.log2(order.length + 1)); step >= 1; step = Math.floor(step / 2)) {
+      const more = Math.min(shown + step, order.length);
+      if (tokensOf(draw(more, width)) <= budget) shown = more;
+    }
+    const text = draw(shown, width);
+    return { text, tokens: tokensOf(text) };
+  }
+  const names = cutToTokens(draw(0, 0), budget);
+  return { text: names, tokens: tokensOf(names) };
+}
+
+function scan(root: string, under: string | undefined): Folder {
+  if (!under) return scanFolder(root, "", 0);
+  const place = locate(root, under);
+  if (place.kind === "folder") return scanFolder(root, place.path, 0);
+  throw new DaimonError("hub.missing", `There is no folder "${under}" in the hub.`, "Look at the whole map.");
+}
+
+function scanFolder(root: string, path: string, depth: number): Folder {
+  const absolute = join(root, path);
+  const archived = path === "archive";
+  const children =
+    archived || depth >= MOST_DEPTH
+      ? []
+      : readdirSync(absolute, { withFileTypes: true })
+          .filter(
+            (entry) => entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules",
+          )
+          .map((entry) => scanFolder(root, path === "" ? entry.name : `${path}/${entry.name}`, depth + 1))
+          .sort((a, b) => (a.path < b.path ? -1 : 1));
+  return {
+    path,
+    depth,
+    abstract: readAbstract(absolute),
+    touched: statSync(absolute).mtimeMs,
+    children,
+    below: children.reduce((sum, child) => sum + 1 + child.below, 0),
+  };
+}
+
+/** The first line of a folder's abstract.md (or `.abstract.md`), without front matter or heading marks. */
+export function readAbstract(folder: string): string {
+  for (const name of ["abstract.md", ".abstract.md"]) {
+    try {
+      const text = readFileSync(join(folder, name), "utf8").replace(/^---\r?\n[\s\S]*?\r?\n---\r?\n/u, "");
+      return (
+        /\S.*/u
+          .exec(text)?.[0]
+          .replace(/^#+\s*/u, "")
+          .trim() ?? ""
+      );
+    } catch {}
+  }
+  return "";
+}
+
+const flatten = (folders: readonly Folder[]): Folder[] =>
+  folders.flatMap((folder) => [folder, ...flatten(folder.children)]);
+
+function render(top: Folder, shown: ReadonlySet<string>, width: number, under: string | undefined): string {
+  const lines: string[] = under ? [`${top.path}/ ${cut(top.abstract, width)}`.trimEnd()] : [];
+  const visit = (folder: Folder, indent: string) => {
+    for (const child of folder.children) {
+      if (child.depth > 1 && !shown.has(child.path)) continue;
+      const name = child.path.slice(child.path.lastIndexOf("/") + 1);
+      lines.push(`${indent}${name}/ ${cut(child.abstract, width)}`.trimEnd());
+      visit(child, `${indent} `);
+    }
+    const hidden = folder.children.filter((child) => child.depth > 1 && !shown.has(child.path));
+    if (hidden.length === 0) return;
+    const count = hidden.reduce((sum, child) => sum + 1 + child.below, 0);
+    lines.push(`${indent}… +${count} folders (hub_map under=${folder.path})`);
+  };
+  visit(top, under ? " " : "");
+  return lines.join("\n");
+}
+
+const cut = (text: string, width: number) =>
+  text.length <= width ? text : width === 0 ? "" : `${text.slice(0, width - 1).trimEnd()}…`;
+
+/** The whole lines of `text` that fit into `budget` tokens. */
+function cutToTokens(text: string, budget: number): string {
+  const lines = text.split("\n");
+  while (lines.length > 0 && tokensOf(lines.join("\n")) + 4 > budget) lines.pop();
+  return [...lines, "…"].join("\n");
+}

@@ -1,0 +1,61 @@
+import { existsSync, readFileSync } from "node:fs";
+import { cp, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { git, gitFolder, head, requireGit } from "./git.ts";
+
+const STARTER = join(import.meta.dirname, "starter");
+
+/**
+ * Makes sure that `root` is a git repository with a commit: the starter in a missing or empty folder; what is
+ * there in a plain one. A repository is left as it is, and nothing is started for it. Throws `hub.git-missing`.
+ */
+export async function prepareRoot(root: string): Promise<void> {
+  requireGit();
+  const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  if (names.length === 0) return makeStarter(root);
+  const folder = gitFolder(root);
+  if (folder && hasCommit(folder)) return;
+  if (folder && (await head(root))) return;
+  await firstCommit(root, "Take this folder as the hub");
+}
+
+/** The starter is made beside and moved in whole: a crash or a second process leaves no half of a hub. */
+async function makeStarter(root: string): Promise<void> {
+  await mkdir(dirname(root), { recursive: true });
+  const draft = `${root}.new-${process.pid}-${Date.now()}`;
+  try {
+    await cp(STARTER, draft, { recursive: true });
+    await firstCommit(draft, "Start the hub");
+    await moveIn(draft, root);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+async function moveIn(draft: string, root: string): Promise<void> {
+  try {
+    await rename(draft, root);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOTEMPTY" || code === "EEXIST") return; // another process was first
+    await cp(draft, root, { recursive: true, force: false }); // root is a mount: it cannot be replaced
+  }
+}
+
+async function firstCommit(root: string, why: string): Promise<void> {
+  if (!existsSync(join(root, ".git"))) await git(root, ["init", "--quiet", "-b", "main", "--template="]);
+  await git(root, ["add", "--all"]);
+  await git(root, ["commit", "--quiet", "--allow-empty", "-m", why]);
+}
+
+/** Whether HEAD leads to a commit, read from the files, so that a warm start asks no git. */
+function hasCommit(folder: string): boolean {
+  const named = /^ref: (.+)$/m.exec(readFileSync(join(folder, "HEAD"), "utf8"))?.[1];
+  if (!named) return true;
+  if (existsSync(join(folder, named))) return true;
+  const packed = join(folder, "packed-refs");
+  return existsSync(packed) && readFileSync(packed, "utf8").includes(` ${named}\n`);
+}

@@ -1,0 +1,204 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { chunkText, titleOf } from "./chunks.ts";
+import { candidates, pack, type SearchHit, type SearchRequest } from "./rank.ts";
+import { look, type Scanned, scanTexts } from "./scan.ts";
+
+// The one place of SQL outside core/store/: a cache of the hub's files, thrown away and built again at will.
+const VERSION = 1;
+const SCHEMA = `
+  create table files (id integer primary key, path text not null unique, changed real not null, size integer not null, title text not null);
+  create table chunks (id integer primary key, file integer not null, first integer, last integer, start integer, finish integer);
+  create index chunks_of_file on chunks (file);
+  create virtual table chunk_text using fts5(title, body, around, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
+  create virtual table file_text using fts5(title, body, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
+  create virtual table chunk_terms using fts5vocab(chunk_text, 'row');
+  pragma user_version = ${VERSION};`;
+const STEMS = `
+  create virtual table temp.stem using fts5(word, tokenize='porter unicode61 remove_diacritics 2');
+  create virtual table temp.stems using fts5vocab(temp, stem, 'instance');`;
+const FILES_A_TRANSACTION = 400;
+/** How much of its neighbours a passage is found by, in UTF-16 units on each side. */
+const AROUND = 200;
+
+/** The index of one hub: passages and whole files, ranked by BM25. All its calls block: it lives in a worker. */
+export class SearchIndex {
+  readonly #root: string;
+  readonly #file: string;
+  #database: DatabaseSync;
+  #known = new Map<string, Scanned>();
+  #seenVersion = -1;
+  #scannedAt = Number.NEGATIVE_INFINITY;
+  #scanCost = 0;
+
+  constructor(root: string, file: string) {
+    this.#root = root;
+    this.#file = file;
+    this.#database = open(file);
+  }
+
+  /** The passages that answer best. An index that turns out to be damaged is built anew. */
+  search(request: SearchRequest): { hits: SearchHit[]; tokens: number } {
+    try {
+      this.#update(request.touched ?? []);
+      return pack(this.#root, candidates(this.#database, request), request.budget);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.close();
+      this.#database = openAnew(this.#file);
+      this.#seenVersion = -1;
+      this.#scannedAt = Number.NEGATIVE_INFINITY;
+      return this.search(request);
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** Brings the index up to date: what was written here at once, the rest by a scan that costs at most a tenth of the time. */
+  #update(touched: readonly string[]): void {
+    this.#readKnown();
+    const due = performance.now() - this.#scannedAt > this.#scanCost * 10;
+    const changed: [string, Scanned | null][] = [];
+    if (due) {
+      const begun = performance.now();
+      const found = scanTexts(this.#root);
+      for (const [path, now] of found) {
+        if (!same(this.#known.get(path), now)) changed.push([path, now]);
+      }
+      for (const path of this.#known.keys()) if (!found.has(path)) changed.push([path, null]);
+      this.#scanCost = performance.now() - begun;
+    } else {
+      for (const path of touched) changed.push([path, look(this.#root, path)]);
+    }
+    for (let at = 0; at < changed.length; at += FILES_A_TRANSACTION) {
+      this.#write(changed.slice(at, at + FILES_A_TRANSACTION));
+    }
+    if (due) this.#scannedAt = performance.now();
+  }
+
+  #write(changed: readonly [string, Scanned | null][]): void {
+    const database = this.#database;
+    database.exec("begin immediate");
+    try {
+      const statements = prepareWrites(database);
+      for (const [path, now] of changed) {
+        forget(statements, path);
+        if (now) keep(statements, this.#root, path, now);
+      }
+      database.exec("commit");
+    } catch (error) {
+      database.exec("rollback");
+      throw error;
+    }
+    for (const [path, now] of changed) {
+      if (now) this.#known.set(path, now);
+      else this.#known.delete(path);
+    }
+  }
+
+  /** What the index holds, read again when another process has written it. */
+  #readKnown(): void {
+    const { data_version: version } = this.#database.prepare("pragma data_version").get() as {
+      data_version: number;
+    };
+    if (version === this.#seenVersion) return;
+    this.#seenVersion = version;
+    const rows = this.#database.prepare("select path, changed, size from files").all();
+    this.#known = new Map(
+      (rows as unknown as ({ path: string } & Scanned)[]).map(({ path, changed, size }) => [
+        path,
+        { changed, size },
+      ]),
+    );
+  }
+}
+
+const same = (a: Scanned | undefined, b: Scanned) => a?.changed === b.changed && a.size === b.size;
+
+function open(file: string): DatabaseSync {
+  mkdirSync(dirname(file), { recursive: true });
+  try {
+    return openOnce(file);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return openAnew(file);
+  }
+}
+
+function openAnew(file: string): DatabaseSync {
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  return openOnce(file);
+}
+
+function openOnce(file: string): DatabaseSync {
+  const database = new DatabaseSync(file, { timeout: 10_000 });
+  database.exec("pragma journal_mode = wal; pragma synchronous = off; pragma cache_size = -8000;");
+  const version = () =>
+    (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
+  if (version() !== VERSION) {
+    database.exec("begin immediate");
+    const now = version(); // another process may have been first
+    if (now !== VERSION && now !== 0) {
+      database.exec("rollback");
+      database.close();
+      return openAnew(file);
+    }
+    if (now === 0) database.exec(SCHEMA);
+    database.exec("commit");
+  }
+  database.exec(STEMS);
+  return database;
+}
+
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+function isDamage(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode ?? 0;
+  return (code & 0xff) === SQLITE_CORRUPT || (code & 0xff) === SQLITE_NOTADB;
+}
+
+const prepareWrites = (database: DatabaseSync) => ({
+  findFile: database.prepare("select id from files where path = ?"),
+  findChunks: database.prepare("select id from chunks where file = ?"),
+  dropChunkText: database.prepare("delete from chunk_text where rowid = ?"),
+  dropChunks: database.prepare("delete from chunks where file = ?"),
+  dropFileText: database.prepare("delete from file_text where rowid = ?"),
+  dropFile: database.prepare("delete from files where id = ?"),
+  addFile: database.prepare("insert into files (path, changed, size, title) values (?, ?, ?, ?)"),
+  addFileText: database.prepare("insert into file_text (rowid, title, body) values (?, ?, ?)"),
+  addChunk: database.prepare("insert into chunks (file, first, last, start, finish) values (?, ?, ?, ?, ?)"),
+  addChunkText: database.prepare("insert into chunk_text (rowid, title, body, around) values (?, ?, ?, ?)"),
+});
+
+type Writes = ReturnType<typeof prepareWrites>;
+
+function forget(write: Writes, path: string): void {
+  const file = write.findFile.get(path) as { id: number } | undefined;
+  if (!file) return;
+  for (const { id } of write.findChunks.all(file.id) as { id: number }[]) write.dropChunkText.run(id);
+  write.dropChunks.run(file.id);
+  write.dropFileText.run(file.id);
+  write.dropFile.run(file.id);
+}
+
+function keep(write: Writes, root: string, path: string, now: Scanned): void {
+  let text: string;
+  try {
+    text = readFileSync(join(root, path), "utf8");
+  } catch {
+    return; // gone since the scan
+  }
+  const title = titleOf(text, path);
+  const words = `${title} ${path.replace(/\.\w+$/u, "").replace(/[^\p{L}\p{N}]+/gu, " ")}`;
+  const file = write.addFile.run(path, now.changed, now.size, title).lastInsertRowid;
+  write.addFileText.run(file, words, text);
+  for (const { first, last, start, end, headings } of chunkText(text)) {
+    const chunk = write.addChunk.run(file, first, last, start, end).lastInsertRowid;
+    const around = `${text.slice(Math.max(0, start - AROUND), start)} ${text.slice(end, end + AROUND)}`;
+    write.addChunkText.run(chunk, `${words} ${headings}`, text.slice(start, end), around);
+  }
+}

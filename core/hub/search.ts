@@ -1,0 +1,91 @@
+import { Worker } from "node:worker_threads";
+import { DaimonError } from "../base/errors.ts";
+import type { SearchHit, SearchRequest } from "./rank.ts";
+
+export type { SearchHit } from "./rank.ts";
+
+/** Finds passages of the hub. */
+export interface Search {
+  find(request: SearchRequest): Promise<{ hits: SearchHit[]; tokens: number }>;
+  /** Tells that a file was written, so that the next search sees it. */
+  touch(path: string): void;
+  close(): Promise<void>;
+}
+
+type Found = { hits: SearchHit[]; tokens: number };
+type Reply = { id: number; result: Found } | { id: number; problem: string };
+
+const IDLE_MILLISECONDS = 5 * 60_000;
+
+/** Opens nothing before the first search: then a thread starts, which ends when it has had nothing to do for long. */
+export function openSearch(root: string, file: string): Search {
+  const waiting = new Map<number, { done: (found: Found) => void; failed: (error: Error) => void }>();
+  const touched = new Set<string>();
+  let worker: Worker | null = null;
+  let idle: NodeJS.Timeout | undefined;
+  let lastId = 0;
+
+  const failAll = (problem: string) => {
+    worker = null;
+    for (const { failed } of waiting.values()) failed(searchFailed(problem, file));
+    waiting.clear();
+  };
+
+  function start(): Worker {
+    const started = new Worker(new URL("./search-worker.ts", import.meta.url), {
+      workerData: { root, file },
+    });
+    started.on("message", (reply: Reply) => {
+      const asked = waiting.get(reply.id);
+      waiting.delete(reply.id);
+      if (waiting.size === 0) rest(started);
+      if ("result" in reply) asked?.done(reply.result);
+      else asked?.failed(searchFailed(reply.problem, file));
+    });
+    started.on("error", (error) => failAll(String(error)));
+    started.on("exit", () => {
+      if (worker === started) failAll("its thread ended");
+    });
+    return started;
+  }
+
+  function rest(resting: Worker): void {
+    resting.unref();
+    clearTimeout(idle);
+    idle = setTimeout(() => void stop(), IDLE_MILLISECONDS);
+    idle.unref();
+  }
+
+  async function stop(): Promise<void> {
+    clearTimeout(idle);
+    const ending = worker;
+    worker = null;
+    await ending?.terminate();
+  }
+
+  return {
+    find: (request) =>
+      new Promise((done, failed) => {
+        clearTimeout(idle);
+        worker ??= start();
+        const id = ++lastId;
+        waiting.set(id, { done, failed });
+        worker.ref();
+        worker.postMessage({ id, request: { ...request, touched: [...touched] } });
+        touched.clear();
+      }),
+    touch: (path) => void touched.add(path),
+    async close() {
+      await stop();
+      failAll("the hub was closed");
+    },
+  };
+}
+
+function searchFailed(problem: string, file: string): DaimonError {
+  return new DaimonError(
+    "hub.search",
+    `The hub could not be searched: ${problem.split("\n")[0]}`,
+    `Try again; if it stays, remove ${file}, which is only a cache.`,
+  );
+}

@@ -1,0 +1,137 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DaimonError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { readMatter, splitNote } from "./front-matter.ts";
+import { locate } from "./paths.ts";
+
+/** A skill as agents see it before they read it. */
+export interface Skill {
+  readonly name: string;
+  readonly description: string;
+  /** The SKILL.md: relative to the hub for the hub's own, else absolute. */
+  readonly path: string;
+}
+
+interface Found extends Skill {
+  readonly folder: string;
+  readonly file: string;
+}
+
+/** The skills of the hub and of the capabilities, read again only when a SKILL.md changes. */
+export interface Skills {
+  list(): Skill[];
+  /** A skill's instructions and the list of its resources. Throws `skill.unknown`. */
+  read(name: string): string;
+  /** The file of a capability's skill that `skills/<name>/…` means; null when there is none. */
+  resource(path: string): string | null;
+}
+
+const MOST_RESOURCES = 100;
+
+/** `folders` hold a folder each skill; an earlier one wins a name. Format: https://agentskills.io/specification */
+export function openSkills(options: { root: string; folders: readonly string[]; log: Log }): Skills {
+  const { root, log } = options;
+  const known = new Map<string, { version: string; skill: Found | null }>();
+
+  function find(): Map<string, Found> {
+    const skills = new Map<string, Found>();
+    for (const parent of [join(root, "skills"), ...options.folders]) {
+      for (const name of foldersIn(parent)) {
+        const skill = load(parent, name);
+        if (!skill) continue;
+        const first = skills.get(skill.name);
+        if (!first) skills.set(skill.name, skill);
+      }
+    }
+    return skills;
+  }
+
+  function load(parent: string, name: string): Found | null {
+    const file = join(parent, name, "SKILL.md");
+    const found = statSync(file, { throwIfNoEntry: false });
+    if (!found?.isFile()) return null;
+    const version = `${found.mtimeMs} ${found.size}`;
+    const before = known.get(file);
+    if (before?.version === version) return before.skill;
+    const { skill, warnings } = parseSkill(readFileSync(file, "utf8"), name);
+    for (const warning of warnings) log.warn(`skill ${name}: ${warning}`, { file });
+    const path = parent === join(root, "skills") ? `skills/${name}/SKILL.md` : file;
+    const loaded = skill ? { ...skill, path, file, folder: join(parent, name) } : null;
+    known.set(file, { version, skill: loaded });
+    return loaded;
+  }
+
+  return {
+    list: () => [...find().values()].map(({ name, description, path }) => ({ name, description, path })),
+    read(name) {
+      const skills = find();
+      const skill = skills.get(name);
+      if (skill) return describe(skill);
+      throw new DaimonError(
+        "skill.unknown",
+        `There is no skill "${name}".`,
+        `There are: ${[...skills.keys()].join(", ") || "none yet"}.`,
+      );
+    },
+    resource(path) {
+      const [first, name, ...rest] = path.split("/");
+      const skill = first === "skills" && rest.length > 0 ? find().get(name!) : undefined;
+      if (!skill) return null;
+      const place = locate(skill.folder, rest.join("/"));
+      return place.kind === "file" ? place.absolute : null;
+    },
+  };
+}
+
+/** Lenient: warns and loads; a skill without a description or with front matter beyond mending is null. */
+export function parseSkill(text: string, folder: string) {
+  const warnings: string[] = [];
+  const { matter, body } = splitNote(text);
+  const read = matter === null ? { problem: "it has no front matter" } : readMatter(matter);
+  if ("problem" in read) return { skill: null, body, warnings: [`left out: ${read.problem}`] };
+  const { name = folder, description } = read.values;
+  if (typeof description !== "string" || description.trim() === "") {
+    return { skill: null, body, warnings: ["left out: it has no description"] };
+  }
+  if (typeof name !== "string" || !/^[a-z0-9]+(-[a-z0-9]+)*$/u.test(name) || name.length > 64) {
+    warnings.push(
+      `the name ${JSON.stringify(name)} is not of small letters, digits and single hyphens; using the folder's`,
+    );
+  } else if (name !== folder) warnings.push(`the name "${name}" is not the folder's`);
+  if (description.length > 1024)
+    warnings.push(`the description has ${description.length} characters, more than 1024`);
+  const good = warnings.length === 0 || warnings.every((warning) => !warning.endsWith("using the folder's"));
+  return { skill: { name: good ? String(name) : folder, description: description.trim() }, body, warnings };
+}
+
+function describe({ name, file, folder, path }: Found): string {
+  const { body } = splitNote(readFileSync(file, "utf8"));
+  const resources = filesBelow(folder, "").filter((resource) => resource !== "SKILL.md");
+  const shown = resources.slice(0, MOST_RESOURCES).map((resource) => `- skills/${name}/${resource}`);
+  if (resources.length > shown.length) shown.push(`- … +${resources.length - shown.length} files`);
+  const list =
+    shown.length > 0 ? `\n\nResources, to be read with hub_read when needed:\n${shown.join("\n")}` : "";
+  return `<skill_content name="${name}" path="${path}">\n${body.trim()}${list}\n</skill_content>`;
+}
+
+function foldersIn(parent: string): string[] {
+  try {
+    return readdirSync(parent)
+      .filter((name) => !name.startsWith("."))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+function filesBelow(folder: string, prefix: string, depth = 4): string[] {
+  return readdirSync(join(folder, prefix), { withFileTypes: true })
+    .filter((entry) => !entry.name.startsWith("."))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      if (entry.isDirectory())
+        return depth > 0 ? filesBelow(folder, `${prefix}${entry.name}/`, depth - 1) : [];
+      return entry.isFile() ? [`${prefix}${entry.name}`] : [];
+    });
+}
