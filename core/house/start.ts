@@ -32,7 +32,10 @@ export async function start(options: StartOptions): Promise<void> {
   const log = openLog({ file: join(environment.home, "daimon.log") });
   let door: Door | undefined;
   const web = roles.includes("web") ? await openPort(environment, () => door) : undefined;
-  const house = await openHouse({ environment, config, roles });
+  const house = await openHouse({ environment, config, roles }).catch(async (error) => {
+    await web?.close();
+    throw error;
+  });
   if (web) {
     if (!isLoopback(environment.host)) await requireLogin(house);
     door = openDoor(house, web);

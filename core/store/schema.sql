@@ -41,11 +41,10 @@ create table events (
   method       text,
   url          text,
   headers      json,
-  body         bytea
-);
+  body         bytea storage external
+) with (toast_tuple_target = 8160);
 create unique index events_delivery on events (source, key);
 create index events_kind on events (source, type, id);
-alter table events alter column body set compression lz4;
 
 create table runs (
   id           text collate "C" primary key,

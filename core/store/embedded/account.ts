@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { chmodSync, chownSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import { promisify } from "node:util";
 import { DaimonError } from "../../base/errors.ts";
 
@@ -25,7 +26,8 @@ export interface Account {
 }
 
 /**
- * Chooses the account. An ordinary user is himself. Root stays root to the files and is uid 65534 to
+ * Chooses the account. An ordinary user is himself (one without a name, as in some containers, takes nobody's
+ * in a user namespace, because initdb wants a name). Root stays root to the files and is uid 65534 to
  * Postgres, by a user namespace; where that is refused (containers with a strict seccomp profile) or cannot
  * reach the folder (another user's 0700 folder), root steps down to who owns the data, else the home, else
  * to nobody, for whom a home of root's is opened to pass through (`chmod o+x`).
@@ -39,7 +41,9 @@ export async function chooseAccount(
   const owner = statSync(place.data, { throwIfNoEntry: false })?.uid;
   if (self !== 0) {
     if (owner !== undefined && owner !== self) throw ownedBy(place.data, owner, self);
-    return { uid: self, command: (file, parameters) => ({ file, parameters, ids: {} }), give: () => {} };
+    const account = { uid: self, command: itself, give: () => {} };
+    if (hasName()) return account;
+    return (await reaches(namespaced, binary, place.folder)) ? { ...account, command: namespaced } : account;
   }
   if (!owner && (await reaches(namespaced, binary, place.folder))) {
     return { uid: 0, command: namespaced, give: () => {} };
@@ -60,6 +64,18 @@ export function ownedBy(path: string, owner: number | string, self: number): Dai
     `The database in "${path}" belongs to uid ${owner}, and this is uid ${self}.`,
     "Start Daimon as the user who started it first, or give the home to this user with chown -R.",
   );
+}
+
+function itself(file: string, parameters: string[]): Command {
+  return { file, parameters, ids: {} };
+}
+
+function hasName(): boolean {
+  try {
+    return userInfo().username !== "";
+  } catch {
+    return false;
+  }
 }
 
 function namespaced(file: string, parameters: string[]): Command {

@@ -58,17 +58,18 @@ export function linkLibraries(binaries: Binaries, fallback: string): Record<stri
   } catch (error) {
     if (!["EACCES", "EPERM", "EROFS"].includes(codeOf(error))) throw error;
   }
-  if (fallback.includes(":")) {
+  const folders = [fallback, binaries.lib];
+  if (folders.some((folder) => folder.includes(":"))) {
     throw new DaimonError(
       "store.path",
-      `Postgres cannot find its libraries below "${fallback}", because of the colon in that path.`,
+      `Postgres cannot find its libraries in "${folders.join('" and "')}", because of the colon in that path.`,
       "Set DAIMON_HOME to a folder without a colon, or let `npm ci` run as the user who owns node_modules.",
     );
   }
   mkdirSync(fallback, { recursive: true });
   for (const link of links) makeLink(join(root, link.source), join(fallback, link.target.split("/").at(-1)!));
   const name = process.platform === "darwin" ? "DYLD_LIBRARY_PATH" : "LD_LIBRARY_PATH";
-  return { [name]: fallback };
+  return { [name]: folders.join(":") };
 }
 
 function relativeName(link: { source: string }): string {

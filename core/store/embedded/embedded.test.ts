@@ -65,7 +65,9 @@ interface Program {
 }
 
 const isRoot = process.getuid?.() === 0;
-const ORDINARY = 64_999;
+/** `daemon`, on every Unix. */
+const ORDINARY = 1;
+const NAMELESS = 64_999;
 
 const folderOf = (home: string) => join(home, "postgres");
 const dataOf = (home: string) => join(home, "postgres/data");
@@ -109,6 +111,7 @@ async function start(
     for (const until = Date.now() + 15_000; Date.now() < until; await sleep(5)) {
       const found = lines.find(matches);
       if (found) return found;
+      if (child.exitCode !== null || child.signalCode !== null) break;
     }
     assert.fail(`The process said only ${JSON.stringify(lines)}`);
   };
@@ -201,7 +204,7 @@ test("cold, attached, warm; the last process that stops shuts the server down", 
   const [row] = await ask(
     one,
     `select current_user, current_database(), current_setting('server_encoding') as encoding,
-      (select datlocprovider || ' ' || datlocale from pg_database where datname = current_database()) as locale,
+      (select datlocprovider::text || ' ' || datlocale from pg_database where datname = current_database()) as locale,
       current_setting('fsync') || current_setting('synchronous_commit') || current_setting('full_page_writes') as durable,
       current_setting('listen_addresses') as addresses`,
   );
@@ -374,9 +377,18 @@ test("an ordinary user, with packages that belong to root and have no library li
   });
 
   await t.test("another user is refused with a sentence", async (t) => {
-    chmodSync(home, 0o755);
-    const { first } = await start(t, home, { root, uid: ORDINARY + 1 });
+    const { first } = await start(t, home, { root, uid: NAMELESS });
     assert.equal(first.code, "store.owner", JSON.stringify(first));
+  });
+
+  await t.test("a user without a name, as in a container", async (t) => {
+    const other = join(folder, "other");
+    mkdirSync(other);
+    chownSync(other, NAMELESS, NAMELESS);
+    const nameless = await start(t, other, { root, uid: NAMELESS });
+    assert.equal(nameless.first.started, "cold", JSON.stringify(nameless.first));
+    assert.equal(statSync(dataOf(other)).uid, NAMELESS);
+    await nameless.stop();
   });
 });
 
