@@ -7,19 +7,26 @@ import { z } from "zod";
 const cacheControl = z
   .strictObject({ type: z.literal("ephemeral"), ttl: z.enum(["5m", "1h"]).optional() })
   .nullish();
-const source = z.union([
-  z.strictObject({ type: z.literal("base64"), media_type: z.string(), data: z.string() }),
-  z.strictObject({ type: z.literal("url"), url: z.string() }),
-  z.strictObject({ type: z.literal("text"), media_type: z.literal("text/plain"), data: z.string() }),
-]);
+const link = z.strictObject({ type: z.literal("url"), url: z.string() });
+const encoded = <const Kind extends string>(kinds: readonly Kind[]) =>
+  z.strictObject({ type: z.literal("base64"), media_type: z.enum(kinds), data: z.string() });
+const plain = z.strictObject({
+  type: z.literal("text"),
+  media_type: z.literal("text/plain"),
+  data: z.string(),
+});
+
 const text = z.strictObject({ type: z.literal("text"), text: z.string(), cache_control: cacheControl });
-const image = z.strictObject({ type: z.literal("image"), source, cache_control: cacheControl });
+const image = z.strictObject({
+  type: z.literal("image"),
+  source: z.union([link, encoded(["image/jpeg", "image/png", "image/gif", "image/webp"])]),
+  cache_control: cacheControl,
+});
 const document = z.strictObject({
   type: z.literal("document"),
-  source,
+  source: z.union([link, encoded(["application/pdf"]), plain]),
   title: z.string().nullish(),
   context: z.string().nullish(),
-  citations: z.strictObject({ enabled: z.boolean() }).optional(),
   cache_control: cacheControl,
 });
 const toolUse = z.strictObject({
@@ -83,7 +90,12 @@ const body = z.strictObject({
   stop_sequences: z.array(z.string()).optional(),
   stream: z.boolean().optional(),
   temperature: z.number().min(0).max(1).optional(),
-  thinking: z.looseObject({ type: z.enum(["enabled", "disabled", "adaptive"]) }).optional(),
+  thinking: z
+    .union([
+      z.strictObject({ type: z.enum(["disabled", "adaptive"]) }),
+      z.strictObject({ type: z.literal("enabled"), budget_tokens: z.int().min(1024) }),
+    ])
+    .optional(),
   top_k: z.int().optional(),
   top_p: z.number().optional(),
 });
