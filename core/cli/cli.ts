@@ -1,0 +1,67 @@
+import { type Command, CommanderError } from "commander";
+import { DaimonError } from "../base/errors.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { clean, paint } from "./terminal.ts";
+import { addCompletion, buildProgram, type CliMain } from "./tree.ts";
+
+export type { CliMain, StartOptions } from "./tree.ts";
+
+/** Runs one command line (without node and the script), and returns what the process is to exit with. Never throws. */
+export async function runCli(argv: string[], main: CliMain): Promise<number> {
+  process.stdout.on("error", quietWhenClosed);
+  process.stderr.on("error", quietWhenClosed);
+  const program = buildProgram(main);
+  addCompletion(program, main);
+  if (argv[0] !== "start") process.on("SIGINT", () => process.exit(EXIT.interrupted));
+  try {
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync(argv, { from: "user" });
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    const told = error instanceof CommanderError ? usageError(error, helpFor(program, argv)) : error;
+    if (told) tell(told, argv.includes("--json"));
+    return told instanceof CliError ? told.exit : told ? EXIT.failed : EXIT.usage;
+  }
+}
+
+/** Whoever read our output has gone (`daimon events list | head -1`): that is no error. */
+function quietWhenClosed(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(EXIT.ok);
+  throw error;
+}
+
+/** Commander's words in our shape; null when it has shown the help instead. */
+function usageError(error: CommanderError, help: string): CliError | null {
+  if (error.code === "commander.help") return null;
+  const [message, hint] = error.message.replace(/^error: /, "").split("\n");
+  const sentence = `${message!.charAt(0).toUpperCase()}${message!.slice(1).replace(/\.?$/, ".")}`;
+  return new CliError(EXIT.usage, "cli.usage", sentence, hint?.replace(/^\((.*)\)$/, "$1") ?? help);
+}
+
+/** The help of the innermost command that was named. */
+function helpFor(program: Command, argv: readonly string[]): string {
+  const path = ["daimon"];
+  let command: Command | undefined = program;
+  for (const word of argv) {
+    command = command.commands.find((inner) => inner.name() === word);
+    if (!command) break;
+    path.push(word);
+  }
+  return `${path.join(" ")} --help`;
+}
+
+/** What, why and next, on stderr. */
+function tell(error: unknown, json: boolean): void {
+  const { code, message, next } = asFailure(error);
+  if (json) return void process.stderr.write(`${JSON.stringify({ error: { code, message, next } })}\n`);
+  process.stderr.write(`${paint("red", clean(message), process.stderr)}\n`);
+  if (next) process.stderr.write(`Next: ${clean(next)}\n`);
+}
+
+function asFailure(error: unknown): { code: string; message: string; next?: string | undefined } {
+  if (error instanceof DaimonError) return error;
+  if (process.env.DAIMON_DEBUG && error instanceof Error)
+    return { code: "cli.failed", message: error.stack ?? "" };
+  return { code: "cli.failed", message: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,107 @@
+import { existsSync, readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { join } from "node:path";
+import { readEnvironment } from "../base/environment.ts";
+import type { Failure } from "../define/run.ts";
+import { CliError, EXIT } from "./exit.ts";
+
+/** Where the running Daimon is, and the key to it. */
+export interface Server {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** How to say that nothing answers there. */
+  readonly silent: CliError;
+}
+
+/**
+ * What `DAIMON_URL` and `DAIMON_TOKEN` name, else the server of this home, which writes its address and a token
+ * with all scopes into `<home>/server.json` (0600) while it runs. Throws `server.down`.
+ */
+export function findServer(): Server {
+  const { home, values } = readEnvironment();
+  if (values.DAIMON_URL) {
+    const url = values.DAIMON_URL.replace(/\/+$/, "");
+    const next = "Is DAIMON_URL right, and does Daimon run there?";
+    const silent = new CliError(EXIT.failed, "server.unreachable", `Nothing answers at ${url}.`, next);
+    return { url, token: values.DAIMON_TOKEN, silent };
+  }
+  const silent = new CliError(EXIT.failed, "server.down", `Daimon is not running (${home}).`, "npm start");
+  const file = join(home, "server.json");
+  if (!existsSync(file)) throw silent;
+  const { url, token } = JSON.parse(readFileSync(file, "utf8")) as { url: string; token: string };
+  return { url, token: values.DAIMON_TOKEN || token, silent };
+}
+
+/** One request to the API. Its answer is trusted to have the shape of docs/reference/api.md. */
+export async function call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+  const response = await request(method, path, { body });
+  const text = await textOf(response);
+  return (text ? JSON.parse(text) : undefined) as Answer;
+}
+
+/** The server-sent events of an answer, until it ends or `signal` aborts; `data` is JSON. */
+export async function* stream(
+  method: string,
+  path: string,
+  options: { body?: unknown; signal: AbortSignal },
+): AsyncGenerator<{ event: string; data: unknown }> {
+  try {
+    const response = await request(method, path, options);
+    response.setEncoding("utf8");
+    let rest = "";
+    for await (const chunk of response) {
+      // https://html.spec.whatwg.org/multipage/server-sent-events.html, as our own server writes it.
+      const blocks = (rest + chunk).split("\n\n");
+      rest = blocks.pop()!;
+      for (const block of blocks) {
+        const event = /^event: (.*)$/m.exec(block);
+        const data = /^data: (.*)$/m.exec(block);
+        if (data) yield { event: event?.[1] ?? "message", data: JSON.parse(data[1]!) };
+      }
+    }
+  } catch (error) {
+    if (!options.signal.aborted) throw error;
+  }
+}
+
+/** Over node:http, not fetch: it starts 25 ms sooner, and no timer ends a quiet stream. Throws what is refused. */
+async function request(
+  method: string,
+  path: string,
+  options: { body?: unknown; signal?: AbortSignal },
+): Promise<IncomingMessage> {
+  const { url, token, silent } = findServer();
+  const http = url.startsWith("https:") ? await import("node:https") : await import("node:http");
+  const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const headers = {
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...(body ? { "content-type": "application/json", "content-length": Buffer.byteLength(body) } : {}),
+    };
+    const sent = http.request(new URL(url + path), { method, headers, agent: false, ...signalOf(options) });
+    sent.on("response", resolve).on("error", (error) => reject(options.signal?.aborted ? error : silent));
+    sent.end(body);
+  });
+  if (response.statusCode! >= 400) throw refused(response.statusCode!, await textOf(response), method + path);
+  return response;
+}
+
+const signalOf = ({ signal }: { signal?: AbortSignal }) => (signal ? { signal } : {});
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  response.setEncoding("utf8");
+  let text = "";
+  for await (const chunk of response) text += chunk;
+  return text;
+}
+
+function refused(httpStatus: number, text: string, what: string): CliError {
+  let failure: Failure = { code: `http.${httpStatus}`, message: `${what} answered ${httpStatus}.` };
+  try {
+    failure = (JSON.parse(text) as { error?: Failure }).error ?? failure;
+  } catch {} // Not our JSON but a proxy's page: then the status must say it.
+  const login = httpStatus === 401 || httpStatus === 403;
+  const exit = login ? EXIT.login : httpStatus === 404 ? EXIT.missing : EXIT.failed;
+  const next = login ? "Give DAIMON_TOKEN a token that `daimon token create` made there." : undefined;
+  return new CliError(exit, failure.code, failure.message, failure.next ?? next);
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Delivery, EventDetail, EventItem } from "../console/web/api.ts";
+import { call, findServer, stream } from "./connection.ts";
+import { CliError, EXIT, usage } from "./exit.ts";
+import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
+import { printRun, waitFor } from "./runs.ts";
+import { dim, facts, line, paint, pretty, print, printJson, say, status, time } from "./terminal.ts";
+
+export const listEvents = ({ text, ...options }: ReadOptions & { text?: string }) =>
+  showList<EventItem>(`/api/events${query({ ...options, q: text })}`, options, {
+    none: "No events. Send one: daimon send github push",
+    columns: {
+      ID: (event) => event.id,
+      OUTCOME: (event) => status(event.outcome),
+      RECEIVED: (event, zone) => time(event.receivedAt, zone),
+      RUNS: ({ runs }) => `${runs.total}${runs.failed > 0 ? paint("red", ` ${runs.failed} failed`) : ""}`,
+      EVENT: (event) => line(`${event.source} ${event.type} ${event.reason ? `(${event.reason})` : ""}`),
+    },
+  });
+
+export async function showEvent(id: string, options: ReadOptions & { raw?: boolean }) {
+  const event = await call<EventDetail>("GET", await pathOf("/api/events", id));
+  if (options.json) return printJson(event);
+  const zone = await ownerZone();
+  facts([
+    ["Event", paint("bold", event.id)],
+    ["From", line(`${event.source} ${event.type}`)],
+    ["Key", line(event.key)],
+    ["Received", time(event.receivedAt, zone)],
+    ["Outcome", `${status(event.outcome)} ${line(event.reason ?? "")}`],
+    ["Problem", event.problem && paint("red", line(event.problem))],
+  ]);
+  if (options.raw && event.request) {
+    print(`${dim("Request")}  ${line(`${event.request.method} ${event.request.url}`)}`);
+    for (const [name, value] of Object.entries(event.request.headers))
+      print(`  ${line(`${name}: ${value}`)}`);
+  }
+  print(`${dim("Data")}  ${pretty(event.data)}`);
+  for (const run of event.runs) {
+    print("");
+    printRun(run, zone);
+  }
+}
+
+export async function replayEvent(id: string, options: ReadOptions & { wait?: boolean }) {
+  const request = ["POST", `${await pathOf("/api/events", id)}/replays`] as const;
+  const { runIds } = await change<{ runIds: string[] }>(request, options, (answer) =>
+    answer.runIds.map(print),
+  );
+  if (runIds.length === 0) say("No trigger wants this event now: no run was queued.");
+  else if (options.wait) await waitFor(runIds);
+  else say(`Next: daimon runs watch ${runIds[0]}`);
+}
+
+export interface SendOptions extends ReadOptions {
+  readonly times?: number;
+  readonly badSignature?: boolean;
+  readonly duplicate?: boolean;
+  readonly data?: string;
+  readonly wait?: boolean;
+}
+
+/** Sends signed samples through the real door. Throws `webhook.refused` for an honest one, and `run.failed` under `--wait`. */
+export async function send(
+  source: string,
+  type: string | undefined,
+  { wait, json, ...options }: SendOptions,
+) {
+  const data = options.data === undefined ? {} : { data: parseData(options.data) };
+  const request = ["POST", "/api/samples", { source, type, ...options, ...data }] as const;
+  const { deliveries } = await change<{ deliveries: Delivery[] }>(
+    request,
+    { json: json === true },
+    (answer) => answer.deliveries.forEach(printDelivery),
+  );
+  const refused = deliveries.filter((delivery) => delivery.status >= 400);
+  if (refused.length > 0 && !options.badSignature) {
+    const message = `${refused.length} of ${deliveries.length} were refused: ${wordsOf(refused[0]!)}`;
+    throw new CliError(EXIT.failed, "webhook.refused", message, "daimon doctor");
+  }
+  const eventIds = [...new Set(deliveries.flatMap((delivery) => eventOf(delivery) ?? []))];
+  if (!wait && eventIds[0]) say(`Next: daimon events show ${eventIds[0]}`);
+  for (const id of wait ? eventIds : []) {
+    const { runs } = await call<EventDetail>("GET", `/api/events/${id}`);
+    await waitFor(runs.map((run) => run.id));
+  }
+}
+
+function parseData(text: string): unknown {
+  try {
+    return JSON.parse(text.startsWith("@") ? readFileSync(text === "@-" ? 0 : text.slice(1), "utf8") : text);
+  } catch (error) {
+    throw usage(`--data cannot be read: ${(error as Error).message}.`, "Give JSON, @file, or @- for stdin.");
+  }
+}
+
+const eventOf = ({ body }: Delivery) => (body as { id?: string } | null)?.id;
+
+function wordsOf({ status: code, body }: Delivery): string {
+  const { error } = (body ?? {}) as { error?: { message: string } };
+  return line(error?.message ?? `${code}`);
+}
+
+function printDelivery(delivery: Delivery): void {
+  const good = delivery.status < 400;
+  const code = status(good ? "ok" : "failed", String(delivery.status));
+  const duplicate = delivery.status === 200 ? "  duplicate: this is the first one's event" : "";
+  print(`${code}  ${good ? `${eventOf(delivery) ?? ""}${duplicate}` : wordsOf(delivery)}`);
+}
+
+/** Prints each event as it comes in, across restarts of the server, until Ctrl-C. */
+export async function listen(source: string | undefined, options: ReadOptions) {
+  const zone = await ownerZone();
+  say(`Listening at ${findServer().url}${source ? ` for ${source}` : ""}. Ctrl-C ends it.`);
+  for (let tries = 0; ; tries++) {
+    try {
+      for await (const { data } of stream("GET", "/api/live", { signal: new AbortController().signal })) {
+        const { kind, id } = data as { kind: string; id: string };
+        if (kind === "event") await printEvent(id, { source, zone, ...options });
+        tries = 0;
+      }
+    } catch (error) {
+      if (error instanceof CliError && error.exit === EXIT.login) throw error;
+    }
+    if (tries === 0) say("The connection ended; trying again until it is back.");
+    await sleep(1000);
+  }
+}
+
+async function printEvent(id: string, options: ReadOptions & { source: string | undefined; zone: string }) {
+  const event = await call<EventDetail>("GET", `/api/events/${id}`);
+  if (options.source && options.source !== event.source) return;
+  if (options.json) return print(JSON.stringify(event));
+  const at = new Date(event.receivedAt).toLocaleTimeString("en-GB", { timeZone: options.zone });
+  const runs = event.runs.map((run) => run.handler).join(", ");
+  print(
+    `${dim(at)}  ${event.id}  ${status(event.outcome)}  ${line(`${event.source} ${event.type} ${runs}`)}`,
+  );
+}

@@ -1,0 +1,151 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RunDetail, Step } from "../console/web/api.ts";
+import { FINISHED } from "../define/run.ts";
+import { call } from "./connection.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
+import {
+  dim,
+  facts,
+  line,
+  paint,
+  pretty,
+  print,
+  printJson,
+  say,
+  status,
+  table,
+  time,
+  took,
+  usd,
+} from "./terminal.ts";
+
+export const listRuns = (options: ReadOptions) =>
+  showList<RunDetail>(`/api/runs${query(options)}`, options, {
+    none: "No runs. One starts when an event comes in: daimon send github push",
+    columns: {
+      ID: (run) => run.id,
+      STATUS: (run) => status(run.status),
+      CREATED: (run, zone) => time(run.createdAt, zone),
+      TOOK: (run) => took(run.startedAt, run.finishedAt),
+      COST: (run) => usd(run.usd),
+      HANDLER: (run) => line(run.handler),
+    },
+  });
+
+export async function showRun(id: string, options: ReadOptions) {
+  const run = await call<RunDetail>("GET", await pathOf("/api/runs", id));
+  if (options.json) return printJson(run);
+  printRun(run, await ownerZone());
+}
+
+/** A run with the tree of its steps. */
+export function printRun(run: RunDetail, zone: string): void {
+  facts([
+    ["Run", paint("bold", run.id)],
+    ["Handler", line(run.handler)],
+    ["Status", `${status(run.status)} ${run.status === "waiting" ? waitsFor(run, zone) : ""}`],
+    ["Event", run.event && `${run.event.id} ${line(`${run.event.source} ${run.event.type}`)}`],
+    ["Created", time(run.createdAt, zone)],
+    ["Took", took(run.startedAt, run.finishedAt)],
+    ["Tries", run.attempts > 0 ? `${run.attempts} failed, at most ${run.maxAttempts}` : null],
+    ["Cost", usd(run.usd)],
+    ["Error", run.error && paint("red", line(`${run.error.message} (${run.error.code})`))],
+    ["Next", run.error?.next && line(run.error.next)],
+  ]);
+  if (run.steps.length > 0) printSteps(run.steps);
+  if (run.result !== null && run.result !== undefined) print(`${dim("Result")}  ${pretty(run.result)}`);
+}
+
+function waitsFor({ waiting, wakeAt }: RunDetail, zone: string): string {
+  if (!waiting) return "";
+  if (waiting.kind === "event") return line(`for the event ${waiting.source} ${waiting.type}`);
+  if (waiting.kind === "approval") return `for your answer: daimon approvals show ${waiting.approvalId}`;
+  return `${waiting.kind === "retry" ? "for its next try" : "asleep"} until ${time(wakeAt, zone)}`;
+}
+
+const MARKS = { completed: ["completed", "✓"], failed: ["failed", "✗"], started: ["waiting", "?"] } as const;
+
+/** Steps as a tree: what stands below `name/` is drawn below it. */
+function printSteps(steps: readonly Step[]): void {
+  const drawn = new Set<string>();
+  const rows = steps.flatMap((step) => {
+    const path = step.key.split("/");
+    const folders = path.slice(0, -1).map((_, place) => path.slice(0, place + 1).join("/"));
+    const missing = folders.filter((folder) => !drawn.has(folder));
+    for (const key of [...folders, step.key]) drawn.add(key);
+    return [...missing.map((folder) => [nameOf(folder, " "), "", "", "", "", ""]), stepRow(step)];
+  });
+  table(["STEP", "KIND", "TOOK", "TOKENS", "COST", ""], rows);
+}
+
+function nameOf(key: string, mark: string): string {
+  const path = key.split("/");
+  return `${"  ".repeat(path.length - 1)}${mark} ${line(path.at(-1)!)}`;
+}
+
+function stepRow(step: Step): string[] {
+  const detail = (step.detail ?? {}) as Readonly<Record<string, string | number | boolean>>;
+  const note = `${detail.model ?? detail.tool ?? ""}${detail.demo ? " (demo, no model)" : ""}`;
+  const [word, mark] = MARKS[step.status];
+  return [
+    nameOf(step.key, status(word, mark)),
+    dim(step.kind),
+    step.finishedAt ? took(step.startedAt, step.finishedAt) : "",
+    detail.inputTokens === undefined ? "" : `${detail.inputTokens} → ${detail.outputTokens}`,
+    usd(step.usd),
+    step.error
+      ? paint("red", line(step.error.message))
+      : line(step.status === "started" ? "outcome unknown" : note),
+  ];
+}
+
+/** Tells of each step as it ends, until the run is finished. Throws `run.failed`, exit 5. */
+export async function watchRun(id: string, options: ReadOptions) {
+  const run = await follow(await pathOf("/api/runs", id));
+  if (options.json) printJson(run);
+  throwUnlessCompleted(run);
+}
+
+async function follow(path: string): Promise<RunDetail> {
+  const told = new Set<string>();
+  const tell = (words: string) => {
+    if (!told.has(words)) say(words);
+    told.add(words);
+  };
+  for (let pause = 100; ; pause = Math.min(1000, pause * 1.3)) {
+    const run = await call<RunDetail>("GET", path);
+    for (const step of run.steps.filter(({ finishedAt }) => finishedAt)) {
+      const failed = step.error ? ` ${line(step.error.message)}` : "";
+      tell(`${failed ? "✗" : "✓"} ${line(step.key)} ${took(step.startedAt, step.finishedAt)}${failed}`);
+    }
+    if (run.waiting) tell(`… waits ${waitsFor(run, "UTC").replace(/ · .*/, " UTC")}`);
+    if (FINISHED.includes(run.status)) {
+      tell(`${run.id} ${run.status} ${usd(run.usd)}`.trimEnd());
+      return run;
+    }
+    await sleep(pause);
+  }
+}
+
+/** Waits until all are finished, telling of their steps on stderr. Throws `run.failed`, exit 5. */
+export async function waitFor(runIds: readonly string[]): Promise<void> {
+  const runs = await Promise.all(runIds.map((id) => follow(`/api/runs/${id}`)));
+  runs.forEach(throwUnlessCompleted);
+}
+
+function throwUnlessCompleted({ id, status: end, error }: RunDetail): void {
+  if (end === "completed") return;
+  const message = `The run ${id} ${end === "failed" ? "failed" : "was canceled"}${error ? `: ${error.message}` : "."}`;
+  throw new CliError(EXIT.run, "run.failed", message, error?.next ?? `daimon runs show ${id}`);
+}
+
+export const cancelRun = async (id: string, options: ReadOptions) =>
+  change<{ runId: string }>(["DELETE", await pathOf("/api/runs", id)], options, ({ runId }) =>
+    say(`${runId} is canceled; a step that runs is told to stop.`),
+  );
+
+export const retryRun = async (id: string, options: ReadOptions) =>
+  change<{ runId: string }>(["POST", `${await pathOf("/api/runs", id)}/retries`], options, ({ runId }) =>
+    say(`${runId} is queued again, its completed steps kept. Next: daimon runs watch ${runId}`),
+  );
