@@ -97,7 +97,7 @@ async function makeTemplate(server: string): Promise<string> {
     const found = await client.query("select datistemplate from pg_database where datname = $1", [name]);
     if (found.rows[0]?.datistemplate) return name;
     await client.query(`drop database if exists ${name} with (force)`);
-    await client.query(`create database ${name}`);
+    await client.query(`create database ${name} strategy file_copy`);
     const database = connect({ connectionString: urlOf(server, name), connections: 1 });
     await migrate(withoutLz4(database)).finally(() => database.close());
     await client.query(`alter database ${name} is_template true`);
