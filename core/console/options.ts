@@ -59,7 +59,7 @@ export interface Actions {
   /** `name` is `capability/schedule`. */
   fireSchedule(name: string): Promise<{ eventId: string; runIds: readonly string[] }>;
   pauseSchedule(name: string, paused: boolean): Promise<unknown>;
-  /** Answers once; `by` is the name of the login that answered. */
+  /** Answers once; `by` is the name of the login that answers. Throws `approval.answered`. */
   answerApproval(id: string, answer: "approve" | "deny", by: string): Promise<unknown>;
   /** Keeps a message and queues its run. */
   chat(question: {

@@ -11,7 +11,7 @@ export interface EventStream {
 }
 
 const BEAT_MILLISECONDS = 15_000;
-/** A reader that is this many bytes behind is cut off, so that it costs no more memory than that. */
+/** A reader that is this many bytes behind gets no more: it costs no further memory, and comes again when it has caught up. */
 const MOST_BEHIND = 1024 * 1024;
 
 /**
@@ -23,44 +23,42 @@ export function openStream(
   options: { clock: Clock; alive: () => Promise<boolean>; closing?: AbortSignal | undefined },
   work: (stream: EventStream) => void,
 ): Response {
+  // Nobody would read it, or say when to stop.
+  if (context.req.method === "HEAD") return context.body(null, 200);
   const encoder = new TextEncoder();
   const ended = new AbortController();
   let stopBeat = () => {};
-  const stop = () => {
+  const forget = () => {
     stopBeat();
-    options.closing?.removeEventListener("abort", stop);
     ended.abort();
   };
+  const start = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const end = () => {
+      if (ended.signal.aborted) return;
+      forget();
+      controller.close();
+    };
+    const write = (words: string) => {
+      if (ended.signal.aborted) return;
+      controller.enqueue(encoder.encode(words));
+      if (controller.desiredSize! < -MOST_BEHIND) end();
+    };
+    const beat = async () => {
+      if (!(await options.alive().catch(() => true))) return end();
+      write(": beat\n\n");
+      if (!ended.signal.aborted) stopBeat = options.clock.after(BEAT_MILLISECONDS, beat);
+    };
+    stopBeat = options.clock.after(BEAT_MILLISECONDS, beat);
+    options.closing?.addEventListener("abort", end, { signal: ended.signal });
+    write(": open\n\n");
+    work({
+      send: (event, data) => write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+      end,
+      signal: ended.signal,
+    });
+  };
   const body = new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        ended.signal.addEventListener("abort", () => {
-          // Already closed when the reader went away first.
-          if (controller.desiredSize !== null) controller.close();
-        });
-        const write = (words: string) => {
-          if (ended.signal.aborted) return;
-          controller.enqueue(encoder.encode(words));
-          if ((controller.desiredSize ?? 0) >= -MOST_BEHIND) return;
-          controller.error(new Error("The reader of a stream is too slow."));
-          stop();
-        };
-        const beat = async () => {
-          if (!(await options.alive().catch(() => true))) return stop();
-          write(": beat\n\n");
-          if (!ended.signal.aborted) stopBeat = options.clock.after(BEAT_MILLISECONDS, beat);
-        };
-        stopBeat = options.clock.after(BEAT_MILLISECONDS, beat);
-        options.closing?.addEventListener("abort", stop);
-        write(": open\n\n");
-        work({
-          send: (event, data) => write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
-          end: stop,
-          signal: ended.signal,
-        });
-      },
-      cancel: stop,
-    },
+    { start, cancel: forget },
     new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }),
   );
   // `X-Accel-Buffering` asks a proxy not to hold the pieces back.

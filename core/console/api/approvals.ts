@@ -1,7 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import { DaimonError } from "../../base/errors.ts";
-import { findApproval, listApprovals } from "../../store/views/runs.ts";
+import { findApproval, listApprovals } from "../../store/views/talk.ts";
 import type { ConsoleEnv } from "../auth.ts";
 import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
@@ -23,14 +22,7 @@ export function approvalRoutes({ database, actions, clock }: ConsoleOptions): Ho
   app.post("/approvals/:id/answers", async (context) => {
     const id = readId(context, "approval");
     const { answer } = await readBody(context, ANSWER);
-    const { status } = await find(id);
-    if (status !== "waiting") {
-      throw new DaimonError(
-        "approval.answered",
-        `This approval is ${status} already.`,
-        "daimon approvals list",
-      );
-    }
+    await find(id);
     await actions.answerApproval(id, answer, context.get("login").name);
     return context.json(await find(id));
   });

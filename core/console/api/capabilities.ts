@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { basename } from "node:path";
 import { Hono } from "hono";
 import { z } from "zod";
+import type { Failure } from "../../define/run.ts";
 import type { Installed, Refused } from "../../registry/registry.ts";
 import { type ConsoleEnv, ownOrigin } from "../auth.ts";
 import { readBody, text } from "../input.ts";
@@ -16,6 +17,8 @@ const SAMPLE = z.object({
   data: z.record(z.string(), z.unknown()).optional(),
 });
 
+type Shown = Pick<Installed, "capability" | "agentFiles" | "skillFolder">;
+
 /** What is installed: capabilities, agents, recorded payloads. */
 export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   const app = new Hono<ConsoleEnv>();
@@ -23,8 +26,11 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   app.get("/capabilities", async (context) => {
     const base = options.config.publicUrl?.replace(/\/+$/, "") ?? ownOrigin(context, options)!;
     const { installed, refused } = options.capabilities();
-    const items = await Promise.all(installed.map((one) => toItem(one, base, options.hasSecret)));
-    return context.json({ items: [...items, ...refused.map(toRefusedItem)], next: null });
+    const items = await Promise.all([
+      ...installed.map((one) => toItem(one, base, options.hasSecret, null)),
+      ...refused.map((one) => toItem(unread(one), base, options.hasSecret, one.problem)),
+    ]);
+    return context.json({ items, next: null });
   });
 
   app.get("/agents", (context) =>
@@ -54,11 +60,14 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   return app;
 }
 
-async function toItem(installed: Installed, base: string, hasSecret: (name: string) => boolean) {
-  const { capability } = installed;
-  const skills = installed.skillFolder
-    ? await readdir(installed.skillFolder, { withFileTypes: true }).catch(() => [])
-    : [];
+async function toItem(
+  installed: Shown,
+  base: string,
+  hasSecret: (name: string) => boolean,
+  problem: Failure | null,
+) {
+  const { capability, skillFolder } = installed;
+  const skills = skillFolder ? await readdir(skillFolder, { withFileTypes: true }).catch(() => []) : [];
   return {
     name: capability.name,
     description: capability.description,
@@ -78,20 +87,13 @@ async function toItem(installed: Installed, base: string, hasSecret: (name: stri
       set: hasSecret(name),
     })),
     egress: capability.egress ?? [],
-    problem: null,
+    problem,
   };
 }
 
-const toRefusedItem = (refused: Refused) => ({
-  name: refused.name,
-  description: "",
-  webhooks: [],
-  triggers: [],
-  schedules: [],
-  tools: [],
-  agents: [],
-  skills: [],
-  secrets: [],
-  egress: [],
-  problem: refused.problem,
+/** A refused capability is shown with nothing but its name and why. */
+const unread = ({ name }: Refused): Shown => ({
+  capability: { name, description: "" },
+  agentFiles: [],
+  skillFolder: null,
 });

@@ -1,9 +1,10 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { LiveChange } from "../../base/live.ts";
-import { FINISHED } from "../../define/run.ts";
+import { type Failure, FINISHED } from "../../define/run.ts";
 import { isLoginAlive } from "../../store/logins.ts";
-import { findRunState, listConversations, listMessages, type RunState } from "../../store/views/runs.ts";
+import { findRunState, type RunState } from "../../store/views/runs.ts";
+import { listConversations, listMessages } from "../../store/views/talk.ts";
 import type { ConsoleEnv } from "../auth.ts";
 import { PAGE, present, readBody, readId, readQuery, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
@@ -117,15 +118,17 @@ function follow(options: ConsoleOptions, stream: EventStream, runId: string): ()
 }
 
 function sendEnd(stream: EventStream, runId: string, state: RunState): void {
-  const result = (state.result ?? {}) as { text?: string; demo?: boolean; end?: string };
+  const result = (state.result ?? {}) as { text?: string; demo?: boolean; end?: string; error?: Failure };
   if (state.status === "completed") {
-    return stream.send("done", {
+    stream.send("done", {
       text: state.text ?? result.text ?? "",
       runId,
       usd: state.usd,
       demo: result.demo === true,
       end: result.end ?? "answered",
+      ...(result.error ? { error: result.error } : {}),
     });
+    return;
   }
   const fallback =
     state.status === "canceled"

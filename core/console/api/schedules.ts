@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { nextTime } from "../../base/cron.ts";
 import type { Schedule } from "../../define/capability.ts";
-import { listScheduleStates, type ScheduleState } from "../../store/views/system.ts";
+import { listSchedules as listStates, type ScheduleRow } from "../../store/schedules.ts";
 import type { ConsoleEnv } from "../auth.ts";
 import { present, readBody } from "../input.ts";
 import { type ConsoleOptions, ownerZone } from "../options.ts";
@@ -45,7 +45,7 @@ async function findSchedule(options: ConsoleOptions, name: string): Promise<Sche
 }
 
 async function listSchedules(options: ConsoleOptions): Promise<ScheduleView[]> {
-  const states = new Map((await listScheduleStates(options.database)).map((state) => [state.name, state]));
+  const states = new Map((await listStates(options.database)).map((state) => [state.name, state]));
   const now = options.clock.now();
   return options.capabilities().installed.flatMap(({ capability }) =>
     (capability.schedules ?? []).map((schedule) => {
@@ -58,7 +58,7 @@ async function listSchedules(options: ConsoleOptions): Promise<ScheduleView[]> {
 function toView(
   name: string,
   schedule: Schedule,
-  state: ScheduleState | undefined,
+  state: ScheduleRow | undefined,
   zone: string,
   now: Date,
 ): ScheduleView {

@@ -57,11 +57,14 @@ export function systemRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   app.get("/costs", async (context) => {
     const now = clock.now();
     const since = new Date(now.getTime() - readQuery(context, SINCE).since);
-    const { today, month, ...rest } = await readCosts(database, { since, now, zone });
+    const [spent, costs] = await Promise.all([
+      readSpent(database, now, zone),
+      readCosts(database, { since, now, zone }),
+    ]);
     return context.json({
-      today: { usd: today, limitUsd: config.limits.dayUsd },
-      month: { usd: month, limitUsd: config.limits.monthUsd },
-      ...rest,
+      today: { usd: spent.today, limitUsd: config.limits.dayUsd },
+      month: { usd: spent.month, limitUsd: config.limits.monthUsd },
+      ...costs,
     });
   });
 

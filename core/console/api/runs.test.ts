@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { keepEvent, keepRun, keepStep, testConsole } from "../../test/console.ts";
+
+interface List {
+  items: { id: string }[];
+  next: string | null;
+}
+
+test("runs come newest first and are filtered by status, handler and event", async (t) => {
+  const house = await testConsole(t);
+  const event = await keepEvent(house.database, { minutes: 0 });
+  const other = await keepEvent(house.database, { minutes: 1 });
+  const one = await keepRun(house.database, event, { status: "failed" });
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  const two = await keepRun(house.database, other, { handler: "agent:default" });
+  const list = async (query: string) =>
+    (await house.json<List>(`/api/runs?${query}`)).items.map((run) => run.id);
+  assert.deepEqual(await list(""), [two, one]);
+  assert.deepEqual(await list("status=failed"), [one]);
+  assert.deepEqual(await list("handler=agent:default"), [two]);
+  assert.deepEqual(await list(`event=${event}`), [one]);
+  const page = await house.json<List>("/api/runs?limit=1");
+  assert.equal(page.next, two);
+  assert.deepEqual(await list(`limit=1&cursor=${page.next}`), [one]);
+});
+
+test("a run is shown with its steps, event, approvals and messages, under the names of the reference", async (t) => {
+  const house = await testConsole(t);
+  const event = await keepEvent(house.database);
+  const id = await keepRun(house.database, event, { result: { text: "done" } });
+  await keepStep(house.database, id, {
+    key: "ask/model",
+    kind: "model",
+    detail: { model: "demo" },
+    usd: 0.01,
+  });
+  await house.database.query(
+    `insert into approvals (id, run_id, step, title, action, digest, expires_at)
+     values ('apr_1', $1, 'send', 'Send a mail', '{"tool":"mail","input":{}}', 'd', '2026-11-22T11:00:00Z')`,
+    [id],
+  );
+  await house.database.query(
+    "insert into conversations (id, channel, external) values ('cnv_1', 'web', 'a')",
+  );
+  await house.database.query(
+    `insert into messages (id, conversation_id, direction, author, text, state, run_id)
+     values ('msg_1', 'cnv_1', 'out', 'default', 'hello', 'delivered', $1)`,
+    [id],
+  );
+  const run = await house.json<{
+    steps: Record<string, unknown>[];
+    event: unknown;
+    approvals: { status: string }[];
+    messages: { text: string }[];
+  }>(`/api/runs/${id}`);
+  assert.deepEqual(Object.keys(run).sort(), [
+    ..."approvals attempts createdAt error event eventId finishedAt handler id label limits maxAttempts messages".split(
+      " ",
+    ),
+    ..."parentId result startedAt status steps usd waiting wakeAt".split(" "),
+  ]);
+  assert.deepEqual(Object.keys(run.steps[0]!).sort(), [
+    ..."attempt detail error finishedAt key kind label startedAt status usd value".split(" "),
+  ]);
+  assert.deepEqual(run.event, { id: event, source: "github", type: "push" });
+  assert.equal(run.approvals[0]!.status, "expired", "nobody answered in time");
+  assert.equal(run.messages[0]!.text, "hello");
+});
+
+test("retrying and canceling answer as the run's state has it", async (t) => {
+  const verdicts = {
+    done: { done: true, status: "queued" },
+    late: { done: false, status: "completed" },
+    none: null,
+  } as const;
+  let verdict: (typeof verdicts)[keyof typeof verdicts] = verdicts.done;
+  const house = await testConsole(t, {
+    actions: { retry: async () => verdict, cancel: async () => verdict },
+  });
+  const id = await keepRun(house.database, await keepEvent(house.database));
+  for (const [method, path] of [
+    ["POST", `/api/runs/${id}/retries`],
+    ["DELETE", `/api/runs/${id}`],
+  ] as const) {
+    verdict = verdicts.done;
+    const done = await house.ask(method, path);
+    assert.equal(done.status, 202);
+    assert.deepEqual(await done.json(), { runId: id });
+    verdict = verdicts.late;
+    const late = await house.ask(method, path);
+    assert.equal(late.status, 409);
+    assert.match(await late.text(), /The run is completed\./);
+    verdict = verdicts.none;
+    assert.equal((await house.ask(method, path)).status, 404);
+  }
+});
