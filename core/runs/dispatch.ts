@@ -42,7 +42,7 @@ export function createDispatch(options: {
   return async (event, decision, parsed) => {
     const data = event.data === BODY ? parsed : event.data;
     const seed = toSeed(event, decision ?? decide(options.handlers, event, data), data, options.now());
-    const kept = await keepWhatCanBeKept(keep, seed, data);
+    const kept = await keep(seed);
     if (kept.runIds.length > 0 && !kept.duplicate) options.onQueued();
     if (!kept.duplicate)
       options.live.publish({
@@ -111,39 +111,4 @@ export function toSeed(event: NewEvent, decision: Decision, data: unknown, now: 
     reason: decision.reason,
     runs: toRunSeeds(decision.runs, data, event.parentRunId ?? null),
   };
-}
-
-/**
- * JSON may hold what the database's cannot (a NUL in a string, a lone surrogate, a number past all bounds).
- * Nothing is lost for that: the raw body is kept, and the event says why its data could not be.
- */
-async function keepWhatCanBeKept(
-  keep: (seed: EventSeed) => Promise<KeptEvent>,
-  seed: EventSeed,
-  data: unknown,
-): Promise<KeptEvent> {
-  try {
-    return await keep(seed);
-  } catch (error) {
-    if (!isDataError(error)) throw error;
-    const repaired = repair(data);
-    const problem = seed.event.problem ?? null;
-    const event = { ...seed.event, data: repaired, ...(problem ? { problem } : {}) };
-    return await keep({ ...seed, event });
-  }
-}
-
-function isDataError(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code;
-  return typeof code === "string" && code.startsWith("22");
-}
-
-/** The same data with what PostgreSQL's jsonb cannot hold replaced by U+FFFD, or null for a number past its bounds. */
-function repair(value: unknown): unknown {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what it looks for
-  if (typeof value === "string") return value.toWellFormed().replace(/\u0000/g, "\ufffd");
-  if (typeof value === "number") return Number.isFinite(value) ? value : null;
-  if (Array.isArray(value)) return value.map(repair);
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [repair(name), repair(inner)]));
 }

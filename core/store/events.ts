@@ -32,32 +32,49 @@ export interface KeptEvent {
   readonly duplicate: boolean;
 }
 
-const RUN_FIELDS = `id text, event_id text, parent_id text, handler text, priority smallint, key text,
-  key_limit integer, attempts integer, delays integer[], integrity text, privacy text, limits jsonb`;
-const INSERT_RUNS = `insert into runs (id, event_id, parent_id, handler, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits)
-  select r.id, r.event_id, r.parent_id, r.handler, r.priority, r.key, r.key_limit, r.attempts, r.delays, r.integrity, r.privacy, r.limits`;
-
-// All bodies travel as one binary value, each event naming its slice of it; data that is just the parsed body
-// is parsed here and not sent twice.
+// Columns travel as arrays, one statement however many rows; all bodies as one binary value, each event naming
+// its slice of it.
+const INSERT_RUNS = `insert into runs
+    (id, event_id, parent_id, handler, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits)
+  select r.id, r.event_id, r.parent_id, r.handler, r.priority, r.key, r.key_limit, r.attempts, r.delays::integer[],
+    r.integrity, r.privacy, r.limits`;
+const runsFrom = (first: number) => {
+  const types = [
+    "text",
+    "text",
+    "text",
+    "text",
+    "smallint",
+    "text",
+    "integer",
+    "integer",
+    "text",
+    "text",
+    "text",
+    "jsonb",
+  ];
+  const parameters = types.map((type, place) => `$${first + place}::${type}[]`).join(", ");
+  return `unnest(${parameters})
+    as r(id, event_id, parent_id, handler, priority, key, key_limit, attempts, delays, integrity, privacy, limits)`;
+};
 const KEEP = `
   with incoming as (
-    select i.*, substring($2::bytea from i.body_from for i.body_length) as body
-    from json_to_recordset($1) as i(id text, source text, type text, key text, time timestamptz, data jsonb, data_is_body boolean,
-      problem text, outcome text, reason text, integrity text, privacy text, parent_run text, method text, url text,
-      headers json, body_from integer, body_length integer)
+    select i.*, substring($1::bytea from i.body_from for i.body_length) as body
+    from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[], $8::text[], $9::text[], $10::text[],
+      $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::json[], $17::integer[], $18::integer[])
+      as i(id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body_from, body_length)
   ), kept as (
     insert into events (id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body)
-    select id, source, type, key, time, case when data_is_body then convert_from(body, 'UTF8')::jsonb else data end,
-      problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body
+    select id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body
     from incoming on conflict (source, key) do nothing
-    returning id, source, type, data
+    returning id
   ), queued as (
-    ${INSERT_RUNS} from json_to_recordset($3) as r(${RUN_FIELDS}) join kept on kept.id = r.event_id
+    ${INSERT_RUNS} from ${runsFrom(19)} join kept on kept.id = r.event_id
   ), woken as (
     update runs set status = 'queued', wake_at = null
-    from waits w join kept on kept.source = w.source
-    where runs.id = w.run_id and runs.status = 'waiting'
-      and exists (select from unnest(w.types) t where kept.type like t) and kept.data @> w.match
+    from waits w join incoming i on i.source = w.source
+    where runs.id = w.run_id and runs.status = 'waiting' and i.id in (select id from kept)
+      and exists (select from unnest(w.types) t where i.type like t) and event_data(i.data, i.body) @> w.match
   )
   select id from kept`;
 
@@ -67,26 +84,18 @@ const KEEP = `
  */
 export async function keepEvents(database: Database, seeds: readonly EventSeed[]): Promise<KeptEvent[]> {
   const bodies: Uint8Array[] = [];
+  const slices: [number | null, number | null][] = [];
   let at = 1;
-  const rows = seeds.map((seed) => {
-    const { request } = seed.event;
-    const from = at;
-    if (request) {
-      bodies.push(request.body);
-      at += request.body.length;
-    }
-    return {
-      ...eventRow(seed),
-      body_from: request ? from : null,
-      body_length: request ? request.body.length : null,
-    };
-  });
+  for (const { event } of seeds) {
+    slices.push(event.request ? [at, event.request.body.length] : [null, null]);
+    if (!event.request) continue;
+    bodies.push(event.request.body);
+    at += event.request.body.length;
+  }
+  const rows = seeds.map((seed, place) => [...eventRow(seed), ...slices[place]!]);
   const runs = seeds.flatMap((seed) => runRows(seed.id, seed.event.label, seed.runs));
-  const kept = await database.query<{ id: string }>(
-    KEEP,
-    [JSON.stringify(rows), Buffer.concat(bodies), JSON.stringify(runs)],
-    "keep-events",
-  );
+  const values = [Buffer.concat(bodies), ...columns(rows, 17), ...columns(runs, 12)];
+  const kept = await database.query<{ id: string }>(KEEP, values, "keep-events");
   const ids = new Set(kept.map((row) => row.id));
   return await Promise.all(
     seeds.map((seed) =>
@@ -97,47 +106,39 @@ export async function keepEvents(database: Database, seeds: readonly EventSeed[]
   );
 }
 
-function eventRow(seed: EventSeed): object {
-  const { event } = seed;
-  const dataIsBody = event.request !== undefined && event.data === BODY;
-  return {
-    id: seed.id,
-    source: event.source,
-    type: event.type,
-    key: event.key,
-    time: event.time,
-    data: dataIsBody ? null : event.data,
-    data_is_body: dataIsBody,
-    problem: event.problem ?? null,
-    outcome: seed.outcome,
-    reason: seed.reason,
-    integrity: event.label.integrity,
-    privacy: event.label.privacy,
-    parent_run: event.parentRunId ?? null,
-    method: event.request?.method ?? null,
-    url: event.request?.url ?? null,
-    headers: event.request?.headers ?? null,
-  };
-}
-
-/** Stands for data that is exactly the request's body parsed as JSON: the database parses it. */
+/** Stands for data that is exactly the request's body parsed as JSON: it is not kept a second time. */
 export const BODY: unique symbol = Symbol("the parsed body");
 
-function runRows(eventId: string, label: Label, runs: readonly RunSeed[]): object[] {
-  return runs.map((run) => ({
-    id: run.id,
-    event_id: eventId,
-    parent_id: run.parentId,
-    handler: run.handler,
-    priority: run.priority,
-    key: run.key,
-    key_limit: run.keyLimit,
-    attempts: run.attempts,
-    delays: run.delays,
-    integrity: label.integrity,
-    privacy: label.privacy,
-    limits: run.limits,
-  }));
+function eventRow({ id, event, outcome, reason }: EventSeed): unknown[] {
+  const { request, label } = event;
+  const data = event.data === BODY ? null : toJson(event.data);
+  const headers = request ? JSON.stringify(request.headers) : null;
+  return [
+    ...[id, event.source, event.type, event.key, event.time, data, event.problem ?? null, outcome, reason],
+    ...[label.integrity, label.privacy, event.parentRunId ?? null],
+    ...[request?.method ?? null, request?.url ?? null, headers],
+  ];
+}
+
+function runRows(eventId: string, label: Label, runs: readonly RunSeed[]): unknown[][] {
+  return runs.map((run) => [
+    ...[run.id, eventId, run.parentId, run.handler, run.priority, run.key, run.keyLimit, run.attempts],
+    ...[`{${run.delays.join(",")}}`, label.integrity, label.privacy, JSON.stringify(run.limits)],
+  ]);
+}
+
+function columns(rows: readonly (readonly unknown[])[], width: number): unknown[][] {
+  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]));
+}
+
+/** JSON as jsonb takes it: what that cannot hold (NUL, half a surrogate pair) becomes U+FFFD. */
+export function toJson(value: unknown): string {
+  const text = JSON.stringify(value) ?? "null";
+  if (!text.includes("\\u")) return text;
+  return text.replace(
+    /(\\\\)|\\u(?:0000|d[89a-f][0-9a-f]{2})/g,
+    (_, backslashes) => backslashes ?? "\ufffd",
+  );
 }
 
 async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptEvent> {
@@ -166,9 +167,10 @@ export async function addRuns(
   event: { id: string; label: Label },
   runs: readonly RunSeed[],
 ): Promise<void> {
-  await database.query(`${INSERT_RUNS} from json_to_recordset($1) as r(${RUN_FIELDS})`, [
-    JSON.stringify(runRows(event.id, event.label, runs)),
-  ]);
+  await database.query(
+    `${INSERT_RUNS} from ${runsFrom(1)}`,
+    columns(runRows(event.id, event.label, runs), 12),
+  );
 }
 
 /** An event as its handlers see it. */
@@ -183,12 +185,25 @@ export interface EventRow {
   readonly label: Label;
 }
 
-const EVENT_COLUMNS = `id, source, type, key, time, data, problem, json_build_object('integrity', integrity, 'privacy', privacy) as label`;
+/** An event's columns before its data is parsed. */
+export interface RawEvent extends Omit<EventRow, "label">, Label {
+  readonly body: Uint8Array | null;
+}
+
+const EVENT_COLUMNS =
+  "id, source, type, key, time, data, problem, integrity, privacy, case when data is null then body end as body";
+
+/** Data that was not kept apart is the parsed body. */
+export function toEventRow(raw: RawEvent): EventRow {
+  const { body, integrity, privacy, ...event } = raw;
+  const data = event.data ?? (body && !event.problem ? JSON.parse(Buffer.from(body).toString("utf8")) : null);
+  return { ...event, data, label: { integrity, privacy } };
+}
 
 /** One event, or null. */
 export async function findEvent(database: Database, id: string): Promise<EventRow | null> {
-  const [row] = await database.query<EventRow>(`select ${EVENT_COLUMNS} from events where id = $1`, [id]);
-  return row ?? null;
+  const [row] = await database.query<RawEvent>(`select ${EVENT_COLUMNS} from events where id = $1`, [id]);
+  return row ? toEventRow(row) : null;
 }
 
 /** Events of a source after an id, oldest first; `types` are patterns of LIKE. */
@@ -196,12 +211,14 @@ export async function eventsSince(
   database: Database,
   query: { source: string; types: readonly string[]; match: object; since: string; most: number },
 ): Promise<EventRow[]> {
-  return await database.query<EventRow>(
+  const rows = await database.query<RawEvent>(
     `select ${EVENT_COLUMNS} from events e
-     where source = $1 and id > $3 and data @> $4::jsonb and exists (select from unnest($2::text[]) t where e.type like t)
+     where source = $1 and id > $3 and exists (select from unnest($2::text[]) t where e.type like t)
+       and event_data(data, body) @> $4::jsonb
      order by id limit $5`,
     [query.source, query.types, query.since, JSON.stringify(query.match), query.most],
   );
+  return rows.map(toEventRow);
 }
 
 /** The request exactly as it came in, or null for an event that no request brought. */

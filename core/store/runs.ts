@@ -2,7 +2,7 @@ import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Failure, RunStatus, Waiting } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import type { EventRow } from "./events.ts";
+import { type EventRow, type RawEvent, toEventRow } from "./events.ts";
 
 /** A run as its worker sees it, with its event. */
 export interface ClaimedRun {
@@ -25,26 +25,43 @@ export interface ClaimedRun {
 
 /** Takes at most `most` ready runs for worker `me`; see claim_runs in schema.sql. */
 export async function claimRuns(database: Database, me: string, most: number): Promise<ClaimedRun[]> {
-  return await database
-    .query<ClaimedRun>(
-      `select r.id, r.handler, r.version, r.attempts, r.max_attempts as "maxAttempts", r.delays, r.claim, r.limits, r.usd,
+  const rows = await database.query<ClaimedRow>(
+    `select r.id as run_id, r.handler, r.version, r.attempts, r.max_attempts as "maxAttempts", r.delays, r.claim, r.limits, r.usd,
        r.parent_id as "parentId", r.created_at as "createdAt", r.started_at as "startedAt", r.worked_ms as "workedMilliseconds",
-       json_build_object('integrity', r.integrity, 'privacy', r.privacy) as label,
-       e.id as "event_id", e.source, e.type, e.key, e.time, e.data, e.problem, e.integrity, e.privacy
+       r.integrity as run_integrity, r.privacy as run_privacy,
+       e.id, e.source, e.type, e.key, e.time, e.data, e.problem, e.integrity, e.privacy, case when e.data is null then e.body end as body
      from claim_runs($1, $2) r join events e on e.id = r.event_id`,
-      [me, most],
-      "claim-runs",
-    )
-    .then((rows) => rows.map((row) => toClaimed(row as ClaimedRow)));
+    [me, most],
+    "claim-runs",
+  );
+  return rows.map(toClaimed);
 }
 
-type ClaimedRow = ClaimedRun & Omit<EventRow, "id" | "label"> & { event_id: string } & Label;
+type ClaimedRow = Omit<ClaimedRun, "id" | "label" | "event"> &
+  RawEvent & { run_id: string; run_integrity: Label["integrity"]; run_privacy: Label["privacy"] };
 
 function toClaimed(row: ClaimedRow): ClaimedRun {
-  const { event_id, source, type, key, time, data, problem, integrity, privacy, ...run } = row;
+  const {
+    run_id,
+    run_integrity,
+    run_privacy,
+    id,
+    source,
+    type,
+    key,
+    time,
+    data,
+    problem,
+    integrity,
+    privacy,
+    body,
+    ...run
+  } = row;
   return {
     ...run,
-    event: { id: event_id, source, type, key, time, data, problem, label: { integrity, privacy } },
+    id: run_id,
+    label: { integrity: run_integrity, privacy: run_privacy },
+    event: toEventRow({ id, source, type, key, time, data, problem, integrity, privacy, body }),
   };
 }
 
@@ -150,7 +167,7 @@ export async function wakeDue(database: Database, now: Date): Promise<number> {
      where status = 'waiting' and (
        id in (select id from runs where status = 'waiting' and wake_at <= $1 order by wake_at limit 1000)
        or id in (select w.run_id from waits w where w.created_at > now() - interval '1 minute' and exists (
-         select from events e where e.source = w.source and e.id > w.since and e.data @> w.match
+         select from events e where e.source = w.source and e.id > w.since and event_data(e.data, e.body) @> w.match
            and exists (select from unnest(w.types) t where e.type like t))
          and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed')))
      returning id`,
@@ -200,13 +217,13 @@ export async function retryRun(database: Database, id: string): Promise<Verdict>
   });
 }
 
-/** Which of a handler's runs are not finished. */
+/** Which runs of a schedule's handler are not finished. */
 export async function unfinishedRuns(
   database: Database,
   handler: string,
 ): Promise<{ id: string; status: RunStatus }[]> {
   return await database.query(
-    `select id, status from runs where handler = $1 and status in ('queued', 'running', 'waiting') limit 100`,
+    `select id, status from runs where handler = $1 and handler like 'schedule:%' and status in ('queued', 'running', 'waiting') limit 100`,
     [handler],
   );
 }

@@ -46,6 +46,14 @@ create table events (
 create unique index events_delivery on events (source, key);
 create index events_kind on events (source, type, id);
 
+-- An event's data: what was kept apart, else its parsed body. Null for a body that is not JSON, or that is JSON
+-- which jsonb cannot hold (a NUL in a string).
+create function event_data(data jsonb, body bytea) returns jsonb language plpgsql immutable as $$
+begin
+  return coalesce(data, convert_from(body, 'UTF8')::jsonb);
+exception when others then return null;
+end $$;
+
 create table runs (
   id           text collate "C" primary key,
   event_id     text collate "C" not null,
@@ -84,7 +92,7 @@ create index runs_of_worker on runs (worker) where status = 'running';
 create index runs_asleep on runs (wake_at) where status = 'waiting' and wake_at is not null;
 create index runs_of_event on runs (event_id);
 create index runs_failed on runs (id) where status = 'failed';
-create index runs_unfinished on runs (handler) where status in ('queued', 'running', 'waiting');
+create index runs_of_schedule on runs (handler) where status in ('queued', 'running', 'waiting') and handler like 'schedule:%';
 
 -- Hands at most `most` ready runs to a worker. Runs without a key are taken by priority and age, past those
 -- that another worker is taking. Of each key at most `key_limit` run at a time: that needs the running ones to

@@ -69,7 +69,8 @@ export async function findEventDetail(database: Database, id: string): Promise<R
   const { method, url, headers, body, ...event } = row;
   const bytes = body ?? Buffer.of();
   const request = { method, url, headers, body: textOf(bytes), bodyBase64: bytes.toString("base64") };
-  return { ...event, request: method === null ? null : request, runs: await runsOfEvent(database, id) };
+  const data = event.data ?? (body && !event.problem ? JSON.parse(bytes.toString("utf8")) : null);
+  return { ...event, data, request: method === null ? null : request, runs: await runsOfEvent(database, id) };
 }
 
 function textOf(bytes: Uint8Array): string | null {
