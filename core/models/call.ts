@@ -1,4 +1,4 @@
-import type { ModelMessage, ToolSet } from "ai";
+import type { ModelMessage, TextStreamPart, ToolSet } from "ai";
 import { z } from "zod";
 import type { Tool } from "../define/tool.ts";
 
@@ -49,11 +49,12 @@ export interface CallAnswer {
 }
 
 /**
- * Why there is no answer: `status` the provider refused · `unreachable` nobody was reached · `silent` it took
- * too long · `cut` the answer broke off · `garbled` the answer cannot be read · `aborted` by the signal.
+ * Why there is no answer: `unsent` no request could be made of it · `unreachable` nobody was reached · `status` the
+ * provider refused · `silent` it took too long · `cut` it broke off · `garbled` it cannot be read · `aborted` by
+ * the signal.
  */
 export interface CallFailure {
-  readonly why: "status" | "unreachable" | "silent" | "cut" | "garbled" | "aborted";
+  readonly why: "unsent" | "status" | "unreachable" | "silent" | "cut" | "garbled" | "aborted";
   readonly status?: number;
   /** What the provider or the network said. */
   readonly said: string;
@@ -64,67 +65,35 @@ export interface CallFailure {
 /** A beginning shorter than this, in bytes, is cached by no model (1,024 tokens). */
 const WORTH_CACHING = 4096;
 
-const NOT_REACHED = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
+/** Network errors after which nobody can have worked on the request. */
+const NOT_REACHED =
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|E(?:HOST|NET)UNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_.*|.*CERT.*)$/;
 
-/** Sends one request and reads the answer; never tries twice. Throws only what `beforeSend` threw. */
+/** Sends one request and reads the answer; never tries twice. Throws what `beforeSend` threw. */
 export async function callModel(call: Call): Promise<{ answer: CallAnswer } | { failure: CallFailure }> {
   const { streamText } = await loadLibrary();
   const watch = watchFetch(call);
+  const model = await openModel(call, watch.fetch);
+  const prepared = await prepare(call);
   const late = new AbortController();
   const whole = setTimeout(() => late.abort(), call.patience.whole);
-  let silence = setTimeout(() => late.abort(), call.patience.silence);
-  let text = "";
-  let answer: CallAnswer | undefined;
+  const silence = setTimeout(() => late.abort(), call.patience.silence);
   let failed: unknown;
   try {
     const result = streamText({
-      model: await openModel(call, watch.fetch),
-      ...(await prepare(call)),
+      model,
+      ...prepared,
       maxOutputTokens: call.maxOutputTokens,
       maxRetries: 0,
       abortSignal: AbortSignal.any([call.signal, late.signal]),
       headers: { "x-daimon-step": call.step },
       onError: () => {},
     });
-    const toolCalls: CallAnswer["toolCalls"] = [];
-    for await (const part of result.stream) {
-      clearTimeout(silence);
-      silence = setTimeout(() => late.abort(), call.patience.silence);
-      if (part.type === "text-delta") {
-        text += part.text;
-        call.onDelta?.(part.text);
-      } else if (part.type === "tool-call") {
-        toolCalls.push({
-          id: part.toolCallId,
-          name: part.toolName,
-          input: part.input,
-          ...(part.invalid ? { invalid: String(part.error) } : {}),
-        });
-      } else if (part.type === "error") {
-        failed ??= part.error;
-      } else if (part.type === "finish-step" && part.rawFinishReason !== undefined) {
-        answer = {
-          messages: [],
-          text,
-          toolCalls,
-          finish: finishOf(part.finishReason),
-          usage: usageOf(part.usage),
-        };
-      }
-    }
-    if (answer && failed === undefined) {
-      const { messages } = await result.response;
-      return { answer: { ...answer, messages: messages.filter((each) => each.role === "assistant") } };
-    }
+    const answer = await readAnswer(result.stream, call.onDelta, () => silence.refresh());
+    const { messages } = await result.response;
+    return { answer: { ...answer, messages: messages.filter((each) => each.role === "assistant") } };
   } catch (error) {
-    failed ??= error;
+    failed = error;
   } finally {
     clearTimeout(whole);
     clearTimeout(silence);
@@ -133,8 +102,38 @@ export async function callModel(call: Call): Promise<{ answer: CallAnswer } | { 
   return { failure: explain(failed, watch, call.signal.aborted, late.signal.aborted) };
 }
 
+/** Throws the error that the stream carries, or that it broke off: only a whole answer has a reason to end. */
+async function readAnswer(
+  stream: AsyncIterable<TextStreamPart<ToolSet>>,
+  onDelta: Call["onDelta"],
+  heard: () => void,
+): Promise<Omit<CallAnswer, "messages">> {
+  const toolCalls: CallAnswer["toolCalls"] = [];
+  let text = "";
+  let end: Pick<CallAnswer, "finish" | "usage"> | undefined;
+  for await (const part of stream) {
+    heard();
+    if (part.type === "error") throw part.error;
+    if (part.type === "text-delta") {
+      text += part.text;
+      onDelta?.(part.text);
+    }
+    if (part.type === "tool-call") {
+      const { toolCallId: id, toolName: name, input } = part;
+      toolCalls.push({ id, name, input, ...(part.invalid ? { invalid: String(part.error) } : {}) });
+    }
+    if (part.type === "finish-step" && part.rawFinishReason !== undefined) {
+      end = { finish: finishOf(part.finishReason), usage: usageOf(part.usage) };
+    }
+  }
+  if (!end) throw new Error("it ended too early");
+  return { text, toolCalls, ...end };
+}
+
 interface Watch {
   fetch: typeof fetch;
+  /** True once the body is on its way. */
+  sent: boolean;
   status: number;
   refusal: string;
   networkError: unknown;
@@ -144,6 +143,7 @@ interface Watch {
 /** The fetch that the provider's package uses: shows the body before it is sent, remembers what came back. */
 function watchFetch(call: Call): Watch {
   const watch: Watch = {
+    sent: false,
     status: 0,
     refusal: "",
     networkError: undefined,
@@ -155,6 +155,7 @@ function watchFetch(call: Call): Watch {
         watch.stopped = { error };
         throw error;
       }
+      watch.sent = true;
       try {
         const response = await fetch(input, { ...init, redirect: "manual" });
         watch.status = response.status;
@@ -170,22 +171,23 @@ function watchFetch(call: Call): Watch {
 }
 
 function explain(failed: unknown, watch: Watch, aborted: boolean, late: boolean): CallFailure {
-  const sent = watch.status !== 0;
-  if (sent && (watch.status < 200 || watch.status > 299)) {
-    return { why: "status", status: watch.status, said: refusalOf(watch.refusal), maybePaid: false };
+  const { status, networkError } = watch;
+  if (status !== 0 && (status < 200 || status > 299)) {
+    return { why: "status", status, said: refusalOf(watch.refusal), maybePaid: false };
   }
-  if (aborted) return { why: "aborted", said: "", maybePaid: true };
-  if (late) return { why: "silent", said: "", maybePaid: true };
-  if (watch.networkError !== undefined) {
-    const cause = watch.networkError instanceof Error ? watch.networkError.cause : undefined;
+  const maybePaid = watch.sent;
+  if (aborted) return { why: "aborted", said: "", maybePaid };
+  if (late) return { why: "silent", said: "", maybePaid };
+  if (networkError instanceof Error) {
+    const { cause } = networkError;
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    const notReached = NOT_REACHED.has(code) || code.includes("CERT") || code.startsWith("ERR_TLS");
-    const said = cause instanceof Error ? cause.message || code : String(watch.networkError);
-    return { why: "unreachable", said, maybePaid: !notReached };
+    const said = (cause instanceof Error && cause.message) || code || networkError.message;
+    return { why: "unreachable", said, maybePaid: !NOT_REACHED.test(code) };
   }
   const said = failed instanceof Error ? failed.message : JSON.stringify(failed ?? "");
-  const garbled = failed instanceof Error && /JSON|[Tt]ype validation|parse/.test(`${failed.name} ${said}`);
-  return { why: garbled ? "garbled" : "cut", said, maybePaid: true };
+  if (!watch.sent) return { why: "unsent", said, maybePaid };
+  const garbled = failed instanceof Error && /JSON|validation|parse/i.test(`${failed.name} ${said}`);
+  return { why: garbled ? "garbled" : "cut", said, maybePaid };
 }
 
 /** The sentence in an error's body, as Anthropic and OpenAI both nest it; else its beginning. */

@@ -14,7 +14,7 @@ import { readSpend } from "../store/spend.ts";
 import { testDatabase } from "../test/database.ts";
 import { type Script, scriptedModel, testConfig, testEnvironment } from "../test/models.ts";
 import { type CompletionReply, startOpenAIServer } from "../test/openai.ts";
-import type { Patience } from "./call.ts";
+import { loadLibrary, type Patience } from "./call.ts";
 import type { MessagesBody } from "./demo/rules.ts";
 import type { Reply } from "./demo/server.ts";
 import { type ModelMessage, type ModelRequest, openModels } from "./models.ts";
@@ -223,6 +223,59 @@ test("a long beginning is marked for the cache, and so is the middle of a loop",
   assert.ok(!JSON.stringify(messages).includes("providerOptions"), "the kept messages stay as they are");
 });
 
+test("thinking is neither shown nor lost: it goes back with its signature", async (t) => {
+  const toolCalls = [{ name: "save_idea", input: { title: "A" }, id: "a" }];
+  const { models, server } = await openScripted(t, [
+    { thinking: "Hm, an idea.", text: "Ok.", toolCalls },
+    "done",
+  ]);
+  let shown = "";
+  const first = await models.call(
+    ask({
+      onDelta: (text) => {
+        shown += text;
+      },
+    }),
+  );
+  assert.equal(shown, "Ok.");
+  assert.equal(first.text, "Ok.");
+  const output = { type: "text", value: "ok" } as const;
+  const messages: ModelMessage[] = [
+    { role: "user", content: "hi" },
+    ...(JSON.parse(JSON.stringify(first.messages)) as ModelMessage[]),
+    { role: "tool", content: [{ type: "tool-result", toolCallId: "a", toolName: "save_idea", output }] },
+  ];
+  await models.call(ask({ messages, step: "two" }));
+  const [thinking] = JSON.parse(server.requests[1]!.body).messages[1].content;
+  assert.equal(thinking.thinking, "Hm, an idea.");
+  assert.match(thinking.signature, /^sig_/);
+});
+
+test("messages that no request can be made of are refused for good, and cost nothing", async (t) => {
+  const { models, server, spend } = await openScripted(t, ["never"]);
+  const messages = [{ role: "tool", content: "what?" }] as unknown as ModelMessage[];
+  assert.equal((await failure(models.call(ask({ messages })))).code, "model.invalid");
+  assert.equal(server.requests.length, 0);
+  assert.equal((await spend("run:run_1")).spentUsd, 0);
+});
+
+test("a model's name in place of a model is refused: it would go to the library maker's gateway", async () => {
+  const { streamText } = await loadLibrary();
+  const result = async () => await streamText({ model: "gpt-5", prompt: "hi", onError: () => {} }).text;
+  await assert.rejects(result, /Models are objects here/);
+});
+
+test("warming up finds what is wrong before the first call", async (t) => {
+  const light = { provider: "anthropic", model: "my-model" } as const;
+  const { models } = await open(t, {
+    config: { models: { light, heavy: light } },
+    values: { ANTHROPIC_API_KEY: "k" },
+  });
+  assert.equal(models.list()[0]!.problem, undefined);
+  await models.warm();
+  assert.equal(models.list()[0]!.problem?.code, "price.unknown");
+});
+
 const FULL = "in full";
 const FAULTS: [string, Reply, string, typeof FULL | 0][] = [
   ["a wrong key", { fault: { status: 401, message: "invalid x-api-key" } }, "model-key.wrong", 0],
@@ -230,6 +283,7 @@ const FAULTS: [string, Reply, string, typeof FULL | 0][] = [
   ["an unknown model", { fault: { status: 404, message: "model: claude-x" } }, "model.unknown", 0],
   ["a bad request", { fault: { status: 400 } }, "model.invalid", 0],
   ["no credit", { fault: { status: 400, message: "Your credit balance is too low" } }, "model.invalid", 0],
+  ["a spent quota", { fault: { status: 429, message: "check your plan and billing" } }, "model.invalid", 0],
   ["a rate limit", { fault: { status: 429, retryAfter: 1 } }, "model.overloaded", 0],
   ["overload", { fault: { status: 529 } }, "model.overloaded", 0],
   ["a server's error", { fault: { status: 500 } }, "model.failed", 0],

@@ -12,7 +12,7 @@ import { type CallAnswer, callModel, loadLibrary, type ModelMessage, type Patien
 import { createDemoBrain } from "./demo/brain.ts";
 import { type ModelServer, startModelServer } from "./demo/server.ts";
 import { DEMO_PRICE, findPrice, mostTokens, type Price } from "./prices.ts";
-import { callProblem, limitProblem, priceUnknown } from "./problems.ts";
+import { asError, callProblem, limitProblem, priceUnknown } from "./problems.ts";
 import { findTargets, type Target } from "./targets.ts";
 
 export type { ModelMessage } from "./call.ts";
@@ -69,7 +69,7 @@ export interface Models {
    */
   call(request: ModelRequest): Promise<ModelAnswer>;
   list(): { role: string; provider: string; model: string; demo: boolean; problem?: Failure }[];
-  /** Loads what the first call would wait for. */
+  /** Loads what the first call would wait for, and finds what `list` should complain about. */
   warm(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -111,8 +111,7 @@ export async function openModels(options: {
         `Name one of ${known}, or add it to models in daimon.config.ts.`,
       );
     }
-    if (target.problem)
-      throw new DaimonError(target.problem.code, target.problem.message, target.problem.next);
+    if (target.problem) throw asError(target.problem);
     if (target.demo) return { target: { ...target, baseUrl: await demo.url() }, price: DEMO_PRICE };
     const price = await findPrice(target.choice, target.baseUrl);
     if (!price) throw priceUnknown(target);
@@ -149,7 +148,9 @@ export async function openModels(options: {
       }),
     async warm() {
       await loadLibrary();
-      if (targets.some((each) => each.demo)) await demo.url();
+      for (const { role } of targets) {
+        await open(role).catch((error) => problems.set(role, toFailure(error)));
+      }
     },
     stop: () => demo.stop(),
   };
@@ -196,7 +197,7 @@ async function paidCall(
   if ("failure" in result) {
     if (held) await settleQuietly(room, held.id, result.failure.maybePaid ? null : 0);
     request.signal.throwIfAborted();
-    throw callProblem(result.failure, target, room.patience);
+    throw callProblem(result.failure, target);
   }
   const { answer } = result;
   const usd = answer.usage ? price.cost(answer.usage) : (held?.usd ?? 0);

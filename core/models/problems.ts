@@ -1,40 +1,44 @@
 import { DaimonError } from "../base/errors.ts";
+import type { Failure } from "../define/run.ts";
 import type { ScopeLimit } from "../store/spend.ts";
-import type { CallFailure, Patience } from "./call.ts";
+import type { CallFailure } from "./call.ts";
 import { keyMissing, type Target } from "./targets.ts";
 
+/** A failure that can be thrown. */
+export const asError = ({ code, message, next }: Failure) => new DaimonError(code, message, next);
+
+const AGAIN = "It is tried again by itself.";
+
 /** Why a call gave no answer, as a sentence with what to do next. Codes that another try may mend have no ending. */
-export function callProblem(failure: CallFailure, target: Target, patience: Patience): DaimonError {
-  const { role, choice } = target;
+export function callProblem(failure: CallFailure, target: Target): DaimonError {
+  const { said } = failure;
   const who = new URL(target.baseUrl).host;
-  const address =
-    choice.provider === "openai-compatible" || choice.baseUrl ? `models.${role}.baseUrl` : "the address";
+  const short = said.slice(0, 200);
+  const say = (code: string, message: string, next: string) => new DaimonError(code, message, next);
   switch (failure.why) {
     case "status":
-      return statusProblem(failure.status ?? 0, failure.said, target);
+      return statusProblem(failure.status ?? 0, said, target);
+    case "unsent":
+      return say(
+        "model.invalid",
+        `No request can be made of this: ${short}`,
+        "Retry the run from its beginning.",
+      );
     case "unreachable":
-      return new DaimonError(
-        "model.unreachable",
-        `Nothing answers at ${who}: ${failure.said}.`,
-        `Is the network up, and is ${address} right? It is tried again by itself.`,
-      );
+      return say("model.unreachable", `Nothing answers at ${who}: ${short}.`, `Is the network up? ${AGAIN}`);
     case "silent":
-      return new DaimonError(
-        "model.unreachable",
-        `${who} said nothing for ${Math.round(patience.silence / 1000)} s.`,
-        "It is tried again by itself.",
-      );
+      return say("model.unreachable", `${who} took too long to answer.`, AGAIN);
     case "garbled":
-      return new DaimonError(
+      return say(
         "model.garbled",
-        `The answer of ${who} cannot be read: ${failure.said.slice(0, 200)}`,
-        `Does ${who} speak the protocol of ${choice.provider}? It is tried again by itself.`,
+        `The answer of ${who} cannot be read: ${short}`,
+        `Does it speak the protocol of ${target.choice.provider}? ${AGAIN}`,
       );
     default:
-      return new DaimonError(
-        /overloaded/i.test(failure.said) ? "model.overloaded" : "model.cut",
-        `The answer of ${who} broke off${failure.said ? `: ${failure.said.slice(0, 200)}` : "."}`,
-        "It is tried again by itself.",
+      return say(
+        /overloaded/i.test(said) ? "model.overloaded" : "model.cut",
+        `The answer of ${who} broke off: ${short}.`,
+        AGAIN,
       );
   }
 }
@@ -42,44 +46,42 @@ export function callProblem(failure: CallFailure, target: Target, patience: Pati
 function statusProblem(status: number, said: string, target: Target): DaimonError {
   const { role, choice, keyName, key, envFile } = target;
   const who = new URL(target.baseUrl).host;
+  const because = `(${status}: ${said})`;
+  const say = (code: string, message: string, next: string) => new DaimonError(code, message, next);
+  if (status === 402 || /credit balance|billing/i.test(said)) {
+    return say(
+      "model.invalid",
+      `${who} wants to be paid first ${because}.`,
+      "Look at the account there: it has no credit.",
+    );
+  }
   if (status === 401 && key === undefined) {
-    const { code, message, next } = keyMissing(target);
-    return new DaimonError(code, message, next);
+    return asError(keyMissing(target));
   }
   if (status === 401 || status === 403) {
-    return new DaimonError(
+    return say(
       "model-key.wrong",
-      `${who} does not take the key in ${keyName ?? "the request"} (${status}: ${said}).`,
-      `Put the right ${keyName ?? "key"}=… in ${envFile} and start again.`,
+      `${who} does not take the key in ${keyName} ${because}.`,
+      `Put the right ${keyName}=… in ${envFile} and start again.`,
     );
   }
   if (status === 404) {
-    return new DaimonError(
+    return say(
       "model.unknown",
-      `${who} knows no model ${choice.model} (404: ${said}).`,
+      `${who} knows no model ${choice.model} ${because}.`,
       `Set models.${role}.model in daimon.config.ts to one it knows.`,
     );
   }
   if (status === 429 || status === 503 || status === 529) {
-    return new DaimonError(
-      "model.overloaded",
-      `${who} has no room now (${status}: ${said}).`,
-      "It is tried again by itself.",
-    );
+    return say("model.overloaded", `${who} has no room now ${because}.`, AGAIN);
   }
   if (status === 408 || status === 409 || status >= 500) {
-    return new DaimonError(
-      "model.failed",
-      `${who} failed (${status}: ${said}).`,
-      "It is tried again by itself.",
-    );
+    return say("model.failed", `${who} failed ${because}.`, AGAIN);
   }
-  return new DaimonError(
+  return say(
     "model.invalid",
-    `${who} refuses the request (${status}: ${said}).`,
-    status === 402 || /credit|billing|quota/i.test(said)
-      ? `Look at the account of ${choice.provider}: it may have no credit.`
-      : `Look at models.${role} in daimon.config.ts.`,
+    `${who} refuses the request ${because}.`,
+    `Look at models.${role} in daimon.config.ts.`,
   );
 }
 

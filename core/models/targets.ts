@@ -90,9 +90,12 @@ function problemOf(
 
 /** "There is no key", with what to do. */
 export function keyMissing(target: Pick<Target, "role" | "choice" | "keyName" | "envFile">): Failure {
+  const { role, choice, keyName, envFile } = target;
+  const name = keyName ?? "MODEL_KEY";
+  const first = keyName ? "" : `Set models.${role}.key to "${name}" in daimon.config.ts. `;
   return {
     code: "model-key.missing",
-    message: `The model role ${target.role} (${target.choice.provider}, ${target.choice.model}) needs a key, and ${target.keyName ?? "none"} is not set.`,
-    next: `Put ${target.keyName ?? "a key"}=… in ${target.envFile} and start again.`,
+    message: `The model role ${role} (${choice.provider}, ${choice.model}) needs a key${keyName ? `, and ${name} is not set` : ""}.`,
+    next: `${first}Put ${name}=… in ${envFile} and start again.`,
   };
 }

@@ -40,8 +40,9 @@ export type Fault =
   | "error"
   | "json";
 
-/** What a brain answers. Text comes before tool calls. */
+/** What a brain answers: thinking, then text, then tool calls. */
 export interface Reply {
+  readonly thinking?: string;
   readonly text?: string;
   readonly toolCalls?: readonly { readonly name: string; readonly input: unknown; readonly id?: string }[];
   /** Default: `tool_use` with tool calls, else `end_turn`. */
@@ -297,51 +298,68 @@ async function sendStream(response: ServerResponse, { reply, model, usage }: Ans
   const content = contentOf(reply);
   for (const [index, block] of content.entries()) {
     const last = index === content.length - 1;
-    const empty = block.type === "text" ? { type: "text", text: "" } : { ...block, input: {} };
+    const half = last && (reply.fault === "cut" || reply.fault === "end" || reply.fault === "error");
+    const { empty, deltas } = takeApart(block);
     send("content_block_start", { index, content_block: empty });
     if (index === 0) send("ping", {});
-    const pieces =
-      block.type === "text"
-        ? (block.text.match(/\S+\s*|\s+/g) ?? [])
-        : ["", ...JSON.stringify(block.input).match(/.{1,24}/gs)!];
-    const whole = last && ["cut", "end", "error"].includes(String(reply.fault));
-    for (const piece of whole ? pieces.slice(0, Math.ceil(pieces.length / 2)) : pieces) {
-      const delta =
-        block.type === "text"
-          ? { type: "text_delta", text: piece }
-          : { type: "input_json_delta", partial_json: piece };
+    for (const delta of half ? deltas.slice(0, Math.ceil(deltas.length / 2)) : deltas) {
       send("content_block_delta", { index, delta });
       if (reply.pace) await pause(reply.pace);
     }
-    if (last && reply.fault === "cut") return void response.write("", () => response.destroy());
-    if (last && reply.fault === "end") return void response.end();
-    if (last && reply.fault === "error") {
+    if (half && reply.fault === "cut") return void response.write("", () => response.destroy());
+    if (half && reply.fault === "error") {
       send("error", { error: { type: "overloaded_error", message: "Overloaded" } });
-      return void response.end();
     }
+    if (half) return void response.end();
     if (last && reply.fault === "json") {
       send("content_block_delta", { index, delta: { type: "input_json_delta", partial_json: '{"broken' } });
     }
     send("content_block_stop", { index });
   }
-  send("message_delta", {
-    delta: { stop_reason: stopOf(reply), stop_sequence: null },
-    usage,
-  });
+  send("message_delta", { delta: { stop_reason: stopOf(reply), stop_sequence: null }, usage });
   send("message_stop", {});
   response.end();
 }
 
-function contentOf(reply: Reply) {
+type AnswerBlock =
+  | { type: "thinking"; thinking: string; signature: string }
+  | { type: "text"; text: string }
+  | { type: "tool_use"; id: string; name: string; input: unknown };
+
+function contentOf({ thinking, text, toolCalls = [] }: Reply): AnswerBlock[] {
   return [
-    ...(reply.text ? [{ type: "text" as const, text: reply.text }] : []),
-    ...(reply.toolCalls ?? []).map((call) => ({
+    ...(thinking ? [{ type: "thinking" as const, thinking, signature: newName("sig") }] : []),
+    ...(text ? [{ type: "text" as const, text }] : []),
+    ...toolCalls.map(({ id = newName("toolu"), name, input }) => ({
       type: "tool_use" as const,
-      id: call.id ?? newName("toolu"),
-      name: call.name,
-      input: call.input,
+      id,
+      name,
+      input,
     })),
   ];
+}
+
+/** A block as it begins, and the pieces that make it whole. */
+function takeApart(block: AnswerBlock): { empty: object; deltas: object[] } {
+  const words = (text: string) => text.match(/\S+\s*|\s+/g) ?? [];
+  if (block.type === "text") {
+    return {
+      empty: { ...block, text: "" },
+      deltas: words(block.text).map((text) => ({ type: "text_delta", text })),
+    };
+  }
+  if (block.type === "thinking") {
+    const deltas = words(block.thinking).map((thinking) => ({ type: "thinking_delta", thinking }));
+    return {
+      empty: { ...block, thinking: "", signature: "" },
+      deltas: [...deltas, { type: "signature_delta", signature: block.signature }],
+    };
+  }
+  const pieces = ["", ...(JSON.stringify(block.input).match(/.{1,24}/gs) ?? [])];
+  return {
+    empty: { ...block, input: {} },
+    deltas: pieces.map((partial_json) => ({ type: "input_json_delta", partial_json })),
+  };
 }
 
 function emptyMessage(model: string, usage: Usage) {
