@@ -1,9 +1,12 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { newId } from "../base/ids.ts";
 import { connect, type Database } from "../store/database.ts";
@@ -31,43 +34,51 @@ export async function testDatabase(
   const url = urlOf(server, name);
   const connection = { connectionString: url };
   const database = connect(connection);
-  t.after(async () => {
-    await database.close();
+  const remove = async () => {
+    await Promise.race([database.close(), sleep(1_000, undefined, { ref: false })]);
     await ask(server, `drop database if exists ${name} with (force)`);
-  });
+  };
+  // Hooks run in the order they were registered: this one lets those of the test come first.
+  t.after(() => t.after(remove));
   return { database, connection, url };
 }
 
+/** Waits for the end of its input, then ends the server of the home `$1` and removes the home. */
+const UNDERTAKER = `cat >/dev/null
+  pid=$(head -n 1 "$1/postgres/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"
+  while [ -n "$pid" ] && kill -0 "$pid"; do sleep 0.05; done
+  rm -rf "$1"`;
+
 /**
- * Starts a server in a temporary home of its own, without fsync. A small shell waits for the end of this
- * process, however it comes (kill -9 included), then ends the server and removes the folder.
+ * Starts a server in a temporary home of its own, without fsync. A small shell is tied to this process by a
+ * pipe: however this process ends, kill -9 included, it ends the server and removes the folder.
  */
 export async function startTestServer(): Promise<TestServer> {
   const home = realpathSync(mkdtempSync(join(tmpdir(), "daimon-test-")));
-  const server = await startServerIn(home, { fsync: "off", full_page_writes: "off", max_connections: "300" });
-  const undertaker = spawn(
-    "/bin/sh",
-    [
-      "-c",
-      'cat >/dev/null; kill -QUIT "$1" 2>/dev/null; while kill -0 "$1" 2>/dev/null; do sleep 0.05; done; rm -rf "$2"',
-      "undertaker",
-      String(server.pid),
-      home,
-    ],
-    { cwd: "/", detached: true, stdio: ["pipe", "ignore", "ignore"] },
-  );
+  const undertaker = spawn("/bin/sh", ["-c", UNDERTAKER, "undertaker", home], {
+    cwd: "/",
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  const line = undertaker.stdin as Socket;
   undertaker.unref();
-  const line = undertaker.stdin as import("node:net").Socket;
   line.unref();
-  return {
-    url: `postgresql://daimon@localhost/postgres?host=${encodeURIComponent(server.connection.host ?? "")}`,
-    stop: () =>
-      new Promise((resolve) => {
-        undertaker.ref();
-        undertaker.once("exit", () => resolve());
-        line.end();
-      }),
+  const stop = async () => {
+    undertaker.ref();
+    line.end();
+    if (undertaker.exitCode === null) await once(undertaker, "exit");
   };
+  try {
+    const settings = { fsync: "off", full_page_writes: "off", max_connections: "300" };
+    const { connection } = await startServerIn(home, settings);
+    return {
+      url: `postgresql://daimon@localhost/postgres?host=${encodeURIComponent(connection.host!)}`,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 let server: Promise<string> | undefined;
@@ -99,7 +110,7 @@ async function makeTemplate(server: string): Promise<string> {
     await client.query(`drop database if exists ${name} with (force)`);
     await client.query(`create database ${name} strategy file_copy`);
     const database = connect({ connectionString: urlOf(server, name), connections: 1 });
-    await migrate(withoutLz4(database)).finally(() => database.close());
+    await migrate(database).finally(() => database.close());
     await client.query(`alter database ${name} is_template true`);
     return name;
   } finally {
@@ -117,13 +128,4 @@ function urlOf(server: string, database: string): string {
   const url = new URL(server);
   url.pathname = `/${database}`;
   return url.href;
-}
-
-/** The embedded Postgres is built without lz4; until schema.sql knows, that line is left out here. */
-function withoutLz4(database: Database): Database {
-  return {
-    ...database,
-    query: (text, values, name) => database.query(text.replace(/^alter table .* lz4;$/m, ""), values, name),
-    transaction: (work) => database.transaction((inside) => work(withoutLz4(inside))),
-  };
 }

@@ -4,7 +4,6 @@ import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -192,9 +191,20 @@ export function parentOf(pid: number): number {
   return Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
-export function childrenBelow(pid: number): number[] {
-  const children = readdirSync("/proc")
+/** Every process that a start on this home brought about: by its command, environment or folder. */
+export function processesOf(home: string): number[] {
+  const names = (pid: number): string => {
+    try {
+      return (
+        readFileSync(`/proc/${pid}/cmdline`, "utf8") +
+        readFileSync(`/proc/${pid}/environ`, "utf8") +
+        cwdOf(pid)
+      );
+    } catch {
+      return "";
+    }
+  };
+  return readdirSync("/proc")
     .map(Number)
-    .filter((one) => one > 0 && existsSync(`/proc/${one}/status`) && parentOf(one) === pid);
-  return children.flatMap((child) => [...childrenBelow(child), child]);
+    .filter((pid) => pid > 0 && names(pid).includes(home));
 }
