@@ -86,7 +86,7 @@ export async function callModel(call: Call): Promise<{ answer: CallAnswer } | { 
       maxOutputTokens: call.maxOutputTokens,
       maxRetries: 0,
       abortSignal: AbortSignal.any([call.signal, late.signal]),
-      headers: { "x-daimon-step": call.step },
+      headers: { "x-daimon-step": encodeURI(call.step.toWellFormed()) },
       onError: () => {},
     });
     const answer = await readAnswer(result.stream, call.onDelta, () => silence.refresh());

@@ -77,12 +77,15 @@ async function failure(promise: Promise<unknown>): Promise<DaimonError> {
   return error;
 }
 
-/** Whatever our server takes, the vendor's types take; checked by the compiler. */
-export const asVendor = (body: Sent<MessagesBody>): MessageCreateParamsBase => body;
 /** As it goes over the wire: a field is there or not, never undefined. */
 type Sent<Value> = Value extends object
   ? { [Name in keyof Value]: Sent<Exclude<Value[Name], undefined>> }
   : Value;
+
+test("whatever our server takes, the vendor's types take: the compiler checks it", () => {
+  const asVendor = (body: Sent<MessagesBody>): MessageCreateParamsBase => body;
+  assert.ok(asVendor);
+});
 
 test("a call streams its text and gives tool calls, messages, tokens and dollars", async (t) => {
   const input = { title: "Webhooks" };
@@ -257,6 +260,12 @@ test("messages that no request can be made of are refused for good, and cost not
   assert.equal((await failure(models.call(ask({ messages })))).code, "model.invalid");
   assert.equal(server.requests.length, 0);
   assert.equal((await spend("run:run_1")).spentUsd, 0);
+});
+
+test("a step may be named in any script", async (t) => {
+  const { models, server } = await openScripted(t, ["hi"]);
+  await models.call(ask({ step: "für Zoë 語 \ud800/model#1" }));
+  assert.equal(server.requests[0]!.step, "run_1/für Zoë 語 \ufffd/model#1");
 });
 
 test("a model's name in place of a model is refused: it would go to the library maker's gateway", async () => {

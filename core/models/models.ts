@@ -9,8 +9,7 @@ import type { Tool } from "../define/tool.ts";
 import type { Database } from "../store/database.ts";
 import { type Reserved, reserve, settle, sweepReservations } from "../store/spend.ts";
 import { type CallAnswer, callModel, loadLibrary, type ModelMessage, type Patience } from "./call.ts";
-import { createDemoBrain } from "./demo/brain.ts";
-import { type ModelServer, startModelServer } from "./demo/server.ts";
+import type { ModelServer } from "./demo/server.ts";
 import { DEMO_PRICE, findPrice, mostTokens, type Price } from "./prices.ts";
 import { asError, callProblem, limitProblem, priceUnknown } from "./problems.ts";
 import { findTargets, type Target } from "./targets.ts";
@@ -131,7 +130,7 @@ export async function openModels(options: {
         return answer;
       } catch (error) {
         const failure = toFailure(error);
-        if (/\.(wrong|missing|unknown|invalid)$/.test(failure.code)) problems.set(request.role, failure);
+        if (/\.(wrong|missing|unknown)$/.test(failure.code)) problems.set(request.role, failure);
         throw error;
       }
     },
@@ -162,7 +161,10 @@ function demoServer(targets: readonly Target[]) {
   const hint = targets.find((each) => each.demo && each.keyName)?.keyName ?? "ANTHROPIC_API_KEY";
   return {
     async url() {
-      server ??= startModelServer({ brain: createDemoBrain(hint), keep: 20 });
+      server ??= Promise.all([import("./demo/server.ts"), import("./demo/brain.ts")]).then(
+        ([{ startModelServer }, { createDemoBrain }]) =>
+          startModelServer({ brain: createDemoBrain(hint), keep: 20 }),
+      );
       return `${(await server).url}/v1`;
     },
     stop: async () => (await server)?.stop(),

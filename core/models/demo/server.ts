@@ -116,7 +116,7 @@ export async function startModelServer(options: {
       url: request.url ?? "",
       headers: request.headers,
       body: body ?? "",
-      step: typeof step === "string" ? step : null,
+      step: typeof step === "string" ? decodeURI(step) : null,
       status: 0,
       paid: false,
       finished: false,
