@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { DaimonError } from "../base/errors.ts";
@@ -14,6 +14,8 @@ export interface Author {
   readonly step?: string | undefined;
   /** How far the run that writes is to be trusted: the join of all it has read. Default: the owner's own words. */
   readonly label?: Label | undefined;
+  /** True when a person approved exactly this change: then it may be one of what steers agents. */
+  readonly approved?: boolean | undefined;
 }
 
 /** One commit to be made: one file with exactly these bytes. */
@@ -65,7 +67,7 @@ export async function findStep(
 }
 
 /** The branch that HEAD names. Throws `hub.detached` when it names none, as in the middle of a rebase. */
-export async function currentBranch(root: string, gitFolder: string): Promise<string> {
+async function currentBranch(root: string, gitFolder: string): Promise<string> {
   let named = /^ref: (.+)$/m.exec(readFileSync(join(gitFolder, "HEAD"), "utf8"))?.[1]?.trim();
   if (named?.endsWith(".invalid")) named = (await git(root, ["symbolic-ref", "HEAD"])).trim(); // reftable
   if (named) return named;
@@ -92,17 +94,18 @@ export async function lookUp(root: string, paths: readonly string[]) {
 }
 
 /**
- * Makes the commits in this order, all or none, on top of `branch`, from their exact bytes: neither the work tree
- * nor the index is read, so what the owner is editing or has staged stays as it is. Returns the commits' ids.
+ * Makes the commits in this order, all or none, from their exact bytes: neither the work tree nor the index is
+ * read, so what the owner is editing or has staged stays as it is. Returns the commits' ids. Throws `hub.moved`
+ * when the branch does not stand on `base` any more.
  */
 export async function makeCommits(options: {
   root: string;
   gitFolder: string;
-  branch: string;
-  onTop: boolean;
+  base: string | null;
   commits: readonly NewCommit[];
 }): Promise<string[]> {
-  const { root, gitFolder, branch, commits } = options;
+  const { root, gitFolder, base, commits } = options;
+  const branch = await currentBranch(root, gitFolder);
   const stream: (string | Buffer)[] = [];
   commits.forEach((commit, index) => {
     const message = Buffer.from(commit.message);
@@ -110,7 +113,7 @@ export async function makeCommits(options: {
     const who = `${commit.by} <${commit.by.toLowerCase()}@localhost> ${commit.time} +0000`;
     stream.push(`commit ${branch}\nmark :${index + 1}\nauthor ${who}\ncommitter ${who}\n`);
     stream.push(`data ${message.length}\n`, message, "\n");
-    if (index === 0 && options.onTop) stream.push(`from ${branch}^0\n`);
+    if (index === 0 && base) stream.push(`from ${base}\n`);
     stream.push(`M ${commit.mode} inline ${commit.path}\ndata ${text.length}\n`, text, "\n");
   });
   commits.forEach((_, index) => {
@@ -122,6 +125,23 @@ export async function makeCommits(options: {
     git(root, ["fast-import", "--quiet", "--done", "--date-format=raw"], bytes),
   );
   return answer.trim().split("\n");
+}
+
+/** The commits made since `base` that carry these messages, in order; null for one that is not there. */
+export async function findMade(
+  root: string,
+  base: string | null,
+  commits: readonly NewCommit[],
+): Promise<(string | null)[]> {
+  const range = base ? `${base}..HEAD` : "HEAD";
+  const log = await git(root, ["log", "-z", "--reverse", "--format=%H%n%B", range]).catch(() => "");
+  const made = log
+    .split("\0")
+    .map((entry) => [entry.split("\n", 1)[0]!, entry.slice(entry.indexOf("\n")).trim()]);
+  return commits.map(({ message }) => {
+    const at = made.findIndex(([, text]) => text === message.trim());
+    return at < 0 ? null : made.splice(at, 1)[0]![0]!;
+  });
 }
 
 /** A file as it stands in a tree. */
@@ -140,32 +160,62 @@ export function blobId(text: string | Buffer, digits: number): string {
     .digest("hex");
 }
 
-/** Sets the index to `blobs` for their paths alone. False when another git holds the index for seconds. */
-export async function updateIndex(root: string, blobs: readonly Blob[]): Promise<boolean> {
+/**
+ * Sets the index to `blobs` for their paths alone. It is made beside and moved in by git's own protocol, so that
+ * a crash leaves no index.lock behind. False when another git holds the index for longer than a moment.
+ */
+export async function updateIndex(
+  root: string,
+  folders: { gitFolder: string; own: string },
+  blobs: readonly Blob[],
+): Promise<boolean> {
+  const index = join(folders.gitFolder, "index");
+  const draft = join(folders.own, "index");
   const lines = blobs.map(({ path, mode, id }) => `${mode} ${id}\t${path}\0`).join("");
-  for (let wait = 10; wait < 3000; wait *= 2) {
-    try {
-      await git(root, ["update-index", "-z", "--index-info"], lines);
-      return true;
-    } catch (error) {
-      if (!String(error).includes("index.lock")) throw error;
-      await pause(wait * (0.5 + Math.random()));
+  for (let wait = 10; wait < 500; wait *= 2) {
+    for (const left of [draft, `${draft}.lock`]) rmSync(left, { force: true });
+    const before = statSync(index, { throwIfNoEntry: false });
+    if (before) {
+      copyFileSync(index, draft);
+      utimesSync(draft, before.atime, before.mtime); // git judges by it which entries to look at again
     }
+    await git(root, ["update-index", "-z", "--index-info"], lines, { GIT_INDEX_FILE: draft });
+    if (moveIn(draft, index, before?.mtimeMs)) return true;
+    await pause(wait * (0.5 + Math.random()));
   }
   return false;
 }
 
-/** Tries again while another git holds a ref; a ref's lock older than ten seconds was left by one that died. */
+function moveIn(draft: string, index: string, changed: number | undefined): boolean {
+  const lock = `${index}.lock`;
+  try {
+    linkSync(draft, lock);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+  const same = statSync(index, { throwIfNoEntry: false })?.mtimeMs === changed;
+  if (same) renameSync(lock, index);
+  else rmSync(lock);
+  rmSync(draft);
+  return same;
+}
+
+/** Tries again while another git holds a ref; a ref's lock older than two seconds was left by one that died. */
 async function pastLocks<Result>(gitFolder: string, work: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      const lock = /'([^']+\.lock)'/.exec(String(error))?.[1];
-      const moved = /Not updating/.test(String(error));
-      if (tries > 8 || !(lock || moved)) throw error;
-      const age = lock && existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0;
-      if (lock?.startsWith(join(gitFolder, "refs")) && age > 10_000) rmSync(lock, { force: true });
+      if (/Not updating/u.test(String(error))) {
+        throw new DaimonError("hub.moved", "Another git has committed to the hub meanwhile.", "Try again.");
+      }
+      const lock = /'([^']+\.lock)'/u.exec(String(error))?.[1];
+      if (!lock || tries > 8) throw error;
+      const held = statSync(lock, { throwIfNoEntry: false });
+      const old = held !== undefined && Date.now() - held.mtimeMs > 2000;
+      const ofRef = lock.startsWith(join(gitFolder, "refs")) || lock.endsWith("HEAD.lock");
+      if (old && ofRef) rmSync(lock, { force: true });
       await pause(20 * 2 ** tries * Math.random());
     }
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { type Label, OWNER } from "../define/label.ts";
 
@@ -45,6 +46,11 @@ export function noteLabel(text: string): Label {
     integrity: says("trust", "untrusted") ? "untrusted" : "trusted",
     privacy: says("privacy", "secret") ? "secret" : "private",
   };
+}
+
+/** The label of a file: what is not Markdown is the owner's, since no stranger's text is written there. */
+export function labelOfFile(absolute: string): Label {
+  return /\.md$/iu.test(absolute) ? noteLabel(readFileSync(absolute, "utf8")) : OWNER;
 }
 
 /** The note with `label` joined into its front matter; unchanged when it says as much already. */

@@ -21,9 +21,18 @@ const SETTINGS = [
 ].flatMap((setting) => ["-c", setting]);
 
 /** Runs git in `root` and returns what it printed. Throws `hub.git` with git's own words, or `hub.git-missing`. */
-export function git(root: string, words: readonly string[], input?: Uint8Array | string): Promise<string> {
+export function git(
+  root: string,
+  words: readonly string[],
+  input?: Uint8Array | string,
+  more?: Record<string, string>,
+): Promise<string> {
   return new Promise((done, failed) => {
-    const child = spawn("git", [...SETTINGS, ...words], { cwd: root, env: environment(), windowsHide: true });
+    const child = spawn("git", [...SETTINGS, ...words], {
+      cwd: root,
+      env: { ...environment(), ...more },
+      windowsHide: true,
+    });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on("data", (piece: Buffer) => out.push(piece));
@@ -71,10 +80,20 @@ export function gitFolder(root: string): string | null {
   return named ? resolve(root, named[1]!.trim()) : null;
 }
 
-/** The id HEAD stands on; null in a repository without a commit. */
-export async function head(root: string): Promise<string | null> {
-  const id = await git(root, ["rev-parse", "--verify", "--quiet", "HEAD"]).catch(() => "");
-  return id.trim() || null;
+/** The id HEAD stands on; null in a repository without a commit. Read from the files where they tell it. */
+export async function head(root: string, folder: string): Promise<string | null> {
+  const read = (file: string) => {
+    try {
+      return readFileSync(join(folder, file), "utf8").trim();
+    } catch {
+      return "";
+    }
+  };
+  const [, branch] = /^ref: (.+)$/u.exec(read("HEAD")) ?? [];
+  const loose = branch ? read(branch) : "";
+  if (/^[0-9a-f]{40,64}$/u.test(loose)) return loose;
+  const asked = await git(root, ["rev-parse", "--verify", "--quiet", "HEAD"]).catch(() => "");
+  return asked.trim() || null;
 }
 
 function environment(): NodeJS.ProcessEnv {

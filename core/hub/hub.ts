@@ -1,14 +1,13 @@
-import { readFileSync, realpathSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { HubAccess } from "../define/context.ts";
 import { type Label, OWNER } from "../define/label.ts";
 import type { Author } from "./commits.ts";
-import { noteLabel } from "./front-matter.ts";
+import { labelOfFile } from "./front-matter.ts";
 import { drawMap } from "./map.ts";
 import { cleanPath, locate, refuseArchive } from "./paths.ts";
-import { readText } from "./plan-writes.ts";
 import { type HubText, readHub } from "./read.ts";
 import { prepareRoot } from "./root.ts";
 import { openSearch } from "./search.ts";
@@ -36,7 +35,10 @@ export interface Hub {
   skills(): Promise<Skill[]>;
   /** A skill's instructions and the list of its resources. Throws `skill.unknown`. */
   readSkill(name: string): Promise<string>;
-  /** How far what stands at `path` is trusted, and how private it is: as the note's front matter says. */
+  /**
+   * How far what stands at `path` is trusted, and how private it is: as the note's front matter says. A folder is
+   * as untrusted as any note in it, since their names may be strangers' words.
+   */
   label(path: string): Promise<Label>;
   close(): Promise<void>;
 }
@@ -92,7 +94,13 @@ export async function openHub(options: {
     readSkill: async (name) => skills.read(name),
     async label(path) {
       const place = locate(root, path.replace(/:\d+(-\d+)?$/u, ""));
-      return place.kind === "file" && place.path.endsWith(".md") ? noteLabel(readText(place)) : OWNER;
+      if (place.kind === "missing") return OWNER;
+      if (place.kind === "file") return labelOfFile(place.absolute);
+      const names = readdirSync(place.absolute, { withFileTypes: true }).filter((entry) => entry.isFile());
+      const strange = names.some(
+        ({ name }) => labelOfFile(join(place.absolute, name)).integrity === "untrusted",
+      );
+      return strange ? { ...OWNER, integrity: "untrusted" } : OWNER;
     },
     async close() {
       await writes.idle();

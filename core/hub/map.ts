@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DaimonError } from "../base/errors.ts";
+import { labelOfFile, noteLabel, splitNote } from "./front-matter.ts";
 import { locate } from "./paths.ts";
 
 interface Folder {
   readonly path: string;
   readonly depth: number;
   readonly abstract: string;
+  /** False for a folder with nothing in it but what strangers sent: its very name may be theirs. */
+  readonly known: boolean;
   /** When an entry of it was last added or taken away, in ms. */
   readonly touched: number;
   readonly children: Folder[];
@@ -15,6 +18,7 @@ interface Folder {
 }
 
 const MOST_DEPTH = 12;
+const FILES_LOOKED_AT = 8;
 
 /** Tokens of a text by the estimate used everywhere in the house: bytes / 4. */
 export const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
@@ -22,6 +26,7 @@ export const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(te
 /**
  * The folders with their one-line abstracts, indented by depth, in at most `budget` tokens: those of the first
  * depth always, then as many deeper ones as fit, shallow and lately touched ones first; the rest is counted.
+ * It stands in every prompt, so nothing of it is a stranger's: neither an abstract nor a folder's name.
  */
 export function drawMap(root: string, options: { under?: string; budget?: number }) {
   const budget = options.budget ?? 2000;
@@ -54,37 +59,43 @@ function scan(root: string, under: string | undefined): Folder {
 
 function scanFolder(root: string, path: string, depth: number): Folder {
   const absolute = join(root, path);
-  const archived = path === "archive";
-  const children =
-    archived || depth >= MOST_DEPTH
-      ? []
-      : readdirSync(absolute, { withFileTypes: true })
-          .filter(
-            (entry) => entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules",
-          )
-          .map((entry) => scanFolder(root, path === "" ? entry.name : `${path}/${entry.name}`, depth + 1))
-          .sort((a, b) => (a.path < b.path ? -1 : 1));
+  const inside = path !== "archive" && depth < MOST_DEPTH;
+  const entries = inside ? readdirSync(absolute, { withFileTypes: true }) : [];
+  const children = entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules")
+    .map((entry) => scanFolder(root, path === "" ? entry.name : `${path}/${entry.name}`, depth + 1))
+    .filter((child) => child.known)
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  const abstract = readAbstract(absolute);
+  const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith("."));
   return {
     path,
     depth,
-    abstract: readAbstract(absolute),
+    abstract,
+    known:
+      path === "" ||
+      path === "archive" ||
+      abstract !== "" ||
+      children.length > 0 ||
+      holdsTrusted(absolute, files),
     touched: statSync(absolute).mtimeMs,
     children,
     below: children.reduce((sum, child) => sum + 1 + child.below, 0),
   };
 }
 
-/** The first line of a folder's abstract.md (or `.abstract.md`), without front matter or heading marks. */
+/** Whether one of the folder's first files is not a stranger's. */
+const holdsTrusted = (folder: string, files: readonly { name: string }[]) =>
+  files.slice(0, FILES_LOOKED_AT).some(({ name }) => labelOfFile(join(folder, name)).integrity === "trusted");
+
+/** The first line of a folder's abstract.md (or `.abstract.md`), without heading marks; not a stranger's. */
 export function readAbstract(folder: string): string {
   for (const name of ["abstract.md", ".abstract.md"]) {
     try {
-      const text = readFileSync(join(folder, name), "utf8").replace(/^---\r?\n[\s\S]*?\r?\n---\r?\n/u, "");
-      return (
-        /\S.*/u
-          .exec(text)?.[0]
-          .replace(/^#+\s*/u, "")
-          .trim() ?? ""
-      );
+      const text = readFileSync(join(folder, name), "utf8");
+      if (noteLabel(text).integrity === "untrusted") return "";
+      const line = /\S.*/u.exec(splitNote(text).body)?.[0] ?? "";
+      return line.replace(/^#+\s*/u, "").trim();
     } catch {}
   }
   return "";

@@ -56,7 +56,8 @@ export function checkChange({ path, text, author }: Change): void {
   }
 }
 
-const byAgent = (author: Author) => author.agent !== undefined || author.label?.integrity === "untrusted";
+const byAgent = ({ agent, label, approved }: Author) =>
+  !approved && (agent !== undefined || label?.integrity === "untrusted");
 const marked = ({ label }: Author) => label?.integrity === "untrusted" || label?.privacy === "secret";
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { git, gitFolder, head, requireGit } from "./git.ts";
@@ -17,8 +17,7 @@ export async function prepareRoot(root: string): Promise<void> {
   });
   if (names.length === 0) return makeStarter(root);
   const folder = gitFolder(root);
-  if (folder && hasCommit(folder)) return;
-  if (folder && (await head(root))) return;
+  if (folder && (await head(root, folder))) return;
   await firstCommit(root, "Take this folder as the hub");
 }
 
@@ -49,13 +48,4 @@ async function firstCommit(root: string, why: string): Promise<void> {
   if (!existsSync(join(root, ".git"))) await git(root, ["init", "--quiet", "-b", "main", "--template="]);
   await git(root, ["add", "--all"]);
   await git(root, ["commit", "--quiet", "--allow-empty", "-m", why]);
-}
-
-/** Whether HEAD leads to a commit, read from the files, so that a warm start asks no git. */
-function hasCommit(folder: string): boolean {
-  const named = /^ref: (.+)$/m.exec(readFileSync(join(folder, "HEAD"), "utf8"))?.[1];
-  if (!named) return true;
-  if (existsSync(join(folder, named))) return true;
-  const packed = join(folder, "packed-refs");
-  return existsSync(packed) && readFileSync(packed, "utf8").includes(` ${named}\n`);
 }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -7,7 +8,7 @@ import {
   type Author,
   type Blob,
   blobId,
-  currentBranch,
+  findMade,
   findStep,
   lookUp,
   makeCommits,
@@ -77,33 +78,24 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
       } catch (error) {
         for (const asked of batch.length > 0 ? batch : queue.splice(0)) asked.failed(error);
       }
+      if (untidied >= COMMITS_BETWEEN_TIDYING) await tidy();
     }
-    if (untidied < COMMITS_BETWEEN_TIDYING) return;
-    untidied = 0;
-    await git(root, ["gc", "--auto", "--quiet"]).catch((error) =>
-      log.warn("hub: git gc failed", { ...toFailure(error) }),
-    );
   }
 
   async function carryOut(batch: readonly Asked[]): Promise<void> {
     const open = await answerRepeated(batch);
     if (open.length === 0) return;
-    const [branch, base, known] = await Promise.all([
-      currentBranch(root, folder),
-      head(root),
-      lookUp(
-        root,
-        open.map((asked) => locate(root, asked.path).path),
-      ),
-    ]);
+    const paths = open.map((asked) => locate(root, asked.path).path);
+    const [base, known] = await Promise.all([head(root, folder), lookUp(root, paths)]);
     // Nothing awaits from the reading to the renames: an owner's save cannot come in between and be lost.
     const time = Math.floor(clock.now().getTime() / 1000);
     const plan = planWrites({ root, changes: open, ...known, time });
     for (const { change, error } of plan.refused) (change as Asked).failed(error);
     if (plan.commits.length === 0) return;
-    replaceFile(own, intentFile, JSON.stringify({ base, commits: plan.commits } satisfies Intent));
+    const intent: Intent = { base, commits: plan.commits };
+    replaceFile(own, intentFile, JSON.stringify(intent));
     for (const [absolute, text] of plan.files) replaceFile(own, absolute, text);
-    const ids = await commit(branch, base !== null, plan.commits);
+    const ids = await commit(intent);
     rmSync(intentFile);
     plan.commits.forEach(({ path, change }, index) => {
       if (change !== null) (open[change] as Asked).done({ path, commit: ids[index]! });
@@ -130,19 +122,45 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     return open;
   }
 
-  async function commit(branch: string, onTop: boolean, commits: readonly Planned[]): Promise<string[]> {
-    const ids = await makeCommits({ root, gitFolder: folder, branch, onTop, commits });
-    untidied += commits.length;
-    const digits = ids[0]!.length;
-    await index(commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, digits) })));
-    return ids;
+  /**
+   * Makes the intent's commits once, whoever else commits meanwhile: a git that outlived the process which started
+   * it may have made them already, or be about to.
+   */
+  async function commit({ base, commits }: Intent): Promise<string[]> {
+    for (let tries = 1; ; tries++) {
+      const now = await head(root, folder);
+      const made = now === base ? [] : await findMade(root, base, commits);
+      if (made.some((id) => id !== null)) {
+        await index([
+          ...(
+            await lookUp(
+              root,
+              commits.map(({ path }) => path),
+            )
+          ).blobs.values(),
+        ]);
+        return made.map((id) => id ?? now!);
+      }
+      try {
+        const ids = await makeCommits({ root, gitFolder: folder, base: now, commits });
+        untidied += commits.length;
+        await index(
+          commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, ids[0]!.length) })),
+        );
+        return ids;
+      } catch (error) {
+        if (toFailure(error).code !== "hub.moved" || tries > 20) throw error;
+        await pause(Math.random() * 10 * tries);
+      }
+    }
   }
 
   /** Brings the index to what was committed, and to what an earlier try had to leave. */
   async function index(blobs: readonly Blob[]): Promise<void> {
     const left = readJson<string[]>(unindexedFile) ?? [];
     const late = left.length > 0 ? [...(await lookUp(root, left)).blobs.values()] : [];
-    if (await updateIndex(root, [...late, ...blobs])) return rmSync(unindexedFile, { force: true });
+    if (await updateIndex(root, { gitFolder: folder, own }, [...late, ...blobs]))
+      return rmSync(unindexedFile, { force: true });
     const paths = [...new Set([...left, ...blobs.map((blob) => blob.path)])];
     replaceFile(own, unindexedFile, JSON.stringify(paths));
     log.warn("hub: another git holds index.lock; the commits are made, the index follows", {
@@ -168,28 +186,21 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     }
   }
 
+  /** What never reached its file never happened: the run that asked for it asks again. */
   async function finish({ base, commits }: Intent): Promise<void> {
-    const range = base ? `${base}..HEAD` : "HEAD";
-    const since = (await git(root, ["log", "-z", "--format=%B", range]).catch(() => "")).split("\0");
-    const made = since.some((message) => message.trim() === commits[0]!.message.trim());
-    // What never reached its file never happened: the run that asked for it asks again.
     const reached = commits.filter(({ path, added }) => {
       const place = locate(root, path);
       return place.kind === "file" && readText(place).includes(added);
     });
-    if (!made && reached.length > 0) {
-      log.info("hub: finishing a write that a crash cut short", { paths: reached.map(({ path }) => path) });
-      await commit(await currentBranch(root, folder), (await head(root)) !== null, reached);
-    }
-    if (made)
-      await index([
-        ...(
-          await lookUp(
-            root,
-            commits.map(({ path }) => path),
-          )
-        ).blobs.values(),
-      ]);
+    if (reached.length === 0) return;
+    log.info("hub: finishing a write that a crash cut short", { paths: reached.map(({ path }) => path) });
+    await commit({ base, commits: reached });
+  }
+
+  async function tidy(): Promise<void> {
+    untidied = 0;
+    const failed = (error: unknown) => log.warn("hub: git gc failed", { ...toFailure(error) });
+    await git(root, ["gc", "--auto", "--quiet"]).catch(failed);
   }
 
   return {
