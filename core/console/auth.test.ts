@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hasLogin } from "../store/logins.ts";
 import { ORIGIN, type TestConsole, testConsole } from "../test/console.ts";
 import { createLoginLink } from "./auth.ts";
 
@@ -78,6 +79,26 @@ test("a session lasts 30 days from its last use, and signing out ends it", async
   });
   assert.equal(out.status, 204);
   assert.equal((await house.app.request(`${ORIGIN}/api/runs`, { headers: { cookie: other } })).status, 401);
+});
+
+test("who has signed in within a year counts as enrolled, signed out or not; a token does not", async (t) => {
+  const house = await testConsole(t);
+  await house.token("admin");
+  const code = await codeOf(house);
+  assert.equal(await hasLogin(house.database, house.clock.now()), false);
+  const cookie = cookieOf(await signIn(house, code));
+  await house.app.request(`${ORIGIN}/api/session`, { method: "DELETE", headers: { cookie, origin: ORIGIN } });
+  house.clock.advance(364 * 86_400_000);
+  await codeOf(house);
+  assert.equal(await hasLogin(house.database, house.clock.now()), true);
+  house.clock.advance(2 * 86_400_000);
+  assert.equal(await hasLogin(house.database, house.clock.now()), false);
+  await codeOf(house);
+  const rows = await house.database.query<{ kind: string }>("select kind from logins");
+  assert.deepEqual(
+    rows.map((row) => row.kind),
+    ["code"],
+  );
 });
 
 test("behind https the cookie is secure, bound to the host, and links carry the public address", async (t) => {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "../base/environment.ts";
+import { connect } from "../store/database.ts";
 import { ORIGIN, testConsole } from "../test/console.ts";
 
 const EVENT = "evt_01kapv000000000000000000000";
@@ -196,12 +197,13 @@ test("what cannot be read is refused with the name of the field", async (t) => {
 });
 
 test("a database that is down is 503 with when to come back, and a bug tells nothing of itself", async (t) => {
-  const fail = (error: Error) => ({ actions: { doctor: () => Promise.reject(error) } });
-  const down = await testConsole(t, fail(Object.assign(new Error("connect"), { code: "ECONNREFUSED" })));
-  const late = await down.ask("GET", "/api/doctor");
+  const database = connect({ host: "/nowhere", user: "nobody" });
+  t.after(() => database.close());
+  const down = await testConsole(t, { database });
+  const late = await down.app.request(`${ORIGIN}/api/runs`, { headers: { authorization: "Bearer dmn_1" } });
   assert.equal(late.status, 503);
   assert.equal(late.headers.get("retry-after"), "5");
-  const bug = await testConsole(t, fail(new Error("secret inside")));
+  const bug = await testConsole(t, { actions: { doctor: () => Promise.reject(new Error("secret inside")) } });
   const response = await bug.ask("GET", "/api/doctor");
   assert.equal(response.status, 500);
   assert.ok(!(await response.text()).includes("secret"));

@@ -21,10 +21,12 @@ const BY_WORD: Readonly<Record<string, ContentfulStatusCode>> = {
   unknown: 404,
   invalid: 400,
   wrong: 400,
-  outside: 400,
+  path: 400,
+  archived: 400,
+  binary: 400,
   down: 503,
   unavailable: 503,
-  unreachable: 503,
+  unready: 503,
   busy: 503,
 };
 
@@ -64,12 +66,12 @@ export const errorResponse = (
   status: ContentfulStatusCode = statusOf(failure.code),
 ): Response => context.json({ error: failure }, status);
 
-/** PostgreSQL's classes 08 (connection) and 57P (shutdown), and those of the socket below. */
+/** PostgreSQL's classes 08 (connection), 53 (no room) and 57P (shutdown), and those of the socket below. */
 function isDatabaseDown(error: unknown): boolean {
   const code = String((error as { code?: unknown } | null)?.code ?? "");
   const message = error instanceof Error ? error.message : "";
   return (
-    /^(08...|57P..|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE)$/.test(code) ||
+    /^(08...|53...|57P..|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE)$/.test(code) ||
     /Connection terminated|timeout exceeded when trying to connect/.test(message)
   );
 }

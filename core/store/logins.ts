@@ -58,9 +58,15 @@ async function keep(
   );
 }
 
-/** Keeps a new one-time code and returns it. What is past its time is forgotten on this occasion. */
+/** Logins that were over by then are forgotten. */
+const forgotten = (now: Date) => new Date(now.getTime() - 365 * DAY);
+
+/** Keeps a new one-time code and returns it. */
 export async function createCode(database: Database, now: Date): Promise<string> {
-  await database.query("delete from logins where expires_at <= $1", [now]);
+  await database.query(
+    "delete from logins where expires_at <= case kind when 'session' then $2::timestamptz else $1 end",
+    [now, forgotten(now)],
+  );
   const secret = randomBytes(24).toString("base64url");
   await keep(database, {
     secret,
@@ -134,14 +140,14 @@ export async function seeLogin(database: Database, login: Login, now: Date): Pro
 }
 
 /** Ends a session. */
-export async function endLogin(database: Database, login: Login): Promise<void> {
-  await database.query("delete from logins where hash = $1", [login.hash]);
+export async function endLogin(database: Database, login: Login, now: Date): Promise<void> {
+  await database.query("update logins set expires_at = $2 where hash = $1", [login.hash, now]);
 }
 
-/** Whether anybody can sign in without a new link: a session or a token lives. */
+/** Whether somebody has signed in with a link and used that login within the last year. */
 export async function hasLogin(database: Database, now: Date): Promise<boolean> {
-  const rows = await database.query("select from logins where kind <> 'code' and expires_at > $1 limit 1", [
-    now,
+  const rows = await database.query("select from logins where kind = 'session' and expires_at > $1 limit 1", [
+    forgotten(now),
   ]);
   return rows.length === 1;
 }

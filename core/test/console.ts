@@ -215,7 +215,7 @@ export async function keepEvent(
       event.source ?? "github",
       event.type ?? "push",
       time,
-      JSON.stringify(event.data ?? null),
+      event.data === undefined ? null : JSON.stringify(event.data),
       event.outcome ?? "dispatched",
       event.body ? "POST" : null,
       event.body ? "/hooks/github" : null,
@@ -234,7 +234,8 @@ export async function keepRun(
 ): Promise<string> {
   const id = newId("run");
   await database.query(
-    "insert into runs (id, event_id, handler, status, result, error) values ($1, $2, $3, $4, $5, $6)",
+    `insert into runs (id, event_id, handler, status, result, error, wake_at)
+     values ($1, $2, $3, $4, $5, $6, case when $4 = 'waiting' then now() end)`,
     [
       id,
       eventId,

@@ -86,7 +86,7 @@ test("a text search looks through a bounded part of what is kept, and goes on fr
 test("an event is shown whole: the request to the byte, and its runs with their steps", async (t) => {
   const house = await testConsole(t);
   const body = bytes('{"zen":"Keep it logically awesome. ☯"}\n');
-  const id = await keepEvent(house.database, { body, data: { zen: "Keep it" } });
+  const id = await keepEvent(house.database, { body });
   const run = await keepRun(house.database, id);
   await keepStep(house.database, run, { key: "note", at: new Date("2026-11-22T12:00:02Z") });
   await keepStep(house.database, run, { key: "first", at: new Date("2026-11-22T12:00:01Z") });
@@ -97,7 +97,7 @@ test("an event is shown whole: the request to the byte, and its runs with their 
     request: { method: string; headers: object; body: string; bodyBase64: string };
     runs: { id: string; eventId: string; steps: { key: string }[] }[];
   }>(`/api/events/${id}`);
-  assert.deepEqual(event.data, { zen: "Keep it" });
+  assert.deepEqual(event.data, { zen: "Keep it logically awesome. ☯" });
   assert.deepEqual(event.label, { integrity: "untrusted", privacy: "public" });
   assert.equal(event.receivedAt, "2026-11-22T12:00:00.000Z");
   assert.equal(event.request.body, new TextDecoder().decode(body));

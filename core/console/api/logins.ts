@@ -50,7 +50,7 @@ export function loginRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
 
   app.delete("/session", async (context) => {
     const login = context.get("login");
-    if (login.kind === "session") await endLogin(database, login);
+    if (login.kind === "session") await endLogin(database, login, clock.now());
     dropCookie(context, options);
     return context.body(null, 204);
   });

@@ -120,7 +120,7 @@ test("costs stand under the owner's days, by model, and the last twenty calls on
         outputTokens: 20,
         cacheReadTokens: 10,
         cacheWriteTokens: 12,
-        usd: 0.1 + 0.2,
+        usd: 0.3,
       },
       {
         model: "demo",

@@ -19,20 +19,20 @@ export async function readCosts(
       `select to_char(d, 'YYYY-MM-DD') as day, coalesce(usd, 0) as usd, coalesce(calls, 0) as calls
        from generate_series(($1::timestamptz at time zone $3)::date, ($2::timestamptz at time zone $3)::date, interval '1 day') d
        left join (
-         select (started_at at time zone $3)::date as day, sum(usd) as usd, count(*) as calls
+         select (started_at at time zone $3)::date as day, round(sum(usd)::numeric, 9) as usd, count(*) as calls
          from steps where kind = 'model' and started_at >= $1 group by 1) s on s.day = d::date
        order by d`,
       [since, now, zone],
     ),
     database.query<object>(
       `select ${MODEL}, count(*) as calls, ${SUM("inputTokens")}, ${SUM("outputTokens")},
-         ${SUM("cacheReadTokens")}, ${SUM("cacheWriteTokens")}, sum(usd) as usd
+         ${SUM("cacheReadTokens")}, ${SUM("cacheWriteTokens")}, round(sum(usd)::numeric, 9) as usd
        from steps where kind = 'model' and started_at >= $1 group by 1 order by sum(usd) desc, 1`,
       [since],
     ),
     database.query<object>(
       `select run_id as "runId", key as step, started_at as at, ${MODEL}, ${NUMBER("promptTokens")},
-         ${NUMBER("inputTokens")}, ${NUMBER("outputTokens")}, usd, coalesce((detail ->> 'demo')::boolean, false) as demo
+         ${NUMBER("inputTokens")}, ${NUMBER("outputTokens")}, round(usd::numeric, 9) as usd, coalesce((detail ->> 'demo')::boolean, false) as demo
        from steps where kind = 'model' and started_at >= $1 order by started_at desc, run_id desc, key desc limit 20`,
       [since],
     ),

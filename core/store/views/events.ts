@@ -68,9 +68,23 @@ export async function findEventDetail(database: Database, id: string): Promise<R
   if (!row) return null;
   const { method, url, headers, body, ...event } = row;
   const bytes = body ?? Buffer.of();
-  const request = { method, url, headers, body: textOf(bytes), bodyBase64: bytes.toString("base64") };
-  const data = event.data ?? (body && !event.problem ? JSON.parse(bytes.toString("utf8")) : null);
-  return { ...event, data, request: method === null ? null : request, runs: await runsOfEvent(database, id) };
+  const text = textOf(bytes);
+  const request = { method, url, headers, body: text, bodyBase64: bytes.toString("base64") };
+  return {
+    ...event,
+    data: event.data ?? dataOf(text),
+    request: method === null ? null : request,
+    runs: await runsOfEvent(database, id),
+  };
+}
+
+/** Data that was not kept apart is the parsed body. */
+function dataOf(text: string | null): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    return null;
+  }
 }
 
 function textOf(bytes: Uint8Array): string | null {
