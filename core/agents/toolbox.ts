@@ -6,7 +6,7 @@ import type { DaimonEvent, NewEvent } from "../define/event.ts";
 import { BLANK, type Label, OWNER } from "../define/label.ts";
 import type { Tool } from "../define/tool.ts";
 import type { Author, Hub } from "../hub/hub.ts";
-import { isIdentity, isOutside } from "../policy/guard.ts";
+import { isAbstract, isOutside } from "../policy/guard.ts";
 import { join } from "../policy/labels.ts";
 
 /** A tool that is installed, and whose it is. */
@@ -31,8 +31,6 @@ export interface ToolboxOptions {
   readonly event: DaimonEvent;
   /** The step's key. */
   readonly step: string;
-  /** Which try of the run this is, from 1. */
-  readonly attempt: number;
   readonly agent: string;
   /** What the run had read before the call. */
   readonly label: Label;
@@ -86,18 +84,17 @@ function openHubAccess(
   const { hub } = options;
   let writes = 0;
   const write = async (kind: "create" | "append", path: string, text: string, why: string) => {
-    if (current().integrity === "untrusted" && isIdentity(path) && !options.approved) {
+    const { agent, runId, event, approved } = options;
+    if (current().integrity === "untrusted" && isAbstract(path) && !approved) {
       throw new DaimonError(
         "hub.identity",
-        `${path} is what agents are told; a run that has read content from outside may not change it.`,
+        `${path} stands in every prompt; a run that has read content from outside may not change it.`,
         "Give the tool a sink of `hub:<path>`, so that a person is asked.",
       );
     }
     const place = `${options.runId}/${options.step}${++writes === 1 ? "" : `.${writes}`}`;
-    const { agent, runId, event } = options;
-    const author: Author = { agent, runId, eventId: event.id, step: place, label: current() };
-    const before = options.attempt > 1 ? await hub.written(author) : null;
-    return before ?? (await hub[kind](path, text, why, author));
+    const author: Author = { agent, runId, eventId: event.id, step: place, label: current(), approved };
+    return await hub[kind](path, text, why, author);
   };
   return {
     map: async (wanted) => {

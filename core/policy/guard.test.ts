@@ -86,12 +86,19 @@ test("an untrusted run writes notes, but asks before it changes what agents are 
   assert.equal(write("hub"), "allow");
   assert.equal(write("hub:inbox/idea.md"), "allow");
   assert.equal(write("hub:identity/soul.md"), "ask");
-  assert.equal(write("hub:identity/soul.md", OWNER), "allow");
+  assert.equal(write("hub:areas/health/abstract.md"), "ask");
+  assert.equal(write("hub:areas/health/abstract.md", OWNER), "allow");
+  assert.equal(decide({ effect: "read", sink: "hub:identity/soul.md", label: TAINTED }), "allow");
   assert.equal(write("daimon"), "ask");
   assert.equal(write("daimon", OWNER), "allow");
 });
 
-test("what stands in every prompt is found under any spelling of its path", () => {
+test("nobody changes identity without a person, not even the owner's own agent", () => {
+  assert.equal(decide({ effect: "write", sink: "hub:identity/soul.md" }), "ask");
+  assert.equal(decide({ effect: "write", sink: "hub:skills/mail/SKILL.md" }), "ask");
+});
+
+test("what agents are told is found under any spelling of its path", () => {
   for (const path of [
     "identity/soul.md",
     "Identity/soul.md",
@@ -99,14 +106,18 @@ test("what stands in every prompt is found under any spelling of its path", () =
     "areas\\..\\identity\\x.md",
     "//identity",
     "skills/write/SKILL.md",
-    "areas/health/abstract.md",
     "AGENTS.md",
-    ".git/config",
-    "areas/.hidden/x.md",
+    "\u2170dentity/soul.md",
   ]) {
     assert.ok(isIdentity(path), path);
   }
-  for (const path of ["inbox/a.md", "areas/identity.md", "projects/skills-list.md", "areas/v1.2/x.md"]) {
+  for (const path of [
+    "inbox/a.md",
+    "areas/identity.md",
+    "projects/skills-list.md",
+    "areas/v1.2/x.md",
+    "areas/abstract.md",
+  ]) {
     assert.ok(!isIdentity(path), path);
   }
 });

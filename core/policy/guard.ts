@@ -45,16 +45,16 @@ export const guard: Guard = (call) => {
     return deny(`the run has read private and outside content, and ${sink} is outside`);
   }
   if (call.approval) return ask(`every call of ${call.tool} is asked${to}`);
+  const path = sink.startsWith("hub:") && effect !== "read" && effect !== "none" ? sink.slice(4) : "";
+  if (path && isIdentity(path)) return ask(`it changes what agents are told (${path})`);
   if (!untrusted) return { decision: "allow" };
 
   if (effect === "destroy")
     return ask(`it destroys something, and the run has read content from outside${to}`);
   if (effect === "spend") return ask(`it spends money, and the run has read content from outside${to}`);
   if (sink === "daimon") return ask("it starts something, and the run has read content from outside");
-  if (sink.startsWith("hub:") && isIdentity(sink.slice(4))) {
-    return ask(
-      `it changes what every agent is told (${sink.slice(4)}), and the run has read content from outside`,
-    );
+  if (path && isAbstract(path)) {
+    return ask(`it changes the map of the hub (${path}), and the run has read content from outside`);
   }
   if (leaks) return ask(`it may send private data to ${sink}, and the run has read content from outside`);
   if (effect === "send" && !named)
@@ -67,15 +67,20 @@ export function isOutside(sink: string): boolean {
   return sink !== "" && sink !== "daimon" && sink !== "hub" && !sink.startsWith("hub:");
 }
 
-/** True for the files of the hub that stand in every prompt: writing there is giving orders. */
+/** True for what agents are told in the hub: identity/, skills/, AGENTS.md and the like. Writing there is giving orders. */
 export function isIdentity(path: string): boolean {
-  const clean = posix.normalize(`/${path.replaceAll("\\", "/")}`).toLowerCase();
-  return (
-    /^\/(identity|skills|agents)(\/|$)/.test(clean) ||
-    /(^|\/)(abstract|agents|claude|skill)\.md$/.test(clean) ||
-    /\/\.[^/]/.test(clean)
-  );
+  const clean = cleanPath(path);
+  return /^\/(identity|skills)(\/|$)/.test(clean) || /\/(agents|claude|skill)\.md$/.test(clean);
 }
+
+/** True for the one-line abstracts, which stand in every prompt. */
+export const isAbstract = (path: string): boolean => cleanPath(path).endsWith("/abstract.md");
+
+const cleanPath = (path: string) =>
+  posix
+    .normalize(`/${path.replaceAll("\\", "/")}`)
+    .normalize("NFKC")
+    .toLowerCase();
 
 /**
  * True when every place of the sink stands in the owner's text, letter by letter: an address, a host, or a
