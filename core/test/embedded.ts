@@ -98,7 +98,7 @@ export async function start(
   const reader = createInterface(child.stdout!);
   reader.on("line", (line) => lines.push(JSON.parse(line) as Words));
   const find = async (matches: (words: Words) => boolean): Promise<Words> => {
-    for (const until = Date.now() + 15_000; Date.now() < until; await sleep(5)) {
+    for (const until = Date.now() + 60_000; Date.now() < until; await sleep(5)) {
       const found = lines.find(matches);
       if (found) return found;
       if (child.exitCode !== null || child.signalCode !== null) break;

@@ -62,10 +62,15 @@ export async function startServerIn(
   settings: Record<string, string> = {},
 ): Promise<{ connection: pg.PoolConfig; pid: number }> {
   const place = findPlace(home);
-  const cluster = await prepare(place, settings);
-  await layDown(cluster);
-  const pid = await startServer(cluster);
-  return { connection: { ...connectionOf(place), database: "postgres" }, pid };
+  const release = await takeLock(join(place.folder, "lock"));
+  try {
+    const cluster = await prepare(place, settings);
+    await layDown(cluster);
+    const pid = await startServer(cluster);
+    return { connection: { ...connectionOf(place), database: "postgres" }, pid };
+  } finally {
+    release();
+  }
 }
 
 class EmbeddedServer {
