@@ -63,45 +63,57 @@ export function guardDoor(options: ConsoleOptions): MiddlewareHandler {
 const MINUTE = 60_000;
 const MOST_WRONG = 30;
 
-/** Counts wrong codes, cookies and tokens, from anywhere: 30 in a minute, and each further one is told to wait. */
-export interface WrongCounter {
-  /** The error to answer one more wrong try with. */
-  wrong(context: Context, message: string, next: string): DaimonError;
-}
+/** Counts one more wrong code, cookie or token, from anywhere; returns the error to answer it with. */
+export type WrongCounter = (context: Context, message: string, next: string) => DaimonError;
 
-/** Right credentials pass whatever was counted: they cannot be guessed, and so nobody can lock the owner out. */
+/**
+ * Of wrong tries 30 in a minute are told what is wrong, and each further one to wait. Right credentials pass
+ * whatever was counted: they cannot be guessed, and so nobody can lock the owner out.
+ */
 export function createWrongCounter(now: () => Date): WrongCounter {
   let since = Number.NEGATIVE_INFINITY;
   let count = 0;
-  return {
-    wrong(context, message, next) {
-      const time = now().getTime();
-      if (time - since >= MINUTE) {
-        since = time;
-        count = 0;
-      }
-      count++;
-      if (count <= MOST_WRONG) return new DaimonError("auth.wrong", message, next);
-      const seconds = Math.ceil((since + MINUTE - time) / 1000);
-      context.header("Retry-After", String(seconds));
-      return new DaimonError(
-        "auth.often",
-        "Too many wrong logins.",
-        `Wait ${seconds} seconds, then try again.`,
-      );
-    },
+  return (context, message, next) => {
+    const time = now().getTime();
+    if (time - since >= MINUTE) {
+      since = time;
+      count = 0;
+    }
+    if (++count <= MOST_WRONG) return new DaimonError("auth.wrong", message, next);
+    const seconds = Math.ceil((since + MINUTE - time) / 1000);
+    context.header("Retry-After", String(seconds));
+    return new DaimonError("auth.often", "Too many wrong logins.", `Wait ${seconds} seconds and try again.`);
   };
 }
 
-/** Finds who is asking, by token or cookie, and whether they may: GET needs `read`, all else `scope` (default `write`). */
-export function requireLogin(options: ConsoleOptions, counter: WrongCounter): MiddlewareHandler<ConsoleEnv> {
+const SIGN_IN = "Run `daimon login` and open the link it prints.";
+const SEEN = 10 * MINUTE;
+
+/** Finds who is asking, by token or cookie: GET needs the scope `read`, all else `write`. */
+export function requireLogin(options: ConsoleOptions, wrong: WrongCounter): MiddlewareHandler<ConsoleEnv> {
+  const { database, clock } = options;
   return async (context, next) => {
-    const bearer = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1];
-    const login = bearer
-      ? await tokenLogin(context, options, counter, bearer)
-      : await sessionLogin(context, options, counter);
+    const origin = context.req.header("origin");
+    const token = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1];
+    const secret = token ?? getCookie(context, cookieOf(context, options));
+    if (!secret) throw new DaimonError("auth.missing", "You are not signed in.", SIGN_IN);
+    if (token && origin !== undefined)
+      throw new DaimonError("auth.origin", "A token does not work from a browser.", SIGN_IN);
+    const now = clock.now();
+    const login = await findLogin(database, { kind: token ? "token" : "session", secret }, now);
+    if (!login) {
+      const next = token ? "Make one with `daimon token create <name>`." : SIGN_IN;
+      throw wrong(context, `This ${token ? "token" : "login"} is not valid, or its time is over.`, next);
+    }
+    const reads = ["GET", "HEAD"].includes(context.req.method);
+    if (!token && !reads && origin === undefined)
+      throw new DaimonError("auth.origin", "The request does not say which page it comes from.", SIGN_IN);
+    requireScope(login, reads ? "read" : "write");
+    if (login.seenAt === null || now.getTime() - login.seenAt.getTime() > SEEN) {
+      await seeLogin(database, login, now);
+      if (!token) writeCookie(context, options, secret);
+    }
     context.set("login", login);
-    requireScope(login, context.req.method === "GET" || context.req.method === "HEAD" ? "read" : "write");
     await next();
   };
 }
@@ -109,85 +121,15 @@ export function requireLogin(options: ConsoleOptions, counter: WrongCounter): Mi
 /** Throws `auth.scope` when a login may not. */
 export function requireScope(login: Login, scope: Scope): void {
   if (login.scopes.includes(scope)) return;
-  throw new DaimonError(
-    "auth.scope",
-    `The token "${login.name}" may not do this: it needs the scope ${scope}.`,
-    `daimon token create <name> --scope ${scope}`,
-  );
+  const message = `The token "${login.name}" may not do this: it needs the scope ${scope}.`;
+  throw new DaimonError("auth.scope", message, `daimon token create <name> --scope ${scope}`);
 }
-
-const TOKEN_SEEN = MINUTE;
-const SESSION_SEEN = 60 * MINUTE;
-
-async function tokenLogin(
-  context: Context,
-  options: ConsoleOptions,
-  counter: WrongCounter,
-  token: string,
-): Promise<Login> {
-  if (context.req.header("origin") !== undefined) {
-    throw new DaimonError(
-      "auth.origin",
-      "A token does not work from a browser.",
-      "Sign in with `daimon login`.",
-    );
-  }
-  const now = options.clock.now();
-  const login = await findLogin(options.database, "token", token, now);
-  if (!login) {
-    throw counter.wrong(
-      context,
-      "This token is not valid, or its time is over.",
-      "daimon token create <name>",
-    );
-  }
-  if (isStale(login, now, TOKEN_SEEN)) await seeLogin(options.database, login, now);
-  return login;
-}
-
-async function sessionLogin(
-  context: Context,
-  options: ConsoleOptions,
-  counter: WrongCounter,
-): Promise<Login> {
-  const secret = readCookie(context, options);
-  if (!secret)
-    throw new DaimonError(
-      "auth.missing",
-      "You are not signed in.",
-      "Run `daimon login` and open the link it prints.",
-    );
-  const now = options.clock.now();
-  const login = await findLogin(options.database, "session", secret, now);
-  if (!login) {
-    dropCookie(context, options);
-    throw counter.wrong(context, "Your login is over.", "Run `daimon login` and open the link it prints.");
-  }
-  if (!["GET", "HEAD"].includes(context.req.method) && context.req.header("origin") === undefined) {
-    throw new DaimonError(
-      "auth.origin",
-      "A browser's request must say which page it comes from.",
-      "Outside a browser, use a token.",
-    );
-  }
-  if (isStale(login, now, SESSION_SEEN)) {
-    await seeLogin(options.database, login, now);
-    writeCookie(context, options, secret);
-  }
-  return login;
-}
-
-const isStale = (login: Login, now: Date, age: number): boolean =>
-  login.seenAt === null || now.getTime() - login.seenAt.getTime() > age;
 
 // On https the prefix `__Host-` makes browsers refuse a cookie that a neighbouring host or plain http sets.
 const isSecure = (context: Context, options: ConsoleOptions) =>
   ownOrigin(context, options)?.startsWith("https:") === true;
 const cookieOf = (context: Context, options: ConsoleOptions) =>
   isSecure(context, options) ? "__Host-daimon" : "daimon";
-
-const readCookie = (context: Context, options: ConsoleOptions) =>
-  getCookie(context, cookieOf(context, options));
 
 /** Sets the session's cookie for 30 days. */
 export function writeCookie(context: Context, options: ConsoleOptions, secret: string): void {

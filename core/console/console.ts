@@ -27,7 +27,7 @@ const NOT_PAGES = /^\/(api|hooks|mcp|healthz|readyz|metrics)(\/|$)/;
  */
 export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
   const app = new Hono<ConsoleEnv>();
-  const counter = createWrongCounter(() => options.clock.now());
+  const wrong = createWrongCounter(() => options.clock.now());
   const pages = createPages(
     options.buildBundle ?? (async () => (await import("./web/bundle.ts")).buildBundle()),
     options.log,
@@ -37,8 +37,8 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
   app.onError((error, context) => answerError(context, error, options.log));
   app.use(securityHeaders, guardDoor(options));
   app.use("/api/*", bodyLimit({ maxSize: MOST_BYTES, onError: tooLarge }));
-  app.route("/api", sessionRoutes(options, counter));
-  app.use("/api/*", requireLogin(options, counter));
+  app.route("/api", sessionRoutes(options, wrong));
+  app.use("/api/*", requireLogin(options, wrong));
   const rooms = [
     loginRoutes,
     systemRoutes,

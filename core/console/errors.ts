@@ -35,36 +35,29 @@ export function statusOf(code: string): ContentfulStatusCode {
   return EXACT[code] ?? BY_WORD[code.split(".").at(-1)!] ?? 409;
 }
 
-/** Answers with an error as JSON. What nobody meant a person to see is logged, and told without its words. */
+/**
+ * Answers with `{"error": {code, message, next}}` and the code's status. What nobody meant a person to see is
+ * logged, and told without its words.
+ */
 export function answerError(context: Context, error: unknown, log: Log): Response {
-  if (error instanceof DaimonError) return errorResponse(context, toFailure(error));
-  log.error("a request failed", {
-    method: context.req.method,
-    path: context.req.path,
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-  });
-  if (isDatabaseDown(error)) {
-    context.header("Retry-After", "5");
-    return errorResponse(context, {
-      code: "database.down",
-      message: "The database does not answer.",
-      next: "Try again in some seconds; `daimon doctor` tells more.",
-    });
-  }
-  const failure = {
-    code: "server.failed",
-    message: "The request failed here.",
-    next: "`daimon logs` tells why.",
-  };
-  return errorResponse(context, failure, 500);
+  if (error instanceof DaimonError) return context.json({ error: toFailure(error) }, statusOf(error.code));
+  const { method, path } = context.req;
+  log.error("a request failed", { method, path, error: (error as Error | null)?.stack ?? String(error) });
+  if (!isDatabaseDown(error)) return context.json({ error: FAILED }, 500);
+  context.header("Retry-After", "5");
+  return context.json({ error: DOWN }, 503);
 }
 
-/** `{"error": {code, message, next}}` with the code's status. */
-export const errorResponse = (
-  context: Context,
-  failure: Failure,
-  status: ContentfulStatusCode = statusOf(failure.code),
-): Response => context.json({ error: failure }, status);
+const FAILED: Failure = {
+  code: "server.failed",
+  message: "The request failed here.",
+  next: "`daimon logs` tells why.",
+};
+const DOWN: Failure = {
+  code: "database.down",
+  message: "The database does not answer.",
+  next: "Try again in some seconds; `daimon doctor` tells more.",
+};
 
 /** PostgreSQL's classes 08 (connection), 53 (no room) and 57P (shutdown), and those of the socket below. */
 function isDatabaseDown(error: unknown): boolean {

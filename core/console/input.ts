@@ -15,13 +15,16 @@ export const PAGE = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
 
+/** A value whose optional fields are absent, not undefined: zod leaves them out. */
+type Given<Value> = { [Field in keyof Value]: Exclude<Value[Field], undefined> };
+
 /** The query of a request, as `schema` says. Throws `request.invalid`, which names the field. */
-export function readQuery<Value>(context: Context, schema: z.ZodType<Value>): Value {
+export function readQuery<Value>(context: Context, schema: z.ZodType<Value>): Given<Value> {
   return parse(schema, context.req.query());
 }
 
 /** The JSON body of a request, as `schema` says. Throws `request.invalid`, which names the field. */
-export async function readBody<Value>(context: Context, schema: z.ZodType<Value>): Promise<Value> {
+export async function readBody<Value>(context: Context, schema: z.ZodType<Value>): Promise<Given<Value>> {
   const body = await context.req.text();
   let value: unknown;
   try {
@@ -48,9 +51,9 @@ export function present<Value>(found: Value | null | undefined, what: string, id
 const missing = (what: string, id: string) =>
   new DaimonError(`${what}.missing`, `There is no ${what} ${JSON.stringify(id.slice(0, 100))}.`);
 
-function parse<Value>(schema: z.ZodType<Value>, value: unknown): Value {
+function parse<Value>(schema: z.ZodType<Value>, value: unknown): Given<Value> {
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success) return result.data as Given<Value>;
   const issue = result.error.issues[0]!;
   const field = issue.path.length > 0 ? `"${issue.path.join(".")}"` : "The body";
   throw new DaimonError(

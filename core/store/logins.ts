@@ -18,105 +18,73 @@ export interface Login {
   readonly kind: "session" | "token";
   readonly name: string;
   readonly scopes: readonly Scope[];
-  /** When its life was last prolonged; so that a session is prolonged once an hour, not at every request. */
+  /** When its life was last prolonged; so that this is written now and then, not at every request. */
   readonly seenAt: Date | null;
-}
-
-/** A token as it is listed: never its value. */
-export interface TokenRow {
-  readonly name: string;
-  readonly scopes: readonly Scope[];
-  readonly createdAt: Date;
-  readonly seenAt: Date | null;
-  readonly expiresAt: Date;
 }
 
 const MINUTE = 60_000;
-const DAY = 86_400_000;
+const DAY = 24 * 60 * MINUTE;
 /** A one-time code lives 10 minutes, a session 30 days from when it was last used; milliseconds. */
-export const CODE_LIFE = 10 * MINUTE;
+const CODE_LIFE = 10 * MINUTE;
 export const SESSION_LIFE = 30 * DAY;
 
 // Secrets are 192 random bits or more and only their SHA-256 is kept: finding a row by that hash tells a
 // watcher of the time taken nothing about any secret, so no comparison here needs to be in constant time.
 const hashOf = (secret: string) => createHash("sha256").update(secret).digest("hex");
 
-async function keep(
+/** Keeps the hash of a new secret and returns the secret. */
+async function make(
   database: Database,
-  row: {
-    secret: string;
-    kind: "code" | Login["kind"];
-    name: string;
-    scopes: readonly Scope[];
-    now: Date;
-    life: number;
-  },
-): Promise<void> {
+  login: { kind: "code" | Login["kind"]; name: string; scope: Scope; life: number },
+  now: Date,
+): Promise<string> {
+  const random = randomBytes(login.kind === "code" ? 24 : 32).toString("base64url");
+  const secret = login.kind === "token" ? `dmn_${random}` : random;
   await database.query(
     "insert into logins (hash, kind, name, scopes, created_at, expires_at) values ($1, $2, $3, $4, $5, $6)",
-    [hashOf(row.secret), row.kind, row.name, row.scopes, row.now, new Date(row.now.getTime() + row.life)],
+    [hashOf(secret), login.kind, login.name, SCOPES[login.scope], now, new Date(now.getTime() + login.life)],
   );
+  return secret;
 }
 
-/** Logins that were over by then are forgotten. */
+/** Sessions that were over by then are forgotten. */
 const forgotten = (now: Date) => new Date(now.getTime() - 365 * DAY);
 
-/** Keeps a new one-time code and returns it. */
+/** Keeps a new one-time code and returns it. What is over is forgotten on this occasion. */
 export async function createCode(database: Database, now: Date): Promise<string> {
   await database.query(
     "delete from logins where expires_at <= case kind when 'session' then $2::timestamptz else $1 end",
     [now, forgotten(now)],
   );
-  const secret = randomBytes(24).toString("base64url");
-  await keep(database, {
-    secret,
-    kind: "code",
-    name: "login link",
-    scopes: SCOPES.admin,
-    now,
-    life: CODE_LIFE,
-  });
-  return secret;
+  return await make(database, { kind: "code", name: "login link", scope: "admin", life: CODE_LIFE }, now);
 }
 
 /** Exchanges a code for a session, once: of two at the same time one gets null, as does a code past its time. */
 export async function exchangeCode(
   database: Database,
-  code: string,
-  device: string,
+  exchange: { code: string; device: string },
   now: Date,
 ): Promise<string | null> {
   return await database.transaction(async (inside) => {
     const used = await inside.query(
       "delete from logins where hash = $1 and kind = 'code' and expires_at > $2 returning hash",
-      [hashOf(code), now],
+      [hashOf(exchange.code), now],
     );
     if (used.length === 0) return null;
-    const secret = randomBytes(32).toString("base64url");
-    await keep(inside, {
-      secret,
-      kind: "session",
-      name: device,
-      scopes: SCOPES.admin,
-      now,
-      life: SESSION_LIFE,
-    });
-    return secret;
+    const { device: name } = exchange;
+    return await make(inside, { kind: "session", name, scope: "admin", life: SESSION_LIFE }, now);
   });
 }
-
-const LOGIN = 'hash, kind, name, scopes, seen_at as "seenAt"';
 
 /** The living session or token behind a secret, or null. */
 export async function findLogin(
   database: Database,
-  kind: Login["kind"],
-  secret: string,
+  credential: { kind: Login["kind"]; secret: string },
   now: Date,
 ): Promise<Login | null> {
   const [row] = await database.query<Login>(
-    `select ${LOGIN} from logins where hash = $1 and kind = $2 and expires_at > $3`,
-    [hashOf(secret), kind, now],
+    `select hash, kind, name, scopes, seen_at as "seenAt" from logins where hash = $1 and kind = $2 and expires_at > $3`,
+    [hashOf(credential.secret), credential.kind, now],
     "find-login",
   );
   return row ?? null;
@@ -176,22 +144,13 @@ export async function createToken(
         "Choose another name, or remove that token first.",
       );
     }
-    const secret = `dmn_${randomBytes(32).toString("base64url")}`;
-    await keep(inside, {
-      secret,
-      kind: "token",
-      name: token.name,
-      scopes: SCOPES[token.scope],
-      now,
-      life: token.days * DAY,
-    });
-    return secret;
+    return await make(inside, { ...token, kind: "token", life: token.days * DAY }, now);
   });
 }
 
 /** The living tokens, newest first. */
-export async function listTokens(database: Database, now: Date): Promise<TokenRow[]> {
-  return await database.query<TokenRow>(
+export async function listTokens(database: Database, now: Date): Promise<object[]> {
+  return await database.query<object>(
     `select name, scopes, created_at as "createdAt", seen_at as "seenAt", expires_at as "expiresAt"
      from logins where kind = 'token' and expires_at > $1 order by created_at desc, name`,
     [now],

@@ -51,11 +51,8 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   });
 
   app.post("/samples", async (context) => {
-    const request = await readBody(context, SAMPLE);
-    const wanted = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
-    return context.json({
-      deliveries: await options.actions.sendSamples({ ...wanted, source: request.source }),
-    });
+    const deliveries = await options.actions.sendSamples(await readBody(context, SAMPLE));
+    return context.json({ deliveries });
   });
   return app;
 }

@@ -35,23 +35,17 @@ export function conversationRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   });
 
   app.post("/chat", async (context) => {
-    const { conversation, agent, text } = await readBody(context, QUESTION);
+    const question = await readBody(context, QUESTION);
     const login = context.get("login");
     // Heard from before the run starts, so that no piece of the answer is missed.
-    let hear = (change: LiveChange) => void early.push(change);
     const early: LiveChange[] = [];
+    let hear = (change: LiveChange) => void early.push(change);
     const unsubscribe = live.subscribe((change) => hear(change));
-    const started = await actions
-      .chat({
-        text,
-        channel: login.kind === "token" ? "cli" : "web",
-        ...(conversation ? { conversation } : {}),
-        ...(agent ? { agent } : {}),
-      })
-      .catch((error: unknown) => {
-        unsubscribe();
-        throw error;
-      });
+    const channel = login.kind === "token" ? "cli" : "web";
+    const started = await actions.chat({ ...question, channel }).catch((error: unknown) => {
+      unsubscribe();
+      throw error;
+    });
     const { runId, eventId } = started;
     const alive = () => isLoginAlive(database, login, clock.now());
     return openStream(context, { clock, alive, closing: options.closing }, (stream) => {

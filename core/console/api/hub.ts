@@ -12,26 +12,16 @@ const FILE = z.object({ path: text(1000).min(1, "must not be empty"), budget: BU
 /** Reading the hub. */
 export function hubRoutes({ hub }: ConsoleOptions): Hono<ConsoleEnv> {
   const app = new Hono<ConsoleEnv>();
-  app.get("/hub/map", async (context) => context.json(await hub.map(set(readQuery(context, MAP)))));
+  app.get("/hub/map", async (context) => context.json(await hub.map(readQuery(context, MAP))));
 
   app.get("/hub/search", async (context) => {
     const { q, ...rest } = readQuery(context, SEARCH);
-    return context.json(await hub.search(q, set(rest)));
+    return context.json(await hub.search(q, rest));
   });
 
   app.get("/hub/file", async (context) => {
-    const { path, budget } = readQuery(context, FILE);
-    return context.json(await hub.read(path, set({ budget })));
+    const { path, ...rest } = readQuery(context, FILE);
+    return context.json(await hub.read(path, rest));
   });
   return app;
-}
-
-function set(options: { budget?: number | undefined; under?: string | undefined }): {
-  budget?: number;
-  under?: string;
-} {
-  return {
-    ...(options.budget ? { budget: options.budget } : {}),
-    ...(options.under ? { under: options.under } : {}),
-  };
 }

@@ -24,14 +24,14 @@ const TOKEN = z.object({
 });
 
 /** Signing in: the one route that needs no login. */
-export function sessionRoutes(options: ConsoleOptions, counter: WrongCounter): Hono<ConsoleEnv> {
+export function sessionRoutes(options: ConsoleOptions, wrong: WrongCounter): Hono<ConsoleEnv> {
   const { database, clock, log } = options;
   return new Hono<ConsoleEnv>().post("/session", async (context) => {
     const { code } = await readBody(context, CODE);
     const device = (context.req.header("user-agent") ?? "unknown device").slice(0, 200);
-    const secret = await exchangeCode(database, code, device, clock.now());
+    const secret = await exchangeCode(database, { code, device }, clock.now());
     if (!secret) {
-      throw counter.wrong(
+      throw wrong(
         context,
         "This link was used already, or is older than 10 minutes.",
         "Run `daimon login` for a new one.",
