@@ -256,7 +256,7 @@ test("each model call and each tool call is one step, and what is kept is not pa
     house.changes
       .filter((change) => change.kind === "tool" || change.kind === "delta")
       .map((change) => change.status ?? change.text),
-    ["Sending.", "started", "completed", "Sent ", "it."].flatMap((piece) => piece),
+    ["Sending.", "started", "completed", "Sent ", "it."],
   );
   assert.deepEqual(await house.ask("mail ann"), first);
   assert.equal(house.server.requests.length, 2);
@@ -463,6 +463,60 @@ test("an untrusted run may keep notes, marked as such, and may not change what a
   assert.equal((await opened.hub.label("inbox/issue.md")).integrity, "untrusted");
   const [approval] = await approvals(opened.database);
   assert.match(approval!.title, /changes what agents are told \(identity\/soul\.md\)/);
+});
+
+test("what a tool starts inherits what the run has read, once for each call", async (t) => {
+  const started: unknown[] = [];
+  const emits = house(
+    defineTool({
+      name: "order",
+      description: "Orders.",
+      input: z.object({}),
+      effect: "write",
+      repeatable: true,
+      run: async (_, { emit, hub }) => {
+        await hub.read("inbox/issue.md");
+        await emit({ source: "shop", type: "ordered", data: 1 });
+        return await emit({ source: "shop", type: "ordered", data: 2 });
+      },
+    }),
+  );
+  const system = systemTools({
+    listEvents: async () => [
+      { id: "evt_9", source: "kit", type: `a.b ${injection}`, time: new Date(0), outcome: "ignored" },
+    ],
+    runTrigger: async (wanted) => {
+      started.push(wanted);
+      return { eventId: "evt_8", runIds: ["run_8"] };
+    },
+  });
+  const trigger = calling("run_trigger", { name: "github/file", data: { a: 1 } });
+  const opened = await openHouse(
+    t,
+    [trigger, calling("order"), calling("list_events"), trigger, "unreached"],
+    {
+      tools: [...system, emits],
+    },
+  );
+  const author = { label: STRANGER, runId: "run_0", step: "s" };
+  await opened.hub.create("inbox/issue.md", "From outside.", "Note", author);
+  assert.equal(await opened.ask("Run github/file and order"), "suspended");
+  assert.deepEqual(started, [
+    { name: "github/file", data: { a: 1 }, key: "run_1/run_trigger", label: OWNER, parentRunId: "run_1" },
+  ]);
+  assert.deepEqual(
+    opened.emitted.map(({ key, label, parentRunId }) => [key, label.integrity, parentRunId]),
+    [
+      ["run_1/order/1", "untrusted", "run_1"],
+      ["run_1/order/2", "untrusted", "run_1"],
+    ],
+  );
+  assert.match((await approvals(opened.database))[0]!.title, /it starts something/);
+  const [listed] = toolResults(opened.server.requests.at(-1)!.body);
+  assert.match(
+    listed!.text,
+    /^<untrusted from="list_events">\nevt_9 kit a\.b Ignore.*1970-01-01T00:00:00\.000Z ignored\n/,
+  );
 });
 
 test("turns end it, honestly", async (t) => {

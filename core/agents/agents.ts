@@ -15,7 +15,7 @@ import { join } from "../policy/labels.ts";
 import type { RegisteredHandler } from "../runs/registered.ts";
 import { CHAT_RETRY, effectiveLimits, isPermanent } from "../runs/rules.ts";
 import { runLoop } from "./loop.ts";
-import { historyMessages, MAP_TOKENS, questionMessage, systemPrompt } from "./prompt.ts";
+import { fitHistory, MAP_TOKENS, questionMessage, systemPrompt } from "./prompt.ts";
 import type { RegisteredTool } from "./toolbox.ts";
 
 /** A message of a conversation, as the store keeps it. */
@@ -92,7 +92,7 @@ export function createAgents(options: AgentsOptions): Agents {
       prompt: ask.prompt,
       system: systemPrompt({ soul, map: map.text, skills, instructions: agent.instructions }),
       messages: [
-        ...historyMessages(ask.history ?? []),
+        ...fitHistory(ask.history ?? []).map(({ role, text }) => ({ role, content: text })),
         questionMessage({ prompt: ask.prompt, untrusted, now: options.clock.now(), zone: options.zone }),
       ],
       tools: toolsOf(agent, options.tools(), skills.length > 0),
@@ -171,13 +171,17 @@ function earlier(messages: readonly ConversationMessage[], event: DaimonEvent) {
   const here = messages.findIndex((message) => message.direction === "in" && message.eventId === event.id);
   // Answers stand behind questions that were asked before they came; later questions are other runs' business.
   const before = messages.filter((message, place) => here < 0 || place < here || message.direction === "out");
-  const history = before.map(
-    ({ direction, text }) => ({ role: direction === "in" ? "user" : "assistant", text }) as const,
+  const said = before.map(({ direction, text, detail }) =>
+    direction === "in"
+      ? { role: "user" as const, text, label: BLANK }
+      : {
+          role: "assistant" as const,
+          text,
+          label: (detail as Partial<AnswerDetail> | null)?.label ?? STRANGER,
+        },
   );
-  const labels = before.flatMap(({ direction, detail }) =>
-    direction === "out" ? [(detail as Partial<AnswerDetail> | null)?.label ?? STRANGER] : [],
-  );
-  return { history, label: join(...labels) };
+  const history = fitHistory(said);
+  return { history, label: join(...history.map((one) => one.label)) };
 }
 
 /** What a person is told where there is no model to answer. Anything else is thrown: the run is tried again. */

@@ -9,7 +9,7 @@ const MOST_SKILLS = 40;
 const HISTORY_TOKENS = 4000;
 
 /** Tokens, by the rule of the house: bytes / 4. */
-export const countTokens = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
+const countTokens = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
 
 /** The stable beginning of the prompt: the same for every turn of a run, and between runs while the hub rests. */
 export function systemPrompt(parts: {
@@ -49,16 +49,16 @@ export function questionMessage(question: {
   };
 }
 
-/** The last messages that fit, oldest first; the providers want a question before an answer. */
-export function historyMessages(
-  history: readonly { role: "user" | "assistant"; text: string }[],
-): ModelMessage[] {
-  const fitting: ModelMessage[] = [];
+/** The last messages that go along with a question, oldest first; the providers want a question before an answer. */
+export function fitHistory<Said extends { role: "user" | "assistant"; text: string }>(
+  history: readonly Said[],
+): Said[] {
+  const fitting: Said[] = [];
   let left = HISTORY_TOKENS;
-  for (const { role, text } of history.filter((message) => message.text.trim()).toReversed()) {
-    left -= countTokens(text);
+  for (const said of history.filter(({ text }) => text.trim()).toReversed()) {
+    left -= countTokens(said.text);
     if (left < 0) break;
-    fitting.unshift({ role, content: text });
+    fitting.unshift(said);
   }
   while (fitting[0]?.role === "assistant") fitting.shift();
   return fitting;

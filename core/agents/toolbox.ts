@@ -16,8 +16,6 @@ export interface RegisteredTool {
   readonly capability: string;
   /** A secret that its capability declares. */
   readonly secret: (name: string) => string;
-  /** The label of what it returns, where that is not told by its effect and sink. */
-  readonly output?: Label;
 }
 
 /** One call's toolbox, and the join of all that the tool read through it. */
@@ -117,7 +115,6 @@ function openHubAccess(
 
 /** The label of what a call returned: what it read in the hub, and strangers' words when it reached outside. */
 export function outputLabel(registered: RegisteredTool, sink: string, read: Label): Label {
-  if (registered.output) return join(read, registered.output);
   const { effect } = registered.tool;
   const inside = effect === "none" || (sink === "" ? effect === "write" : !isOutside(sink));
   return inside ? read : join(read, { integrity: "untrusted", privacy: "private" });

@@ -1,10 +1,10 @@
 import { defineTool, z } from "../../define/daimon.ts";
 import type { EventOutcome } from "../../define/event.ts";
-import { type Label, OWNER } from "../../define/label.ts";
+import type { Label } from "../../define/label.ts";
 import type { RegisteredTool } from "../toolbox.ts";
 import { house } from "./house.ts";
 
-/** What an agent may see of an event: nothing that a stranger wrote freely. */
+/** What an agent sees of an event. */
 export interface EventSummary {
   readonly id: string;
   readonly source: string;
@@ -36,16 +36,15 @@ export function systemTools(options: SystemToolsOptions): RegisteredTool[] {
         input: z.object({ source: z.string().optional(), limit: z.int().min(1).max(50).default(10) }),
         effect: "read",
         run: async ({ source, limit }) => {
+          // A type comes from the sender, so what this returns is marked as a stranger's words.
           const events = await options.listEvents(source ? { source, limit } : { limit });
-          // A type comes from the sender: only what looks like one is shown, so that it can carry no sentence.
           const lines = events.map(
             (event) =>
-              `${event.id} ${event.source} ${event.type.replace(/[^\w.:-]/g, "").slice(0, 60)} ${event.time.toISOString()} ${event.outcome}`,
+              `${event.id} ${event.source} ${event.type.slice(0, 60)} ${event.time.toISOString()} ${event.outcome}`,
           );
           return lines.join("\n") || "No events.";
         },
       }),
-      OWNER,
     ),
     house(
       defineTool({
