@@ -1,0 +1,312 @@
+import { go } from "./router.ts";
+
+/** The API's shapes as docs/reference/api.md writes them; times are ISO 8601 in UTC. */
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly next?: string;
+}
+export interface Label {
+  readonly integrity: "trusted" | "untrusted";
+  readonly privacy: "public" | "private" | "secret";
+}
+export interface Page<Item> {
+  readonly items: Item[];
+  readonly next: string | null;
+}
+export type RunStatus = "queued" | "running" | "waiting" | "completed" | "failed" | "canceled";
+export type Outcome = "dispatched" | "ignored" | "filtered" | "skipped" | "dead";
+
+export interface EventItem {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly key: string;
+  readonly receivedAt: string;
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly label: Label;
+  readonly runs: { readonly total: number; readonly failed: number; readonly active: number };
+}
+export interface EventDetail extends Omit<EventItem, "runs"> {
+  readonly time: string;
+  readonly data: unknown;
+  readonly problem: string | null;
+  readonly parentRunId: string | null;
+  readonly request: {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    /** Null when the bytes are not UTF-8. */
+    readonly body: string | null;
+    readonly bodyBase64: string;
+  } | null;
+  readonly runs: RunDetail[];
+}
+
+export interface Run {
+  readonly id: string;
+  readonly eventId: string;
+  readonly parentId: string | null;
+  readonly handler: string;
+  readonly status: RunStatus;
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly label: Label;
+  readonly limits: { readonly turns?: number; readonly usd?: number; readonly minutes?: number };
+  readonly usd: number;
+  readonly waiting:
+    | { readonly kind: "sleep"; readonly step: string }
+    | { readonly kind: "event"; readonly step: string; readonly source: string; readonly type: string }
+    | { readonly kind: "approval"; readonly step: string; readonly approvalId: string }
+    | { readonly kind: "retry"; readonly attempt: number; readonly error: Failure }
+    | null;
+  readonly error: Failure | null;
+  readonly result: unknown;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly wakeAt: string | null;
+}
+export interface Step {
+  readonly key: string;
+  readonly kind: string;
+  readonly status: "started" | "completed" | "failed";
+  readonly value: unknown;
+  readonly error: Failure | null;
+  readonly attempt: number;
+  readonly label: Label;
+  readonly detail: unknown;
+  readonly usd: number;
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+}
+export interface RunDetail extends Run {
+  readonly steps: Step[];
+  readonly event?: { readonly id: string; readonly source: string; readonly type: string } | null;
+  readonly approvals?: Approval[];
+  readonly messages?: Message[];
+}
+/** The `detail` of a model step and of a tool step; each field may be missing. */
+export interface StepDetail {
+  readonly role?: string;
+  readonly provider?: string;
+  readonly model?: string;
+  readonly demo?: boolean;
+  readonly promptTokens?: number;
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  readonly cacheReadTokens?: number;
+  readonly cacheWriteTokens?: number;
+  readonly tool?: string;
+  readonly input?: unknown;
+  readonly effect?: string;
+  readonly sink?: string;
+}
+
+export interface Approval {
+  readonly id: string;
+  readonly runId: string;
+  readonly title: string;
+  readonly action: { readonly tool: string; readonly input: unknown };
+  readonly status: "waiting" | "approved" | "denied" | "expired";
+  readonly expiresAt: string;
+  readonly createdAt: string;
+  readonly answeredAt: string | null;
+}
+export interface Schedule {
+  readonly name: string;
+  readonly description: string | null;
+  readonly cron: string;
+  readonly zone: string;
+  readonly nextAt: string | null;
+  readonly next: string[];
+  readonly lastAt: string | null;
+  readonly paused: boolean;
+}
+export interface Conversation {
+  readonly id: string;
+  readonly channel: string;
+  readonly title: string | null;
+  readonly updatedAt: string;
+}
+export interface Message {
+  readonly id: string;
+  readonly direction: "in" | "out";
+  readonly author: string;
+  readonly text: string;
+  readonly state: string;
+  readonly runId: string | null;
+  readonly createdAt: string;
+  readonly detail?: unknown;
+}
+export interface Refusal {
+  readonly source: string;
+  readonly reason: string;
+  readonly count: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+}
+export interface Spend {
+  readonly usd: number;
+  readonly limitUsd: number;
+}
+export type ChecklistStep = "sent" | "refused" | "duplicate" | "report" | "asked";
+export interface SystemStatus {
+  readonly version: string;
+  readonly demo: boolean;
+  readonly owner: { readonly name: string; readonly zone: string };
+  readonly models: {
+    readonly role: string;
+    readonly provider: string;
+    readonly model: string;
+    readonly demo: boolean;
+    readonly problem?: Failure | null;
+  }[];
+  readonly counts: Record<"queued" | "running" | "waiting" | "failed", number>;
+  readonly approvals: number;
+  readonly today: Spend;
+  readonly stopped: boolean;
+  readonly problems: Failure[];
+  readonly steps: Record<ChecklistStep, boolean>;
+}
+export interface Costs {
+  readonly today: Spend;
+  readonly month: Spend;
+  readonly days: { readonly day: string; readonly usd: number; readonly calls: number }[];
+  readonly models: {
+    readonly model: string;
+    readonly calls: number;
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+    readonly cacheReadTokens: number;
+    readonly cacheWriteTokens: number;
+    readonly usd: number;
+  }[];
+  readonly calls: {
+    readonly runId: string;
+    readonly step: string;
+    readonly at: string;
+    readonly model: string;
+    readonly promptTokens: number;
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+    readonly usd: number;
+    readonly demo: boolean;
+  }[];
+}
+export interface CapabilityItem {
+  readonly name: string;
+  readonly description: string;
+  readonly webhooks: { readonly source: string; readonly url: string; readonly ready: boolean }[];
+  readonly triggers: { readonly name: string; readonly on: unknown }[];
+  readonly schedules: unknown[];
+  readonly tools: { readonly name: string; readonly description: string; readonly effect: string }[];
+  readonly agents: unknown[];
+  readonly skills: unknown[];
+  readonly secrets: { readonly name: string; readonly description: string; readonly set: boolean }[];
+  readonly egress: string[];
+  readonly problem: Failure | null;
+}
+export interface Delivery {
+  readonly status: number;
+  readonly body: unknown;
+  readonly key: string;
+}
+export interface Token {
+  readonly name: string;
+  readonly scopes: string[];
+  readonly createdAt: string;
+  readonly seenAt: string | null;
+  readonly expiresAt: string;
+}
+export interface Check {
+  readonly name: string;
+  readonly state: "ok" | "warning" | "failed";
+  readonly message: string;
+  readonly next?: string;
+}
+
+/** What the API answered instead: a code, a sentence, and what to do next. `status` 0: nothing was reached. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly next: string | undefined;
+
+  constructor(status: number, failure: Failure) {
+    super(failure.message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = failure.code;
+    this.next = failure.next;
+  }
+}
+
+/** Any thrown thing as an `ApiError`. */
+export function asApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  return new ApiError(0, {
+    code: "console.unreachable",
+    message: "Daimon does not answer.",
+    next: "Is it running? Start it with: npm start",
+  });
+}
+
+/** Sends a request and throws `ApiError` unless it was answered with 2xx; 401 also leads to the login page. */
+export async function call(method: string, path: string, body?: unknown, signal?: AbortSignal) {
+  const response = await fetch(path, {
+    method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    headers: body === undefined ? {} : { "content-type": "application/json" },
+    ...(signal ? { signal } : {}),
+  }).catch((error: unknown) => {
+    throw signal?.aborted ? error : asApiError(error);
+  });
+  if (response.ok) return response;
+  if (response.status === 401 && location.pathname !== "/login") go("/login", { replace: true });
+  const answer: unknown = await response.json().catch(() => null);
+  throw new ApiError(response.status, readFailure(answer, response.status));
+}
+
+/** Sends a request and returns the JSON of its answer, or undefined for 204. */
+export async function request<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+  const response = await call(method, path, body);
+  return (response.status === 204 ? undefined : await response.json()) as Answer;
+}
+
+function readFailure(answer: unknown, status: number): Failure {
+  const failure = (answer as { error?: Partial<Failure> } | null)?.error;
+  if (typeof failure?.message === "string") {
+    return {
+      code: failure.code ?? "unknown",
+      message: failure.message,
+      ...(failure.next ? { next: failure.next } : {}),
+    };
+  }
+  return {
+    code: `http.${status}`,
+    message: `The server answered ${status}.`,
+    next: "Look at: npx daimon logs",
+  };
+}
+
+/** Reads the events of an SSE body until it ends. Comments and events without data are left out. */
+export async function* readEventStream(body: ReadableStream<Uint8Array>) {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let rest = "";
+  while (true) {
+    const { done, value } = await reader.read();
+    rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
+    const blocks = rest.split(/\r?\n\r?\n/);
+    rest = done ? "" : blocks.pop()!;
+    for (const block of blocks) {
+      const fields = block.split(/\r?\n/).map((line) => line.match(/^(event|data): ?(.*)$/));
+      const data = fields.flatMap((field) => (field?.[1] === "data" ? [field[2]] : [])).join("\n");
+      const event = fields.find((field) => field?.[1] === "event")?.[2] ?? "message";
+      if (data) yield { event, data: JSON.parse(data) as unknown };
+    }
+    if (done) return;
+  }
+}

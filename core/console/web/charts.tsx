@@ -1,0 +1,137 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { count, money } from "./format.ts";
+
+const HEIGHT = 168;
+const LEFT = 52;
+const BOTTOM = 22;
+const RIGHT = 20;
+const TOP = 10;
+const DAY = 86_400_000;
+
+interface Day {
+  readonly day: string;
+  readonly usd: number;
+  readonly calls: number;
+}
+
+/** Dollars a day as bars, thirty days back from the last, with a line at the day's limit when it is in reach. */
+export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: number }) {
+  const frame = useRef<HTMLDivElement>(null);
+  const width = useSignal(640);
+  const pointed = useSignal<number | null>(null);
+  useEffect(() => {
+    const watch = new ResizeObserver(([entry]) => {
+      if (entry) width.value = Math.max(240, entry.contentRect.width);
+    });
+    watch.observe(frame.current!);
+    return () => watch.disconnect();
+  }, []);
+  const filled = fill(days);
+  const most = Math.max(...filled.map((one) => one.usd));
+  const top = scaleTop(most);
+  const slot = (width.value - LEFT - RIGHT) / filled.length;
+  const y = (usd: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - usd / top);
+  const shown = filled[pointed.value ?? filled.length - 1]!;
+  const every = Math.ceil(filled.length / Math.max(2, Math.floor(width.value / 90)));
+  return (
+    <div class="chart" ref={frame}>
+      <p class="chart-shown num" aria-hidden="true">
+        <b>{dayName(shown.day)}</b> {money(shown.usd)} <span class="faint">{count(shown.calls)} calls</span>
+      </p>
+      <svg
+        width={width.value}
+        height={HEIGHT}
+        role="img"
+        aria-label={`Dollars a day: at most ${money(most)} in the last ${filled.length} days`}
+        onPointerLeave={() => {
+          pointed.value = null;
+        }}
+      >
+        {[0, 0.5, 1].map((share) => (
+          <g key={share}>
+            <line class="grid" x1={LEFT} x2={width.value - RIGHT} y1={y(top * share)} y2={y(top * share)} />
+            <text class="tick-y" x={LEFT - 8} y={y(top * share) + 4}>
+              {share === 0 ? "$0" : money(top * share)}
+            </text>
+          </g>
+        ))}
+        {limitUsd <= top && (
+          <line class="limit" x1={LEFT} x2={width.value - RIGHT} y1={y(limitUsd)} y2={y(limitUsd)}>
+            <title>The day's limit: {money(limitUsd)}</title>
+          </line>
+        )}
+        {filled.map((one, index) => (
+          <g
+            key={one.day}
+            class={`bar${pointed.value === index ? " pointed" : ""}`}
+            onPointerEnter={() => {
+              pointed.value = index;
+            }}
+          >
+            <title>{`${dayName(one.day)}: ${money(one.usd)}, ${one.calls} calls`}</title>
+            <rect class="bar-hit" x={LEFT + index * slot} y={0} width={slot} height={HEIGHT - BOTTOM} />
+            <rect
+              class="bar-fill"
+              x={LEFT + index * slot + slot * 0.16}
+              y={one.usd > 0 ? Math.min(y(one.usd), y(0) - 1.5) : y(0)}
+              width={slot * 0.68}
+              height={one.usd > 0 ? Math.max(1.5, y(0) - y(one.usd)) : 0}
+              rx={Math.min(2, slot * 0.2)}
+            />
+            {(filled.length - 1 - index) % every === 0 && (
+              <text class="tick-x" x={LEFT + (index + 0.5) * slot} y={HEIGHT - 5}>
+                {dayName(one.day)}
+              </text>
+            )}
+          </g>
+        ))}
+      </svg>
+      <details class="chart-table">
+        <summary>As a table</summary>
+        <table>
+          <thead>
+            <tr>
+              <th>Day</th>
+              <th class="align-right">Calls</th>
+              <th class="align-right">Cost</th>
+            </tr>
+          </thead>
+          <tbody>
+            {filled
+              .filter((one) => one.calls > 0)
+              .reverse()
+              .map((one) => (
+                <tr key={one.day}>
+                  <td>{dayName(one.day)}</td>
+                  <td class="align-right">{count(one.calls)}</td>
+                  <td class="align-right">{money(one.usd)}</td>
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      </details>
+    </div>
+  );
+}
+
+/** Thirty days without a gap, the last of them the newest that is known. */
+function fill(days: readonly Day[]): Day[] {
+  const known = new Map(days.map((one) => [one.day.slice(0, 10), one]));
+  const newest = [...known.keys()].sort().at(-1) ?? new Date().toISOString().slice(0, 10);
+  return Array.from({ length: 30 }, (_, index) => {
+    const day = new Date(Date.parse(newest) - (29 - index) * DAY).toISOString().slice(0, 10);
+    return { usd: 0, calls: 0, ...known.get(day), day };
+  });
+}
+
+/** The next round number above, so that the axis reads well. */
+function scaleTop(most: number): number {
+  if (most <= 0) return 0.01;
+  const power = 10 ** Math.floor(Math.log10(most));
+  return [1, 2, 5, 10].map((step) => step * power).find((value) => value >= most)!;
+}
+
+function dayName(day: string): string {
+  return new Date(day).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+}

@@ -1,0 +1,88 @@
+import type { ComponentChildren } from "preact";
+
+const MANY = 200;
+
+/** Any JSON value as a tree that folds. Everything in it is text. */
+export function Json({ value, open = 2 }: { value: unknown; open?: number }) {
+  return (
+    <div class="json">
+      <Value value={value} open={open} />
+    </div>
+  );
+}
+
+/** The exact input of an action: each name with its whole value, long texts as they are. */
+export function Fields({ value }: { value: unknown }) {
+  if (value === null || typeof value !== "object" || Array.isArray(value))
+    return <Json value={value} open={9} />;
+  return (
+    <dl class="fields">
+      {Object.entries(value).map(([name, one]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{typeof one === "string" ? <pre class="plain">{one}</pre> : <Json value={one} open={9} />}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Value({ value, open, name }: { value: unknown; open: number; name?: string }) {
+  if (value === null || typeof value !== "object") {
+    return (
+      <div class="json-line">
+        <Name name={name} />
+        <Scalar value={value} />
+      </div>
+    );
+  }
+  const list = Array.isArray(value);
+  const entries = Object.entries(value);
+  const [before, after] = list ? ["[", "]"] : ["{", "}"];
+  if (entries.length === 0) {
+    return (
+      <div class="json-line">
+        <Name name={name} />
+        {before + after}
+      </div>
+    );
+  }
+  return (
+    <details open={open > 0}>
+      <summary>
+        <Name name={name} />
+        {before}
+        <span class="json-folded">
+          {list
+            ? `${entries.length} items`
+            : entries
+                .slice(0, 4)
+                .map(([key]) => key)
+                .join(", ")}
+          {!list && entries.length > 4 ? ", …" : ""} {after}
+        </span>
+      </summary>
+      <div class="json-inside">
+        {entries.slice(0, MANY).map(([key, one]) => (
+          <Value key={key} value={one} open={open - 1} {...(list ? {} : { name: key })} />
+        ))}
+        {entries.length > MANY && <div class="json-line faint">… {entries.length - MANY} more</div>}
+      </div>
+      <div class="json-line">{after}</div>
+    </details>
+  );
+}
+
+function Name({ name }: { name: string | undefined }): ComponentChildren {
+  return name === undefined ? null : (
+    <>
+      <span class="json-name">{name}</span>
+      {": "}
+    </>
+  );
+}
+
+function Scalar({ value }: { value: unknown }) {
+  if (typeof value === "string") return <span class="json-string">{JSON.stringify(value)}</span>;
+  return <span class="json-scalar">{String(value)}</span>;
+}

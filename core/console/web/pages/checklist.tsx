@@ -1,0 +1,285 @@
+import { type Signal, useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import {
+  asApiError,
+  type ChecklistStep,
+  call,
+  type Delivery,
+  type Failure,
+  type Page,
+  readEventStream,
+  request,
+  type Schedule,
+} from "../api.ts";
+import { shortId } from "../format.ts";
+import { Icon } from "../icons.tsx";
+import { Button, Panel, Problem } from "../parts.tsx";
+import { Prose } from "../prose.tsx";
+import { loadStatus, status } from "../state.ts";
+
+type Result = Signal<ComponentChildren>;
+
+interface Lesson {
+  readonly step: ChecklistStep;
+  readonly title: string;
+  readonly teaches: string;
+  readonly button: string;
+  readonly act: (result: Result) => Promise<void>;
+}
+
+const LESSONS: readonly Lesson[] = [
+  {
+    step: "sent",
+    title: "Send a signed GitHub event",
+    teaches: "A recorded push, signed as GitHub signs it, through the real door.",
+    button: "Send it",
+    act: (result) => deliver(result, {}),
+  },
+  {
+    step: "refused",
+    title: "Break the signature",
+    teaches: "One wrong byte, and it is refused. Nothing of it is kept but a count and the reason.",
+    button: "Break it",
+    act: (result) => deliver(result, { badSignature: true }),
+  },
+  {
+    step: "duplicate",
+    title: "Send the same delivery twice",
+    teaches: "Senders repeat themselves. The second answers with the first one's id; nothing runs twice.",
+    button: "Send it twice",
+    act: (result) => deliver(result, { duplicate: true }),
+  },
+  {
+    step: "report",
+    title: "Run the Tuesday report now",
+    teaches: "What the clock does each Tuesday, done now: a schedule, an agent, a message.",
+    button: "Run it",
+    act: report,
+  },
+  {
+    step: "asked",
+    title: "Ask a question",
+    teaches: "“What can you do?” goes to the default agent; each model call and tool call is a step.",
+    button: "Ask it",
+    act: ask,
+  },
+];
+
+/** The first five minutes: five buttons that do it, and what came back. */
+export function Checklist() {
+  const done = status.value?.steps;
+  const folded = useSignal(localStorage.getItem("checklist") === "folded");
+  if (!done) return null;
+  const count = LESSONS.filter((lesson) => done[lesson.step]).length;
+  const fold = () => {
+    folded.value = !folded.value;
+    localStorage.setItem("checklist", folded.value ? "folded" : "open");
+  };
+  const all = count === LESSONS.length;
+  return (
+    <Panel
+      flush
+      title={all ? "First five minutes: done" : "First five minutes"}
+      aside={
+        <>
+          <span class="progress" role="img" aria-label={`${count} of ${LESSONS.length} done`}>
+            {LESSONS.map((lesson) => (
+              <i key={lesson.step} data-done={done[lesson.step]} />
+            ))}
+          </span>
+          <Button kind="quiet" onPress={fold}>
+            {folded.value ? "Show" : "Hide"}
+          </Button>
+        </>
+      }
+    >
+      {!folded.value && (
+        <ol class="lessons">
+          {LESSONS.map((lesson) => (
+            <LessonRow
+              key={lesson.step}
+              lesson={lesson}
+              done={done[lesson.step]}
+              next={LESSONS.find((one) => !done[one.step]) === lesson}
+              compact={all}
+            />
+          ))}
+        </ol>
+      )}
+    </Panel>
+  );
+}
+
+function LessonRow(props: { lesson: Lesson; done: boolean; next: boolean; compact: boolean }) {
+  const { lesson, done, next, compact } = props;
+  const result: Result = useSignal<ComponentChildren>(null);
+  const act = async () => {
+    result.value = null;
+    try {
+      await lesson.act(result);
+    } catch (error) {
+      result.value = <Problem failure={asApiError(error)} />;
+    }
+    await loadStatus();
+  };
+  return (
+    <li class="lesson" data-done={done} data-step={lesson.step}>
+      <span class="tick" title={done ? "Done" : "Not done yet"}>
+        {done && <Icon name="check" size={12} />}
+        <span class="hidden">{done ? "Done:" : "To do:"}</span>
+      </span>
+      <div class="lesson-text">
+        <b>{lesson.title}</b>
+        {!compact && <p>{lesson.teaches}</p>}
+      </div>
+      <Button kind={next ? "primary" : "plain"} onPress={act}>
+        {done ? "Again" : lesson.button}
+      </Button>
+      {result.value && (
+        <div class="lesson-result" role="status">
+          {result.value}
+        </div>
+      )}
+    </li>
+  );
+}
+
+async function deliver(result: Result, how: { badSignature?: boolean; duplicate?: boolean }): Promise<void> {
+  const { deliveries } = await request<{ deliveries: Delivery[] }>("POST", "/api/samples", {
+    source: "github",
+    type: "push",
+    ...how,
+  });
+  result.value = deliveries.map((delivery, index) => (
+    <DeliveryLine key={`${index} ${delivery.key}`} delivery={delivery} {...how} />
+  ));
+}
+
+function DeliveryLine({ delivery, badSignature }: { delivery: Delivery; badSignature?: boolean }) {
+  const body = readBody(delivery.body);
+  return (
+    <p>
+      <code class="http" data-tone={delivery.status < 300 ? "good" : "bad"}>
+        {delivery.status}
+      </code>
+      {body.id ? (
+        <>
+          <span>
+            {body.duplicate || delivery.status === 200 ? "the first one's id" : "kept and dispatched as"}
+          </span>
+          <a href={`/events/${body.id}`} title={body.id}>
+            {shortId(body.id)}
+          </a>
+        </>
+      ) : (
+        <>
+          <span>{body.message}</span>
+          {badSignature && delivery.status === 401 && <a href="/events/refusals">See the refusals</a>}
+        </>
+      )}
+    </p>
+  );
+}
+
+/** The door's answer: the event's id, or why not. */
+function readBody(body: unknown): { id?: string; duplicate?: boolean; message: string } {
+  let parsed = body;
+  if (typeof body === "string") {
+    try {
+      parsed = JSON.parse(body);
+    } catch {
+      return { message: body };
+    }
+  }
+  const answer = (parsed ?? {}) as {
+    id?: string;
+    eventId?: string;
+    duplicate?: boolean;
+    error?: Failure | string;
+    message?: string;
+  };
+  const id = answer.eventId ?? answer.id;
+  const failure = answer.error;
+  return {
+    ...(id ? { id } : {}),
+    ...(answer.duplicate === undefined ? {} : { duplicate: answer.duplicate }),
+    message: (typeof failure === "string" ? failure : failure?.message) ?? answer.message ?? "Refused.",
+  };
+}
+
+async function report(result: Result): Promise<void> {
+  const { items } = await request<Page<Schedule>>("GET", "/api/schedules");
+  const schedule = items.find((one) => one.name.startsWith("competitor-analysis/")) ?? items[0];
+  if (!schedule) {
+    result.value = (
+      <Problem
+        failure={{
+          code: "schedule.missing",
+          message: "No schedule is installed.",
+          next: "npx daimon add competitor-analysis",
+        }}
+      />
+    );
+    return;
+  }
+  const fired = await request<{ eventId: string; runIds: string[] }>(
+    "POST",
+    `/api/schedules/${encodeURIComponent(schedule.name)}/runs`,
+  );
+  const runId = fired.runIds[0];
+  result.value = (
+    <p>
+      <code class="http" data-tone="good">
+        202
+      </code>
+      <span>{schedule.name} fired as</span>
+      <a href={`/events/${fired.eventId}`} title={fired.eventId}>
+        {shortId(fired.eventId)}
+      </a>
+      {runId && (
+        <>
+          <span>, carried by</span>
+          <a href={`/runs/${runId}`} title={runId}>
+            {shortId(runId)}
+          </a>
+        </>
+      )}
+    </p>
+  );
+}
+
+async function ask(result: Result): Promise<void> {
+  const response = await call("POST", "/api/chat", { text: "What can you do?" });
+  let text = "";
+  let links: ComponentChildren = null;
+  const show = () => {
+    result.value = (
+      <>
+        <Prose text={text || "…"} name="answer" />
+        {links}
+      </>
+    );
+  };
+  for await (const { event, data } of readEventStream(response.body!)) {
+    const said = data as { text?: string; runId?: string; conversation?: string } & Partial<Failure>;
+    if (event === "run") {
+      links = (
+        <p>
+          <a href={`/chat/${said.conversation}`}>Go on in the chat</a>
+          <a href={`/runs/${said.runId}`}>Look at its run</a>
+        </p>
+      );
+    } else if (event === "delta") text += said.text ?? "";
+    else if (event === "done") text = said.text ?? text;
+    else if (event === "error") {
+      result.value = (
+        <>
+          <Problem failure={said as Failure} />
+          {links}
+        </>
+      );
+      return;
+    } else continue;
+    show();
+  }
+}

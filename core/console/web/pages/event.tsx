@@ -1,0 +1,230 @@
+import { useSignal } from "@preact/signals";
+import { type EventDetail, request } from "../api.ts";
+import { bytes, clock, curl, plural } from "../format.ts";
+import { Json } from "../json.tsx";
+import {
+  Button,
+  CopyButton,
+  Elapsed,
+  Empty,
+  Handler,
+  Id,
+  LabelMark,
+  PageBody,
+  Pending,
+  Problem,
+  Status,
+  Tabs,
+  Time,
+} from "../parts.tsx";
+import { useQuery } from "../query.ts";
+import { attempt, toast, zone } from "../state.ts";
+
+type Tab = "data" | "headers" | "raw" | "runs";
+
+const MEANING = {
+  dispatched: "Its triggers were found and their runs queued, in the same transaction.",
+  ignored: "No trigger wants this source and type.",
+  filtered: "A trigger wants this type, but not this data.",
+  skipped: "A trigger that wants it is paused or over its rate.",
+  dead: "It could not be read.",
+} as const;
+
+export function EventPage({ id }: { id: string }) {
+  const {
+    data: event,
+    error,
+    reload,
+  } = useQuery<EventDetail>(`/api/events/${id}`, ["run", "step", "approval"]);
+  const tab = useSignal<Tab>("data");
+  const back = { href: "/events", text: "Events" };
+  if (!event) {
+    return (
+      <PageBody title="Event" back={back}>
+        <Pending error={error} lines={8} />
+      </PageBody>
+    );
+  }
+  const replay = () =>
+    attempt(async () => {
+      const { runIds } = await request<{ runIds: string[] }>("POST", `/api/events/${id}/replays`);
+      reload();
+      if (runIds.length === 0) return toast("bad", "No trigger wants this event now, so nothing ran.");
+      tab.value = "runs";
+      toast("good", `Replayed: ${plural(runIds.length, "run")} of today's triggers on the same event.`);
+    });
+  return (
+    <PageBody
+      title={`${event.source} ${event.type}`}
+      heading={
+        <>
+          {event.source} <span class="soft">{event.type}</span>
+        </>
+      }
+      back={back}
+      sub={
+        <span class="facts">
+          <Status value={event.outcome} />
+          <Time at={event.receivedAt} />
+          <LabelMark label={event.label} />
+          <span class="id-copy">
+            <Id id={event.id} />
+            <CopyButton text={event.id} />
+          </span>
+        </span>
+      }
+      actions={
+        <>
+          {event.request && <CopyButton text={curl(event.request, location.origin)}>Copy as curl</CopyButton>}
+          <Button icon="retry" onPress={replay} title="Run the current triggers on this event again">
+            Replay
+          </Button>
+        </>
+      }
+    >
+      <Way event={event} />
+      {event.problem && (
+        <Problem
+          failure={{
+            code: "event.problem",
+            message: event.problem,
+            next: "The raw body below is exactly what came.",
+          }}
+        />
+      )}
+      <Tabs
+        label="Parts of the event"
+        current={tab.value}
+        onPick={(name) => {
+          tab.value = name;
+        }}
+        tabs={[
+          { name: "data", text: "Data" },
+          ...(event.request
+            ? ([
+                { name: "headers", text: "Headers", count: Object.keys(event.request.headers).length },
+                { name: "raw", text: "Raw body" },
+              ] as const)
+            : []),
+          { name: "runs", text: "Runs", count: event.runs.length },
+        ]}
+      />
+      <TabContent event={event} tab={tab.value} />
+    </PageBody>
+  );
+}
+
+/** The way of the event in one line: came in, proved, kept, ran. */
+function Way({ event }: { event: EventDetail }) {
+  const finished = event.runs.filter((run) => run.finishedAt);
+  const last =
+    finished
+      .map((run) => run.finishedAt!)
+      .sort()
+      .at(-1) ?? null;
+  const came =
+    event.source === "schedule" ? "Fired by the clock" : event.source === "chat" ? "You said it" : "Came in";
+  return (
+    <ol class="way">
+      <li>
+        <b>{event.request ? `${event.request.method} ${event.request.url}` : came}</b>
+        <span>{clock(new Date(event.receivedAt), zone.value)}</span>
+      </li>
+      {event.request && (
+        <li>
+          <b>Signature right</b>
+          <span>over the exact bytes</span>
+        </li>
+      )}
+      <li>
+        <b>Kept</b>
+        <span title={event.key}>key {event.key}</span>
+      </li>
+      <li data-tone={event.outcome === "dead" ? "bad" : undefined}>
+        <b>{event.outcome}</b>
+        <span>{event.reason ?? MEANING[event.outcome]}</span>
+      </li>
+      {event.runs.length > 0 && (
+        <li>
+          <b>
+            {event.runs.length === 1 ? (
+              <a href={`/runs/${event.runs[0]!.id}`}>1 run</a>
+            ) : (
+              plural(event.runs.length, "run")
+            )}
+          </b>
+          <span>
+            {finished.length === event.runs.length ? (
+              <>
+                done in <Elapsed from={event.receivedAt} to={last} />
+              </>
+            ) : (
+              `${event.runs.length - finished.length} under way`
+            )}
+          </span>
+        </li>
+      )}
+    </ol>
+  );
+}
+
+function TabContent({ event, tab }: { event: EventDetail; tab: Tab }) {
+  const { request: raw } = event;
+  if (tab === "headers" && raw) {
+    return (
+      <dl class="fields framed mono">
+        {Object.entries(raw.headers).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    );
+  }
+  if (tab === "raw" && raw) {
+    const size = Math.floor((raw.bodyBase64.replace(/=+$/, "").length * 3) / 4);
+    return (
+      <>
+        <p class="note">
+          {bytes(size)}, exactly as they came{raw.body === null ? "; not UTF-8, so shown as base64" : ""}.
+          <CopyButton text={raw.body ?? raw.bodyBase64} />
+        </p>
+        <pre class="raw">{raw.body ?? raw.bodyBase64}</pre>
+      </>
+    );
+  }
+  if (tab === "runs") {
+    return event.runs.length === 0 ? (
+      <Empty icon="runs" title="Nothing ran.">
+        <p>{event.reason ?? MEANING[event.outcome]}</p>
+      </Empty>
+    ) : (
+      <ul class="rows run-rows">
+        {event.runs.map((run) => (
+          <li key={run.id}>
+            <a class="row" data-row href={`/runs/${run.id}`}>
+              <Status value={run.status} />
+              <span class="row-main">
+                <Handler name={run.handler} />
+                {run.error && <span class="faint"> {run.error.message}</span>}
+              </span>
+              <span class="row-cost faint">{plural(run.steps?.length ?? 0, "step")}</span>
+              <span class="row-took">
+                <Elapsed from={run.startedAt} to={run.finishedAt} />
+              </span>
+              <span class="row-time">
+                <Time at={run.createdAt} />
+              </span>
+            </a>
+          </li>
+        ))}
+      </ul>
+    );
+  }
+  return (
+    <div class="framed">
+      <Json value={event.data} open={3} />
+    </div>
+  );
+}

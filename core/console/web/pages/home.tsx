@@ -1,0 +1,230 @@
+import type { Approval, EventItem, Page, Refusal, Run } from "../api.ts";
+import { ApprovalCard } from "../approval.tsx";
+import { money } from "../format.ts";
+import { Icon } from "../icons.tsx";
+import {
+  Command,
+  Empty,
+  Handler,
+  Meter,
+  PageBody,
+  Panel,
+  Pending,
+  Problem,
+  Status,
+  Time,
+} from "../parts.tsx";
+import { useQuery } from "../query.ts";
+import { status } from "../state.ts";
+import { Checklist } from "./checklist.tsx";
+import { RunsOf } from "./events.tsx";
+
+export function Home() {
+  const now = status.value;
+  return (
+    <PageBody title="Home" heading={greeting()}>
+      <div class="home">
+        <div class="home-main">
+          {now?.demo && <DemoBanner />}
+          {now?.problems.map((problem) => (
+            <Problem key={problem.code + problem.message} failure={problem} tone="warn" />
+          ))}
+          <NeedsYou />
+          <Checklist />
+          <Feed />
+        </div>
+        <div class="home-side">
+          <Today />
+          <Counts />
+          <Models />
+        </div>
+      </div>
+    </PageBody>
+  );
+}
+
+function greeting(): string {
+  const name = status.value?.owner.name;
+  return name && name !== "you" ? `Hello, ${name}` : "Home";
+}
+
+function DemoBanner() {
+  return (
+    <section class="banner" aria-label="Demo">
+      <Mark />
+      <div>
+        <p>
+          <strong>demo, no model.</strong> A scripted stand-in answers, here on this machine. It costs nothing
+          and knows little; everything around it is real.
+        </p>
+        <p class="next">
+          Make it real: put a key into <code>home/.env</code> and start again.
+        </p>
+        <Command text="echo ANTHROPIC_API_KEY=… >> home/.env && npm start" />
+      </div>
+    </section>
+  );
+}
+
+function Mark() {
+  return <Icon name="alert" />;
+}
+
+/** What only a person can move: approvals and failed runs. */
+function NeedsYou() {
+  const approvals = useQuery<Page<Approval>>("/api/approvals?status=waiting", ["approval", "run"]);
+  const failed = useQuery<Page<Run>>("/api/runs?status=failed&limit=3", ["run"]);
+  const waiting = approvals.data?.items ?? [];
+  const runs = failed.data?.items ?? [];
+  if (waiting.length + runs.length === 0) return null;
+  const more = (status.value?.counts.failed ?? 0) - runs.length;
+  return (
+    <Panel title="Needs you">
+      {waiting.map((approval) => (
+        <ApprovalCard key={approval.id} approval={approval} withRun onAnswer={approvals.reload} />
+      ))}
+      {runs.length > 0 && (
+        <ul class="failed-runs">
+          {runs.map((run) => (
+            <li key={run.id}>
+              <a href={`/runs/${run.id}`} data-row>
+                <Status value="failed" />
+                <span class="row-main">
+                  <Handler name={run.handler} />
+                  <span class="faint">{run.error?.message}</span>
+                </span>
+                <Time at={run.finishedAt} />
+              </a>
+            </li>
+          ))}
+          {more > 0 && (
+            <li>
+              <a class="all" href="/runs?status=failed">
+                {more} more failed
+              </a>
+            </li>
+          )}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+type FeedItem =
+  | { readonly at: string; readonly event: EventItem }
+  | { readonly at: string; readonly refusal: Refusal };
+
+function Feed() {
+  const events = useQuery<Page<EventItem>>("/api/events?limit=25", ["event", "run"]);
+  const refusals = useQuery<Page<Refusal>>("/api/refusals", ["refusal"]);
+  const oldest = events.data?.next ? (events.data.items.at(-1)?.receivedAt ?? "") : "";
+  const items: FeedItem[] = [
+    ...(events.data?.items ?? []).map((event) => ({ at: event.receivedAt, event })),
+    ...(refusals.data?.items ?? [])
+      .filter((refusal) => refusal.lastAt > oldest)
+      .map((refusal) => ({ at: refusal.lastAt, refusal })),
+  ].sort((one, other) => other.at.localeCompare(one.at));
+  return (
+    <Panel title="What comes in" flush aside={<a href="/events">All events</a>}>
+      {!events.data ? (
+        <Pending error={events.error} />
+      ) : items.length === 0 ? (
+        <Empty icon="events" title="Quiet so far.">
+          <p>Send the first event with the buttons above, or from a terminal:</p>
+          <Command text="npx daimon send github push" />
+        </Empty>
+      ) : (
+        <ul class="rows feed-rows">
+          {items.slice(0, 25).map((item) =>
+            "event" in item ? (
+              <li key={item.event.id}>
+                <a class="row" data-row href={`/events/${item.event.id}`}>
+                  <span class="row-time">
+                    <Time at={item.at} />
+                  </span>
+                  <span class="row-main">
+                    <b>{item.event.source}</b> <span>{item.event.type}</span>
+                  </span>
+                  <span class="row-runs">
+                    {item.event.runs.total ? (
+                      <RunsOf runs={item.event.runs} />
+                    ) : (
+                      <Status value={item.event.outcome} />
+                    )}
+                  </span>
+                </a>
+              </li>
+            ) : (
+              <li key={item.refusal.source + item.refusal.reason}>
+                <a class="row" data-row href="/events/refusals">
+                  <span class="row-time">
+                    <Time at={item.at} />
+                  </span>
+                  <span class="row-main">
+                    <b>{item.refusal.source}</b> <span>{item.refusal.reason}</span>
+                  </span>
+                  <span class="row-runs">
+                    <Status
+                      value="refused"
+                      word={item.refusal.count > 1 ? `refused × ${item.refusal.count}` : "refused"}
+                    />
+                  </span>
+                </a>
+              </li>
+            ),
+          )}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+function Today() {
+  const today = status.value?.today;
+  if (!today) return null;
+  return (
+    <Panel title="Spent today" aside={<a href="/costs">Costs</a>}>
+      <p class="big num">
+        {money(today.usd)} <span class="faint">of {money(today.limitUsd)}</span>
+      </p>
+      <Meter value={today.usd} limit={today.limitUsd} label="Spent today of the day's limit" />
+    </Panel>
+  );
+}
+
+function Counts() {
+  const counts = status.value?.counts;
+  if (!counts) return null;
+  return (
+    <Panel title="Runs" aside={<a href="/runs">All runs</a>}>
+      <ul class="counts">
+        {(["running", "queued", "waiting", "failed"] as const).map((name) => (
+          <li key={name}>
+            <a href={`/runs?status=${name}`}>
+              <Status value={counts[name] ? name : "none"} word={name} />
+              <b class="num">{counts[name]}</b>
+            </a>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Models() {
+  const models = status.value?.models ?? [];
+  if (models.length === 0) return null;
+  return (
+    <Panel title="Models">
+      <ul class="models">
+        {models.map((one) => (
+          <li key={one.role}>
+            <span class="soft">{one.role}</span>
+            <span>{one.demo ? "demo, no model" : one.model}</span>
+            {one.problem && <Problem failure={one.problem} />}
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}

@@ -1,0 +1,175 @@
+import { type RunDetail, request } from "../api.ts";
+import { ApprovalCard } from "../approval.tsx";
+import { dayAndTime, duration, money, plural } from "../format.ts";
+import { Json } from "../json.tsx";
+import { now } from "../live.ts";
+import {
+  Button,
+  CopyButton,
+  Handler,
+  Id,
+  LabelMark,
+  Meter,
+  PageBody,
+  Panel,
+  Pending,
+  Problem,
+  Status,
+  Time,
+  waitingFor,
+} from "../parts.tsx";
+import { Prose } from "../prose.tsx";
+import { useQuery } from "../query.ts";
+import { attempt, zone } from "../state.ts";
+import { Timeline } from "../timeline.tsx";
+
+const ACTIVE = ["queued", "running", "waiting"];
+
+export function RunPage({ id }: { id: string }) {
+  const {
+    data: run,
+    error,
+    reload,
+  } = useQuery<RunDetail>(
+    `/api/runs/${id}`,
+    (change) => change.kind === "approval" || change.kind === "message" || change.id.startsWith(id),
+  );
+  const back = { href: "/runs", text: "Runs" };
+  if (!run) {
+    return (
+      <PageBody title="Run" back={back}>
+        <Pending error={error} lines={8} />
+      </PageBody>
+    );
+  }
+  const stop = () => attempt(() => request("DELETE", `/api/runs/${id}`).then(reload), "Asked to stop.");
+  const retry = () =>
+    attempt(
+      () => request("POST", `/api/runs/${id}/retries`).then(reload),
+      "Queued again. Finished steps are not repeated.",
+    );
+  return (
+    <PageBody
+      title={run.handler}
+      heading={<Handler name={run.handler} />}
+      back={back}
+      sub={
+        <span class="facts">
+          <Status value={run.status} />
+          <Time at={run.createdAt} />
+          <LabelMark label={run.label} />
+          <span class="id-copy">
+            <Id id={run.id} />
+            <CopyButton text={run.id} />
+          </span>
+        </span>
+      }
+      actions={
+        <>
+          {ACTIVE.includes(run.status) && (
+            <Button kind="danger" icon="stop" onPress={stop}>
+              Stop this run
+            </Button>
+          )}
+          {(run.status === "failed" || run.status === "canceled") && (
+            <Button kind="primary" icon="retry" onPress={retry}>
+              Retry
+            </Button>
+          )}
+        </>
+      }
+    >
+      {run.error && run.status !== "completed" && <Problem failure={run.error} />}
+      {run.status === "waiting" && (
+        <p class="note waiting-note">
+          <Status value="waiting" word={`This run ${waitingFor(run)}.`} />
+          {run.wakeAt && run.waiting?.kind !== "approval" && (
+            <span class="faint">
+              Goes on <Time at={run.wakeAt} />, {dayAndTime(new Date(run.wakeAt), zone.value)}.
+            </span>
+          )}
+        </p>
+      )}
+      {(run.approvals ?? []).map((approval) => (
+        <ApprovalCard key={approval.id} approval={approval} onAnswer={reload} />
+      ))}
+      <Figures run={run} />
+      <Timeline run={run} />
+      <Said run={run} />
+      {run.result !== null && run.result !== undefined && (
+        <Panel title="Result">
+          <Json value={run.result} open={3} />
+        </Panel>
+      )}
+    </PageBody>
+  );
+}
+
+function Figures({ run }: { run: RunDetail }) {
+  const turns = run.steps.filter((step) => step.kind === "model").length;
+  const from = run.startedAt ?? run.createdAt;
+  const waited = run.startedAt && Date.parse(run.startedAt) - Date.parse(run.createdAt);
+  const limit = run.limits.usd;
+  return (
+    <dl class="figures">
+      <div>
+        <dt>Took</dt>
+        <dd class="num">
+          {duration((run.finishedAt ? new Date(run.finishedAt) : now.value).getTime() - Date.parse(from))}
+        </dd>
+        {typeof waited === "number" && <dd class="faint">began after {duration(waited)}</dd>}
+      </div>
+      <div>
+        <dt>Cost</dt>
+        <dd class="num">{money(run.usd)}</dd>
+        {limit ? (
+          <dd class="faint">
+            <Meter value={run.usd} limit={limit} label="Cost of the run's limit" /> of {money(limit)}
+          </dd>
+        ) : null}
+      </div>
+      <div>
+        <dt>Model calls</dt>
+        <dd class="num">{turns}</dd>
+        {run.limits.turns ? <dd class="faint">of at most {run.limits.turns}</dd> : null}
+      </div>
+      <div>
+        <dt>Tries</dt>
+        <dd class="num">{Math.min(run.maxAttempts, run.attempts + (run.status === "failed" ? 0 : 1))}</dd>
+        <dd class="faint">of {run.maxAttempts}</dd>
+      </div>
+      <div>
+        <dt>Event</dt>
+        <dd>
+          <a href={`/events/${run.eventId}`}>
+            {run.event ? `${run.event.source} ${run.event.type}` : "its event"}
+          </a>
+        </dd>
+        {run.parentId && (
+          <dd class="faint">
+            started by <Id id={run.parentId} href={`/runs/${run.parentId}`} />
+          </dd>
+        )}
+      </div>
+    </dl>
+  );
+}
+
+function Said({ run }: { run: RunDetail }) {
+  const messages = run.messages ?? [];
+  if (messages.length === 0) return null;
+  return (
+    <Panel title="Messages" aside={plural(messages.length, "message")}>
+      {messages.map((message) => (
+        <article key={message.id} class="said">
+          <p class="facts">
+            <b>{message.author}</b>
+            <Status value={message.state} />
+            <Time at={message.createdAt} />
+          </p>
+          <Prose text={message.text} />
+        </article>
+      ))}
+    </Panel>
+  );
+}

@@ -1,0 +1,380 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import type { ApiError, Failure, Label, Run } from "./api.ts";
+import { absolute, duration, money, relative, shortId } from "./format.ts";
+import { Icon, type IconName } from "./icons.tsx";
+import { now } from "./live.ts";
+import { attempt, zone } from "./state.ts";
+
+export type Tone = "good" | "bad" | "warn" | "info" | "idle";
+
+const TONES: Readonly<Record<string, Tone>> = {
+  running: "info",
+  sending: "info",
+  started: "info",
+  waiting: "warn",
+  skipped: "warn",
+  warning: "warn",
+  unknown: "warn",
+  expired: "warn",
+  completed: "good",
+  dispatched: "good",
+  delivered: "good",
+  approved: "good",
+  ok: "good",
+  live: "good",
+  failed: "bad",
+  dead: "bad",
+  denied: "bad",
+  refused: "bad",
+};
+
+/** A status: a dot and the word, never colour alone. */
+export function Status({ value, tone, word }: { value: string; tone?: Tone; word?: string }) {
+  return (
+    <span class="status" data-tone={tone ?? TONES[value] ?? "idle"} data-status={value}>
+      <i class="dot" />
+      {word ?? value}
+    </span>
+  );
+}
+
+/** A time relative to now, the whole of it on hover. */
+export function Time({ at }: { at: string | null | undefined }) {
+  if (!at) return <span class="faint">never</span>;
+  const date = new Date(at);
+  return (
+    <time dateTime={at} title={absolute(date, zone.value)}>
+      {relative(date, now.value, zone.value)}
+    </time>
+  );
+}
+
+/** How long it took, or takes so far. */
+export function Elapsed({ from, to }: { from: string | null; to: string | null }) {
+  if (!from) return <span class="faint">–</span>;
+  const end = to ? new Date(to) : now.value;
+  return <span class="num">{duration(end.getTime() - new Date(from).getTime())}</span>;
+}
+
+interface ButtonProps {
+  readonly children?: ComponentChildren;
+  readonly label?: string;
+  readonly icon?: IconName;
+  readonly kind?: "primary" | "danger" | "quiet" | "plain";
+  readonly disabled?: boolean;
+  /** While the promise is pending the button is busy and cannot be pressed again. */
+  readonly onPress: () => unknown;
+  readonly title?: string;
+  readonly autofocus?: boolean;
+}
+
+export function Button(props: ButtonProps) {
+  const busy = useSignal(false);
+  const press = async () => {
+    if (busy.value) return;
+    busy.value = true;
+    try {
+      await props.onPress();
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <button
+      type="button"
+      class={`button ${props.kind ?? "plain"}${props.children ? "" : " square"}`}
+      aria-label={props.label}
+      title={props.title ?? (props.children ? undefined : props.label)}
+      aria-busy={busy.value}
+      disabled={props.disabled}
+      onClick={press}
+      ref={(button) => {
+        if (props.autofocus) button?.focus();
+      }}
+    >
+      {props.icon && <Icon name={props.icon} />}
+      {props.children}
+    </button>
+  );
+}
+
+export function CopyButton({ text, children }: { text: string; children?: ComponentChildren }) {
+  const copied = useSignal(false);
+  const copy = () =>
+    attempt(async () => {
+      await navigator.clipboard.writeText(text);
+      copied.value = true;
+      setTimeout(() => {
+        copied.value = false;
+      }, 1500);
+    });
+  return (
+    <Button
+      icon={copied.value ? "check" : "copy"}
+      kind={children ? "plain" : "quiet"}
+      label="Copy"
+      onPress={copy}
+    >
+      {children && (copied.value ? "Copied" : children)}
+    </Button>
+  );
+}
+
+/** A command to type, with a button that copies it. */
+export function Command({ text }: { text: string }) {
+  return (
+    <span class="command">
+      <code>{text}</code>
+      <CopyButton text={text} />
+    </span>
+  );
+}
+
+/** A page: its title, a line below it, actions on the right. */
+export function PageBody(props: {
+  title: string;
+  heading?: ComponentChildren;
+  back?: { href: string; text: string };
+  sub?: ComponentChildren;
+  actions?: ComponentChildren;
+  wide?: boolean;
+  children?: ComponentChildren;
+}) {
+  useEffect(() => {
+    document.title = `${props.title} · Daimon`;
+  }, [props.title]);
+  return (
+    <div class="page">
+      {props.back && (
+        <a class="back" href={props.back.href}>
+          <Icon name="left" size={14} /> {props.back.text}
+        </a>
+      )}
+      <header class="page-head">
+        <div class="page-title">
+          <h1>{props.heading ?? props.title}</h1>
+          {props.sub && <div class="page-sub">{props.sub}</div>}
+        </div>
+        {props.actions && <div class="actions">{props.actions}</div>}
+      </header>
+      {props.children}
+    </div>
+  );
+}
+
+export function Panel(props: {
+  title?: ComponentChildren;
+  aside?: ComponentChildren;
+  flush?: boolean;
+  tone?: Tone;
+  children?: ComponentChildren;
+}) {
+  return (
+    <section class={`panel${props.flush ? " flush" : ""}`} data-tone={props.tone}>
+      {props.title && (
+        <header class="panel-head">
+          <h2>{props.title}</h2>
+          {props.aside && <div class="panel-aside">{props.aside}</div>}
+        </header>
+      )}
+      {props.children}
+    </section>
+  );
+}
+
+/** What stands where nothing is yet: what would be here, and how to bring it about. */
+export function Empty(props: { icon: IconName; title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <Icon name={props.icon} size={22} />
+      <strong>{props.title}</strong>
+      {props.children && <div>{props.children}</div>}
+    </div>
+  );
+}
+
+/** An error: what and why, then what to do next. */
+export function Problem(props: {
+  failure: Failure | ApiError;
+  tone?: "bad" | "warn";
+  children?: ComponentChildren;
+}) {
+  const { failure, tone, children } = props;
+  return (
+    <div class="problem" data-tone={tone ?? "bad"} role={tone === "warn" ? "note" : "alert"}>
+      <Icon name="alert" />
+      <div>
+        <p>{failure.message}</p>
+        {failure.next && <p class="next">{failure.next}</p>}
+      </div>
+      {children}
+    </div>
+  );
+}
+
+/** What a page shows before its answer is there: the error, or quiet lines. */
+export function Pending({ error, lines = 6 }: { error: ApiError | null; lines?: number }) {
+  if (error) return <Problem failure={error} />;
+  return (
+    <div class="skeleton" role="status" aria-label="Loading">
+      {Array.from({ length: lines }, (_, line) => (
+        <i key={line} />
+      ))}
+    </div>
+  );
+}
+
+/** Tabs that are links or buttons; the arrow keys are left to the page. */
+export function Tabs<Name extends string>(props: {
+  label: string;
+  tabs: readonly { name: Name; text: string; count?: number | undefined; href?: string }[];
+  current: Name;
+  onPick?: (name: Name) => void;
+}) {
+  return (
+    <nav class="tabs" aria-label={props.label}>
+      {props.tabs.map((tab) => {
+        const inside = (
+          <>
+            {tab.text}
+            {tab.count !== undefined && <span class="count">{tab.count}</span>}
+          </>
+        );
+        const current = tab.name === props.current;
+        return tab.href ? (
+          <a key={tab.name} class="tab" href={tab.href} aria-current={current ? "page" : undefined}>
+            {inside}
+          </a>
+        ) : (
+          <button
+            key={tab.name}
+            type="button"
+            class="tab"
+            aria-pressed={current}
+            onClick={() => props.onPick?.(tab.name)}
+          >
+            {inside}
+          </button>
+        );
+      })}
+    </nav>
+  );
+}
+
+/** A choice among words, for filters. */
+export function Choice(props: {
+  label: string;
+  value: string;
+  options: readonly string[];
+  /** What no choice is called; without it there is always one. */
+  any?: string;
+  onPick: (value: string) => void;
+}) {
+  return (
+    <select
+      class="field"
+      aria-label={props.label}
+      value={props.value}
+      onChange={(event) => props.onPick(event.currentTarget.value)}
+    >
+      {props.any && <option value="">{props.any}</option>}
+      {props.options.map((option) => (
+        <option key={option} value={option}>
+          {option}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** A search box that tells what was typed after a short rest. */
+export function SearchBox(props: { label: string; value: string; onSearch: (text: string) => void }) {
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  return (
+    <span class="search">
+      <Icon name="search" size={14} />
+      <input
+        class="field"
+        type="search"
+        aria-label={props.label}
+        placeholder={props.label}
+        value={props.value}
+        onInput={(event) => {
+          const text = event.currentTarget.value.trim();
+          clearTimeout(timer.current);
+          timer.current = setTimeout(() => props.onSearch(text), 300);
+        }}
+      />
+    </span>
+  );
+}
+
+/** The end of an id; the whole of it on hover and for copying. */
+export function Id({ id, href }: { id: string; href?: string }) {
+  return href ? (
+    <a class="id" href={href} title={id}>
+      {shortId(id)}
+    </a>
+  ) : (
+    <code class="id" title={id}>
+      {shortId(id)}
+    </code>
+  );
+}
+
+/** `trigger:github/note-push` as what it is and what it is called. */
+export function Handler({ name }: { name: string }) {
+  const [kind, rest] = name.includes(":") ? name.split(/:(.*)/, 2) : ["", name];
+  return (
+    <span class="handler">
+      {kind && <span class="kind">{kind}</span>}
+      <span class="name">{rest}</span>
+    </span>
+  );
+}
+
+/** How far content is trusted, and how private it is. */
+export function LabelMark({ label }: { label: Label }) {
+  return (
+    <span
+      class="label-mark"
+      title="How far what this has read is trusted, and how private it is. A run carries the join of all it has read."
+    >
+      {label.integrity} · {label.privacy}
+    </span>
+  );
+}
+
+/** Spent of a limit, as a bar and as words. */
+export function Meter({ value, limit, label }: { value: number; limit: number; label: string }) {
+  const share = limit > 0 ? Math.min(1, value / limit) : 0;
+  return (
+    <div
+      class="meter"
+      role="img"
+      aria-label={`${label}: ${money(value)} of ${money(limit)}`}
+      data-tone={share >= 0.9 ? "bad" : share >= 0.7 ? "warn" : "info"}
+    >
+      <i style={{ width: `${value > 0 ? Math.max(1, share * 100) : 0}%` }} />
+    </div>
+  );
+}
+
+/** What a waiting run waits for, in words. */
+export function waitingFor(run: Run): string {
+  const waiting = run.waiting;
+  switch (waiting?.kind) {
+    case "sleep":
+      return `sleeps in “${waiting.step}”`;
+    case "event":
+      return `waits for an event ${waiting.source} ${waiting.type}`;
+    case "approval":
+      return "waits for your approval";
+    case "retry":
+      return `waits before try ${waiting.attempt + 1}: ${waiting.error.message}`;
+    default:
+      return "waits";
+  }
+}

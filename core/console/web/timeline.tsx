@@ -1,0 +1,174 @@
+import { useSignal } from "@preact/signals";
+import type { Run, RunDetail, Step, StepDetail } from "./api.ts";
+import { clock, count, duration, money, plural } from "./format.ts";
+import { Icon, type IconName } from "./icons.tsx";
+import { Fields, Json } from "./json.tsx";
+import { now } from "./live.ts";
+import { Empty, Panel, Problem, Status, type Tone } from "./parts.tsx";
+import { zone } from "./state.ts";
+
+const KIND_ICONS: Readonly<Record<string, IconName>> = {
+  code: "runs",
+  model: "chat",
+  tool: "tool",
+  sleep: "schedules",
+  wait: "schedules",
+  approval: "approvals",
+  send: "up",
+  emit: "events",
+  hub: "capabilities",
+};
+
+/** The steps of a run on one axis of time. */
+export function Timeline({ run }: { run: RunDetail }) {
+  if (run.steps.length === 0) {
+    return (
+      <Panel title="Steps">
+        <Empty icon="runs" title={run.startedAt ? "It has kept no step." : "It has not begun."}>
+          <p>A step is a named checkpoint: once it is kept, it is never executed again.</p>
+        </Empty>
+      </Panel>
+    );
+  }
+  const steps = [...run.steps].sort((one, other) => one.startedAt.localeCompare(other.startedAt));
+  const begin = Math.min(Date.parse(run.startedAt ?? steps[0]!.startedAt), Date.parse(steps[0]!.startedAt));
+  const ends = steps.map((step) => (step.finishedAt ? Date.parse(step.finishedAt) : now.value.getTime()));
+  const end = Math.max(begin + 1, ...ends, run.finishedAt ? Date.parse(run.finishedAt) : 0);
+  const ticks = [0, 0.25, 0.5, 0.75];
+  return (
+    <Panel title="Steps" aside={plural(steps.length, "step")} flush>
+      <div class="axis" aria-hidden="true">
+        <span class="axis-scale">
+          {ticks.map((share) => (
+            <i key={share} style={{ left: `${share * 100}%` }}>
+              {share === 0 ? "0" : duration((end - begin) * share)}
+            </i>
+          ))}
+        </span>
+      </div>
+      <ol class="steps">
+        {steps.map((step) => (
+          <StepRow key={step.key} step={step} run={run} begin={begin} length={end - begin} />
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+function StepRow(props: { step: Step; run: Run; begin: number; length: number }) {
+  const { step, run, begin, length } = props;
+  const open = useSignal(step.status === "failed" && run.status === "failed");
+  const detail = (step.detail ?? {}) as StepDetail;
+  const path = step.key.split("/");
+  const from = Date.parse(step.startedAt);
+  const to = step.finishedAt ? Date.parse(step.finishedAt) : now.value.getTime();
+  const [word, tone] = stateOf(step, run);
+  return (
+    <li class="step" data-tone={tone} data-kind={step.kind}>
+      <button
+        type="button"
+        class="step-line"
+        data-row
+        aria-expanded={open.value}
+        onClick={() => (open.value = !open.value)}
+      >
+        <span class="step-name" style={{ paddingInlineStart: `${(path.length - 1) * 14}px` }}>
+          <Icon name={KIND_ICONS[step.kind] ?? "runs"} size={14} />
+          <span class="name" title={step.key}>
+            {path.at(-1)}
+          </span>
+          <span class="kind">
+            {detail.tool && !path.at(-1)!.startsWith(detail.tool) ? detail.tool : step.kind}
+          </span>
+        </span>
+        <span class="step-state">
+          <Status value={word} tone={tone} />
+        </span>
+        <span class="step-bar">
+          <i
+            style={{
+              left: `${((from - begin) / length) * 100}%`,
+              width: `${Math.max(0, (to - from) / length) * 100}%`,
+            }}
+          />
+        </span>
+        <span class="step-cost num">
+          {step.usd > 0 && money(step.usd)}
+          {step.kind === "model" && (
+            <span class="faint" title="Tokens in and out">
+              {count(
+                (detail.inputTokens ?? 0) + (detail.cacheReadTokens ?? 0) + (detail.cacheWriteTokens ?? 0),
+              )}{" "}
+              → {count(detail.outputTokens ?? 0)}
+            </span>
+          )}
+        </span>
+        <span class="step-took num">{duration(to - from)}</span>
+        <Icon name="right" size={12} />
+      </button>
+      {open.value && <StepInside step={step} detail={detail} />}
+    </li>
+  );
+}
+
+/** A `started` step of a run that no longer runs may or may not have had its effect. */
+function stateOf(step: Step, run: Run): [string, Tone] {
+  if (step.status === "completed") return ["completed", "good"];
+  if (step.status === "failed") return ["failed", "bad"];
+  return run.status === "running" ? ["running", "info"] : ["outcome unknown", "warn"];
+}
+
+function StepInside({ step, detail }: { step: Step; detail: StepDetail }) {
+  const figures: [string, string][] = [
+    ["Key", step.key],
+    ["Began", clock(new Date(step.startedAt), zone.value)],
+    ["Try", String(step.attempt)],
+    ["Label", `${step.label.integrity} · ${step.label.privacy}`],
+  ];
+  if (detail.model)
+    figures.push(["Model", `${detail.provider} ${detail.model}${detail.demo ? " (demo, no model)" : ""}`]);
+  if (step.kind === "model") {
+    figures.push(
+      ["Prompt", `${count(detail.promptTokens ?? 0)} tokens`],
+      ["In", `${count(detail.inputTokens ?? 0)} tokens`],
+      ["From the cache", `${count(detail.cacheReadTokens ?? 0)} tokens`],
+      ["Into the cache", `${count(detail.cacheWriteTokens ?? 0)} tokens`],
+      ["Out", `${count(detail.outputTokens ?? 0)} tokens`],
+    );
+  }
+  if (step.usd > 0 || step.kind === "model") figures.push(["Cost", money(step.usd)]);
+  if (detail.effect) figures.push(["Effect", detail.effect]);
+  if (detail.sink) figures.push(["Goes to", detail.sink]);
+  const plain = step.kind !== "model" && step.kind !== "tool" && step.detail ? step.detail : undefined;
+  return (
+    <div class="step-inside">
+      {step.error && <Problem failure={step.error} />}
+      <dl class="small-figures">
+        {figures.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class="num">{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {detail.input !== undefined && (
+        <section>
+          <h4>Input</h4>
+          <Fields value={detail.input} />
+        </section>
+      )}
+      {plain !== undefined && (
+        <section>
+          <h4>Detail</h4>
+          <Json value={plain} />
+        </section>
+      )}
+      {step.value !== null && step.value !== undefined && (
+        <section>
+          <h4>Kept value</h4>
+          <Json value={step.value} open={3} />
+        </section>
+      )}
+    </div>
+  );
+}
