@@ -108,7 +108,7 @@ class EmbeddedServer {
     const since = Date.now();
     this.#log.warn("The database is gone; it is being started again.");
     if (since - this.#restoredAt < 1_000) await sleep(250);
-    for (let pause = 100; !this.#stopping; pause = Math.min(pause * 2, 5_000)) {
+    for (let pause = 100; !this.#stopping; pause = Math.min(pause * 2, 1_000)) {
       try {
         const { keeper } = await ensure(this.#place, { layDown: false });
         this.#watch(keeper);
@@ -117,7 +117,7 @@ class EmbeddedServer {
         return;
       } catch (error) {
         this.#log.error("The database does not start.", { error: toFailure(error) });
-        await sleep(pause, undefined, { ref: false });
+        await sleep(pause);
       }
     }
   }
@@ -243,7 +243,13 @@ async function nameDatabase(place: Place): Promise<void> {
 }
 
 async function connectTo(place: Place, database: string): Promise<pg.Client> {
-  const client = new pg.Client({ ...connectionOf(place), database, application_name: KEEPER });
+  const client = new pg.Client({
+    ...connectionOf(place),
+    database,
+    application_name: KEEPER,
+    connectionTimeoutMillis: 10_000,
+    query_timeout: 10_000,
+  });
   client.on("error", () => {});
   await client.connect();
   return client;
