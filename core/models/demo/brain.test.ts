@@ -15,7 +15,11 @@ const TOOLS = [
   toolOf("list_events", { limit: { type: "integer" } }, []),
   toolOf("run_trigger", { name: { type: "string" }, data: { type: "object" } }, ["name"]),
   toolOf("save_idea", { title: { type: "string" }, text: { type: "string" } }),
-  toolOf("delete_idea", { path: { type: "string" }, why: { type: "string" } }),
+  toolOf(
+    "forget_idea",
+    { path: { type: "string", pattern: "^inbox/[^/]+\\.md$" }, reason: { type: "string" } },
+    ["path"],
+  ),
 ];
 
 /** Plays a whole turn: `results` answers the tool calls. Returns the calls made and the last text. */
@@ -71,7 +75,7 @@ test("hi is answered with what this is and what to try", async () => {
 
 test("an idea is saved, and the answer says where", async () => {
   const { calls, text } = await play("save idea: a video on webhooks. Short one.", {
-    save_idea: '{"path":"inbox/2026-11-22-a-video-on-webhooks.md","commit":"abc"}',
+    save_idea: '{"saved":"inbox/2026-11-22-a-video-on-webhooks.md"}',
   });
   assert.deepEqual(calls, [
     { name: "save_idea", input: { title: "a video on webhooks", text: "a video on webhooks. Short one." } },
@@ -102,9 +106,25 @@ test("the report searches, reads the best two files and writes Markdown from the
     ["hub_search", "hub_read", "hub_read"],
   );
   assert.match(text, /^# Competitor report/);
-  assert.match(text, /\*\*a\/one\.md\*\*: One sells boats\./);
+  assert.match(text, /## a\/one\.md\n\n> One sells boats\./);
   const empty = await play("run the weekly report", { hub_search: "Nothing found." });
-  assert.match(empty.text, /Nothing about competitors/);
+  assert.match(empty.text, /on 0 of 0/);
+});
+
+test("the Tuesday report is researched by name and written from its findings", async () => {
+  const research = await play("What do we know about Acme (https://acme.example, a competitor, of sorts)?", {
+    hub_search: "areas/acme.md:3-4\nAcme cut its prices.",
+  });
+  assert.deepEqual(research.calls, [{ name: "hub_search", input: { query: "Acme" } }]);
+  const nothing = await play("What do we know about Beta?", { hub_search: "Nothing found." });
+  const question = `Write the weekly competitor report of 2026-11-24.\n\nFindings on Acme:\n${research.text}\n\nFindings on Beta:\n${nothing.text}`;
+  const { text, calls } = await play(question);
+  assert.equal(calls.length, 0);
+  assert.match(
+    text,
+    /^The demo model wrote this.* on 1 of 2\.\n\n## Acme\n\n> Acme cut its prices\.\n\nfrom areas\/acme\.md:3-4/,
+  );
+  assert.match(text, /## Beta\n\nI found nothing.*\n\n## To do\n\n- Note what Beta sells/);
 });
 
 test("events are listed, a trigger is run", async () => {
@@ -119,15 +139,20 @@ test("events are listed, a trigger is run", async () => {
   assert.match(ran.text, /run_7/);
 });
 
-test("deleting calls the tool that needs a yes, with the path that a search found", async () => {
-  const { calls, text } = await play("delete the idea about boats", {
-    hub_search: "inbox/boats.md:1\nBoats",
+test("forgetting calls the tool that needs a yes, with the fitting path that a search found", async () => {
+  const { calls, text } = await play("forget the idea about boats", {
+    hub_search: "areas/boats.md:1\nBoats\n\ninbox/boats.md:1-3\nBoats",
+    forget_idea: '{"dropped":"inbox/boats.md"}',
   });
-  assert.deepEqual(calls[1], {
-    name: "delete_idea",
-    input: { path: "inbox/boats.md", why: "inbox/boats.md" },
-  });
-  assert.match(text, /Done/);
+  assert.deepEqual(calls, [
+    { name: "hub_search", input: { query: "boats" } },
+    { name: "forget_idea", input: { path: "inbox/boats.md" } },
+  ]);
+  assert.equal(text, "Done: inbox/boats.md.");
+  const named = await play("delete inbox/boats.md", { forget_idea: '{"dropped":"inbox/boats.md"}' });
+  assert.equal(named.calls.length, 1);
+  const none = await play("delete everything", { hub_search: "areas/boats.md:1\nBoats" });
+  assert.match(none.text, /found nothing about everything/);
   const without = await play("delete everything", {}, TOOLS.slice(0, 4));
   assert.match(without.text, /no tool for that/);
 });

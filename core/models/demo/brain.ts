@@ -28,10 +28,14 @@ const RULES: readonly Rule[] = [
     when: /^(?:please )?(?:save|note|keep|capture)(?: down)?(?: (?:this|an|the|my|new))*(?: (?:idea|note|thought))? ?[:,–-]\s*(.+)$/is,
     answer: saveIdea,
   },
-  { when: /^(?:please )?(delete|remove|forget|announce|publish|post)\b[\s:]*(.+)$/is, answer: act },
+  { when: /^(?:please )?(delete|remove|forget|drop|announce|publish|post)\b[\s:]*(.+)$/is, answer: act },
   {
     when: /^(?:please )?(?:run|fire|start)\b.*?\b(?:trigger|schedule)\b[\s:]*["'`]?([\w/.-]*)/is,
     answer: runTrigger,
+  },
+  {
+    when: /^(?:what do (?:you|i|we) know (?:about|of)|search(?: the hub)?(?: for)?|find|look up|tell me about|ask:?)\s+(.+)$/is,
+    answer: lookUp,
   },
   { when: /\b(?:competitors?|report)\b/i, answer: report },
   { when: /\b(?:events?|what (?:has )?(?:happened|came in)|what is new|what's new)\b/i, answer: events },
@@ -41,10 +45,6 @@ const RULES: readonly Rule[] = [
   },
   { when: /^(?:thanks|thank you|thx|danke)\b/i, answer: () => ({ text: "You are welcome." }) },
   { when: /^(?:help\b|what can you do|who are you|what are you)/i, answer: help },
-  {
-    when: /^(?:what do (?:you|i|we) know (?:about|of)|search(?: the hub)?(?: for)?|find|look up|tell me about|ask:?)\s+(.+)$/is,
-    answer: lookUp,
-  },
   { when: /^(.+)\?\s*$/s, answer: lookUp },
   { when: /^((?:who|what|when|where|why|how|which)\b.+)$/is, answer: lookUp },
 ];
@@ -75,7 +75,7 @@ function decide(turn: Turn): Reply {
 }
 
 const ABILITIES =
-  'Try "save idea: a video on webhooks", "what do you know about me?", "list events" or "write the competitor report".';
+  'Try "save idea: a video on webhooks", "what do you know about our competitors?", "list events" or "write the competitor report".';
 
 function greet({ keyName }: Turn): Reply {
   return {
@@ -93,14 +93,14 @@ function help({ tools, keyName }: Turn): Reply {
 function saveIdea(turn: Turn, [, idea = ""]: RegExpExecArray): Reply {
   const title = idea.trim().split(/[.\n]/)[0]!.slice(0, 80);
   return once(turn, /^(?:save|add|note)_/, { title, text: idea.trim() }, ({ text }) => {
-    const path = /"path":\s*"([^"]+)"/.exec(text)?.[1];
+    const path = pathIn(text);
     return path ? `Saved in ${path}.` : `Saved: ${text}`;
   });
 }
 
 /** What needs a person's yes, when a tool for it is there. A file that is not named by its path is searched first. */
 function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
-  const same = /delete|remove|forget/i.test(verb) ? /delete|remove|forget/ : /announce|publish|post|send/;
+  const same = /delete|remove|forget|drop/i.test(verb) ? /delete|remove|forget|drop/ : /announce|publish|post|send/;
   const target = toolLike(turn, same);
   const what = subject.trim().replace(/^(?:the |my )*(?:idea|note)s?(?: (?:about|on))?[\s:]*/i, "");
   const search = toolLike(turn, /^hub_search$/);
@@ -108,10 +108,16 @@ function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
   const found = turn.done.find((each) => each.name === search?.name);
   if (byPath && search && !found)
     return { toolCalls: [{ name: search.name, input: fill(search, { query: what }) }] };
-  const path = found ? hitsOf(found.text)[0]?.path : what;
+  const fits = new RegExp(target ? (propertiesOf(target).path?.pattern ?? "") : "");
+  const path = found ? hitsOf(found.text).find((hit) => fits.test(hit.path))?.path : what;
   if (byPath && found && !path)
     return { text: `I found nothing about ${what} in the hub, so nothing was done.` };
-  return once(turn, same, { path, title: what, text: what, query: what }, ({ text }) => `Done: ${text}`);
+  return once(
+    turn,
+    same,
+    { path, title: what, text: what, query: what },
+    ({ text }) => `Done: ${pathIn(text) ?? text}.`,
+  );
 }
 
 function runTrigger(turn: Turn, [, name = ""]: RegExpExecArray): Reply {
@@ -132,7 +138,11 @@ function events(turn: Turn): Reply {
 }
 
 function lookUp(turn: Turn, [, subject = ""]: RegExpExecArray): Reply {
-  const query = subject.trim().replace(/[?.!]+$/, "");
+  const query = subject
+    .trim()
+    .replace(/[?.!]+$/, "")
+    .replace(/\s*\(.*\)$/s, "")
+    .replace(/^(?:me|myself|us)$/i, "owner");
   return once(turn, /^hub_search$/, { query }, ({ text }) => {
     const hits = hitsOf(text).slice(0, 3);
     if (hits.length === 0) return `I found nothing in the hub about "${query}".`;
@@ -141,8 +151,12 @@ function lookUp(turn: Turn, [, subject = ""]: RegExpExecArray): Reply {
   });
 }
 
-/** Searches, reads the best two files, then writes down what it found. */
+/** Out of the findings that the question brings; without any, out of what a search and the best two files say. */
 function report(turn: Turn): Reply {
+  const findings = [...turn.question.matchAll(/^Findings on (.+?):\n(.*?)(?=\n\nFindings on |$(?!.))/gms)];
+  if (findings.length > 0)
+    return { text: reportOf(findings.map(([, name = "", text = ""]) => ({ name, text }))) };
+
   const search = toolLike(turn, /^hub_search$/);
   const read = toolLike(turn, /^hub_read$/);
   const found = turn.done.find((each) => each.name === search?.name);
@@ -154,20 +168,25 @@ function report(turn: Turn): Reply {
   if (read && files.length === 0 && paths.length > 0) {
     return { toolCalls: paths.map((path) => ({ name: read.name, input: fill(read, { path }) })) };
   }
-  const sources = files.length ? files.map(({ input, text }) => ({ path: String(input.path), text })) : hits;
-  const findings = sources.map(({ path, text }) => `- **${path}**: ${quote(text, 300)}`);
-  return {
-    text: [
-      "# Competitor report",
-      "Written by the demo model: it copies what it finds and judges nothing.",
-      "## What the hub knows",
-      findings.join("\n") || "- Nothing about competitors stands in the hub yet.",
-      "## What to do next",
-      findings.length
-        ? "- Read the sources above and add what changed this week.\n- Put a key in home/.env, and a real model compares them."
-        : "- Add a file for each competitor: what they sell, what it costs, what they did last.",
-    ].join("\n\n"),
-  };
+  const sources = files.map(({ input, text }) => ({
+    name: String(input.path),
+    text: `> ${quote(text, 300)}`,
+  }));
+  return { text: `# Competitor report\n\n${reportOf(sources)}` };
+}
+
+function reportOf(findings: readonly { name: string; text: string }[]): string {
+  const unknown = findings.filter(({ text }) => /^I found nothing/.test(text));
+  const known = findings.length - unknown.length;
+  const sections = findings.map(
+    ({ name, text }) => `## ${name}\n\n${text.replace(/^This stands in .*\n+/, "")}`,
+  );
+  const open = unknown.map(({ name }) => `- Note what ${name} sells, what it costs and what it did last.`);
+  return [
+    `The demo model wrote this: it copies what the hub says and judges nothing. The hub knows something on ${known} of ${findings.length}.`,
+    ...sections,
+    `## To do\n\n${open.slice(0, 3).join("\n") || "Nothing this week."}`,
+  ].join("\n\n");
 }
 
 /** Calls the tool that fits unless it was called; then says what came of it. */
@@ -200,7 +219,7 @@ function readTurn(request: ModelServerRequest, keyName: string): Turn {
 
 const toolLike = (turn: Turn, name: RegExp) => turn.tools.find((each) => name.test(each.name));
 
-type Properties = Record<string, { type?: string; enum?: unknown[] }>;
+type Properties = Record<string, { type?: string; enum?: unknown[]; pattern?: string }>;
 
 const propertiesOf = (tool: Turn["tools"][number]) => (tool.input_schema.properties ?? {}) as Properties;
 
@@ -216,6 +235,9 @@ function fill(tool: Turn["tools"][number], values: Record<string, unknown>): Rec
   });
   return Object.fromEntries(entries);
 }
+
+/** The file that a tool's result names. */
+const pathIn = (text: string) => /"\w+":\s*"([^"]+\.md)"/.exec(text)?.[1];
 
 /** The passages of a `hub_search`: each a line `path:lines`, then its text. */
 function hitsOf(found: string): { path: string; lines: string; text: string }[] {
