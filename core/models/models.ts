@@ -7,7 +7,7 @@ import type { Limits } from "../define/limits.ts";
 import type { Failure } from "../define/run.ts";
 import type { Tool } from "../define/tool.ts";
 import type { Database } from "../store/database.ts";
-import { type Reserved, reserve, settle, sweepReservations } from "../store/spend.ts";
+import { dayOf, type Reserved, reserve, settle, sweepReservations } from "../store/spend.ts";
 import { type CallAnswer, callModel, loadLibrary, type ModelMessage, type Patience } from "./call.ts";
 import type { ModelServer } from "./demo/server.ts";
 import { DEMO_PRICE, findPrice, mostTokens, type Price } from "./prices.ts";
@@ -34,7 +34,7 @@ export interface ModelRequest {
 }
 
 /** Figures of one call, kept with its step. Tokens; the three kinds of input do not overlap. */
-export interface CallDetail {
+interface CallDetail {
   readonly role: string;
   readonly provider: string;
   readonly model: string;
@@ -226,16 +226,6 @@ async function hold(room: Room, request: ModelRequest, usd: number): Promise<str
   });
   if ("refused" in reserved) throw limitProblem(reserved.refused, usd);
   return reserved.reservationId;
-}
-
-/** `2026-11-22` in the owner's zone. */
-export function dayOf(now: Date, zone: string | undefined): string {
-  return new Intl.DateTimeFormat("en-CA", {
-    ...(zone ? { timeZone: zone } : {}),
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-  }).format(now);
 }
 
 /** An answer that is paid for is not thrown away because the books cannot be written: the sweep will count it. */

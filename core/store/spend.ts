@@ -10,6 +10,11 @@ export interface ScopeLimit {
   readonly limitUsd: number;
 }
 
+/** `2026-11-22` in an IANA zone (default: the machine's): the day that a call is counted in. */
+export function dayOf(now: Date, zone?: string): string {
+  return new Intl.DateTimeFormat("en-CA", zone ? { timeZone: zone } : {}).format(now);
+}
+
 /** What a scope has spent, and what is held for calls under way, in US dollars. */
 export interface Spend {
   readonly scope: string;

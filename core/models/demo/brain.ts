@@ -100,7 +100,9 @@ function saveIdea(turn: Turn, [, idea = ""]: RegExpExecArray): Reply {
 
 /** What needs a person's yes, when a tool for it is there. A file that is not named by its path is searched first. */
 function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
-  const same = /delete|remove|forget|drop/i.test(verb) ? /delete|remove|forget|drop/ : /announce|publish|post|send/;
+  const same = /delete|remove|forget|drop/i.test(verb)
+    ? /delete|remove|forget|drop/
+    : /announce|publish|post|send/;
   const target = toolLike(turn, same);
   const what = subject.trim().replace(/^(?:the |my )*(?:idea|note)s?(?: (?:about|on))?[\s:]*/i, "");
   const search = toolLike(turn, /^hub_search$/);
