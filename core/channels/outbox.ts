@@ -3,21 +3,12 @@ import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Channel, Delivery } from "../define/channel.ts";
 import type { Failure } from "../define/run.ts";
+import type { DueMessage } from "../store/messages.ts";
 
 /** A channel that is installed. */
 export interface RegisteredChannel {
   readonly channel: Channel;
   readonly secret: (name: string) => string;
-}
-
-/** A message that is due, claimed for us alone. */
-export interface DueMessage {
-  readonly id: string;
-  readonly text: string;
-  /** Tries so far, this one included. */
-  readonly attempts: number;
-  readonly channel: string;
-  readonly conversation: string;
 }
 
 /** What delivering came to. With `again` the message is pending until then. */

@@ -35,7 +35,7 @@ const deny = (reason: string): Verdict => ({ decision: "deny", reason });
 export const guard: Guard = (call) => {
   const { sink = "", effect, label } = call;
   const outside = isOutside(sink);
-  const to = outside ? ` (${sink})` : "";
+  const to = sink ? ` (${sink})` : "";
   if (outside && label.privacy === "secret") return deny(`the run has read secrets, and ${sink} is outside`);
 
   const named = isNamed(sink, call.ownerText ?? "");
