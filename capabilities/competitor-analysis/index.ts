@@ -33,13 +33,13 @@ const weekly = defineSchedule({
     const competitors = competitorsIn((await readIfThere(context, "read the list", LIST)) ?? "");
     if (competitors.length === 0) {
       await send({
-        text: `There is no competitor to report on yet. Name them in ${LIST}, one a line: \`- Name: what they do\`.`,
+        text: `${LIST} names no competitor yet. Add a line for each: \`- Name | address | why\`.`,
       });
       return { report: null };
     }
     const findings: { name: string; answer: Answer }[] = [];
     for (const { name, about } of competitors) {
-      const prompt = `Competitor: ${name}\nWhat the owner says: ${about || "nothing"}\n\nGather what the hub knows about ${name}.`;
+      const prompt = `What do we know about ${name}${about && ` (${about})`}?`;
       findings.push({ name, answer: await agent(`research ${name}`, { agent: "researcher", prompt }) });
     }
     const date = event.data.nominal.slice(0, 10);
@@ -51,6 +51,13 @@ const weekly = defineSchedule({
       ].join("\n\n"),
     });
     const path = await freeFile(context, date);
+    if ((await readIfThere(context, "look for the folder", `${REPORTS}/abstract.md`)) === null) {
+      await hub.create(
+        `${REPORTS}/abstract.md`,
+        "The weekly competitor reports, one file a week.\n",
+        "Say what the folder is",
+      );
+    }
     await hub.create(
       path,
       renderReport({ date, eventId: event.id, report, findings }),

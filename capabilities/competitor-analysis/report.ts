@@ -1,15 +1,23 @@
 import type { Answer } from "daimon";
 
-/** Where the owner names the competitors, one a line: `- Name: what they do`. */
-export const LIST = "areas/competitors/competitors.md";
+/** Where the owner names the competitors: `- Name | address | why`, a line each, above the first `## `. */
+export const LIST = "areas/competitors/overview.md";
 export const REPORTS = "areas/competitors/reports";
 const MOST_COMPETITORS = 12;
 
-/** The list items of the file, each name once. */
+/** The competitors of the list, each name once. */
 export function competitorsIn(text: string): { name: string; about: string }[] {
-  const items = [...text.matchAll(/^[-*] +(?:\*\*)?([^:*\n]{1,60})(?:\*\*)?(?::(?:\*\*)? *(.*))?$/gm)];
-  const named = new Map(items.map(([, name, about = ""]) => [name!.trim(), about.trim()]));
-  return [...named].slice(0, MOST_COMPETITORS).map(([name, about]) => ({ name, about }));
+  const [list = ""] = text.split(/^## /m);
+  const items = [...list.matchAll(/^[-*] +([^|\n]+?) *(?:\|(.*))?$/gm)];
+  const named = new Map(items.map(([, name, about = ""]) => [name!.replaceAll("*", "").trim(), about]));
+  return [...named].slice(0, MOST_COMPETITORS).map(([name, about]) => ({
+    name,
+    about: about
+      .split("|")
+      .map((part) => part.trim())
+      .filter(Boolean)
+      .join(", "),
+  }));
 }
 
 /** The report as it is filed, with what was found below it. */

@@ -128,12 +128,9 @@ function reader<Data>(
     if (parsed.success) return read(parsed.data);
     const { path, message } = parsed.error.issues[0]!;
     const place = path.length > 0 ? `"${path.join(".")}"` : "it";
-    throw Object.assign(
-      new Error(`This is not a ${type} payload of GitHub: ${place} is wrong (${message}).`),
-      {
-        code: "payload.invalid",
-        next: "See the event's raw body. If GitHub changed its payload, mend capabilities/github/entries.ts.",
-      },
-    );
+    throw Object.assign(new Error(`This is no ${type} payload of GitHub: ${place} is wrong (${message}).`), {
+      code: "payload.invalid",
+      next: "See the event's raw body. If GitHub changed its payload, mend capabilities/github/entries.ts.",
+    });
   };
 }

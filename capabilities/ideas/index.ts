@@ -24,7 +24,7 @@ const saveIdea = defineTool({
     ];
     const note = `---\n${head.join("\n")}\ntags: [idea]\n---\n\n# ${title}\n\n${text}\n`;
     const { path } = await createBeside(context, `${minute(context)}-${slug(title)}`, note);
-    return { saved: path };
+    return { path };
   },
 });
 
@@ -50,7 +50,7 @@ const forgetIdea = defineTool({
       `\n**Dropped** on ${day(context)}${reason ? `: ${reason}` : ""}.\n`,
       `Drop ${path}`,
     );
-    return { dropped: path };
+    return { path };
   },
 });
 

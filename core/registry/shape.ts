@@ -133,7 +133,8 @@ export function parseCapability(value: unknown): Capability {
       "Write `export default defineCapability({ … })`.",
     );
   }
-  const parsed = shape.safeParse(value);
+  // Compiling the schema would cost more than this one use of it.
+  const parsed = shape.safeParse(value, { jitless: true });
   if (parsed.success) return value as Capability;
   throw new DaimonError(
     "capability.shape",
