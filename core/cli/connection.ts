@@ -100,8 +100,8 @@ function refused(httpStatus: number, text: string, what: string): CliError {
   try {
     failure = (JSON.parse(text) as { error?: Failure }).error ?? failure;
   } catch {} // Not our JSON but a proxy's page: then the status must say it.
-  const login = httpStatus === 401 || httpStatus === 403;
-  const exit = login ? EXIT.login : httpStatus === 404 ? EXIT.missing : EXIT.failed;
-  const next = login ? "Give DAIMON_TOKEN a token that `daimon token create` made there." : undefined;
-  return new CliError(exit, failure.code, failure.message, failure.next ?? next);
+  const exit = httpStatus === 404 ? EXIT.missing : [401, 403].includes(httpStatus) ? EXIT.login : EXIT.failed;
+  const next =
+    httpStatus === 401 ? "Set DAIMON_TOKEN to what `daimon token create` prints there." : failure.next;
+  return new CliError(exit, failure.code, failure.message, next);
 }

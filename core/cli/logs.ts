@@ -32,7 +32,7 @@ export async function showLogs(options: ReadOptions & { follow?: boolean; level:
 }
 
 /** The whole lines from the byte `from` on, or of the last window, and where they end. */
-function readLines(file: string, from: number | null): { lines: number[]; end: number } {
+function readLines(file: string, from: number | null): { lines: string[]; end: number } {
   if (!existsSync(file)) return { lines: [], end: 0 };
   const handle = openSync(file, "r");
   try {
@@ -63,7 +63,7 @@ function parse(text: string): Entry {
 
 function words({ time, level, message, ...fields }: Entry): string {
   const at = time ? new Date(String(time)).toLocaleTimeString("en-GB") : "";
-  const mark = level === "info" ? "" : status(level === "error" ? "failed" : "warning", `${level} `);
+  const mark = level === "info" ? "" : `${status(level === "error" ? "failed" : "warning", level)} `;
   const rest = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   return `${dim(at)}  ${mark}${line(String(message))}  ${dim(line(rest.join(" ")))}`.trimEnd();
 }

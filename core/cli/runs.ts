@@ -66,30 +66,35 @@ function waitsFor({ waiting, wakeAt }: RunDetail, zone: string): string {
 
 const MARKS = { completed: ["completed", "✓"], failed: ["failed", "✗"], started: ["waiting", "?"] } as const;
 
-/** Steps as a tree: what stands below `name/` is drawn below it. */
+/** Steps as a tree: those that share a `name/` are drawn below it. */
 function printSteps(steps: readonly Step[]): void {
+  const shared = (folder: string) =>
+    steps.some(({ key }) => key === folder) ||
+    steps.filter(({ key }) => key.startsWith(`${folder}/`)).length > 1;
   const drawn = new Set<string>();
   const rows = steps.flatMap((step) => {
     const path = step.key.split("/");
-    const folders = path.slice(0, -1).map((_, place) => path.slice(0, place + 1).join("/"));
+    const folders = path
+      .map((_, place) => path.slice(0, place).join("/"))
+      .filter((folder) => folder && shared(folder));
     const missing = folders.filter((folder) => !drawn.has(folder));
-    for (const key of [...folders, step.key]) drawn.add(key);
-    return [...missing.map((folder) => [nameOf(folder, " "), "", "", "", "", ""]), stepRow(step)];
+    for (const key of [...missing, step.key]) drawn.add(key);
+    const names = missing.map((folder) => nameOf(folder, folders.slice(0, folders.indexOf(folder)), " "));
+    return [...names.map((name) => [name, "", "", "", "", ""]), stepRow(step, folders)];
   });
   table(["STEP", "KIND", "TOOK", "TOKENS", "COST", ""], rows);
 }
 
-function nameOf(key: string, mark: string): string {
-  const path = key.split("/");
-  return `${"  ".repeat(path.length - 1)}${mark} ${line(path.at(-1)!)}`;
-}
+/** What is left of a key below the folders it is drawn in, as deep as they are. */
+const nameOf = (key: string, folders: readonly string[], mark: string): string =>
+  `${"  ".repeat(folders.length)}${mark} ${line(key.slice(folders.length > 0 ? folders.at(-1)!.length + 1 : 0))}`;
 
-function stepRow(step: Step): string[] {
+function stepRow(step: Step, folders: readonly string[]): string[] {
   const detail = (step.detail ?? {}) as Readonly<Record<string, string | number | boolean>>;
   const note = `${detail.model ?? detail.tool ?? ""}${detail.demo ? " (demo, no model)" : ""}`;
   const [word, mark] = MARKS[step.status];
   return [
-    nameOf(step.key, status(word, mark)),
+    nameOf(step.key, folders, status(word, mark)),
     dim(step.kind),
     step.finishedAt ? took(step.startedAt, step.finishedAt) : "",
     detail.inputTokens === undefined ? "" : `${detail.inputTokens} → ${detail.outputTokens}`,

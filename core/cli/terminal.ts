@@ -74,7 +74,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
 export function facts(pairs: readonly (readonly [string, string | null | undefined])[]): void {
   const set = pairs.filter(([, value]) => value);
   const longest = Math.max(...set.map(([name]) => name.length));
-  for (const [name, value] of set) print(`${dim(name.padEnd(longest))}  ${value}`);
+  for (const [name, value] of set) print(`${dim(name.padEnd(longest))}  ${value!.trimEnd()}`);
 }
 
 /** `16:33:05 · 3m ago`, with the day when it is another one; `–` for no time. */
@@ -95,7 +95,7 @@ export const took = (from: string | null, to: string | null): string =>
 
 /** `$0.0042`; nothing for zero. */
 export const usd = (amount: number): string =>
-  amount === 0 ? "" : `$${amount.toFixed(amount < 0.01 ? 4 : 2)}`;
+  amount === 0 ? "" : amount < 0.0001 ? "<$0.0001" : `$${amount.toFixed(amount < 0.01 ? 4 : 2)}`;
 
 /** One line from the terminal; null at Ctrl-D. Throws `chat.ended` at Ctrl-C. */
 export async function promptLine(question: string): Promise<string | null> {

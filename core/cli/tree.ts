@@ -112,7 +112,7 @@ const act =
 
 function count(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string) => {
-    if (/^[1-9]\d{0,8}$/.test(text)) return text;
+    if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
     throw new InvalidArgumentError("It must be a whole number from 1.");
   });
 }

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { ROOT } from "../base/environment.ts";
+import { testApi, testCli } from "../test/cli.ts";
+
+const NOTES = `
+import { defineCapability, defineTool, defineWebhook, z } from "daimon";
+
+export default defineCapability({
+  name: "notes",
+  description: "Takes notes.",
+  webhooks: [defineWebhook({
+    source: "notes",
+    verify: { scheme: "hmac", secret: "NOTES_SECRET", header: "x-signature", algorithm: "sha256", encoding: "hex" },
+    type: [{ header: "x-type" }],
+  })],
+  tools: [defineTool({ name: "count_notes", description: "Counts.", input: z.object({}), effect: "read", run: async () => 1 })],
+  secrets: [{ name: "NOTES_SECRET", description: "Signs what comes in.", generate: true }],
+  egress: ["notes.example"],
+});
+`;
+
+test("add shows what it will do, asks, tells the secret once; list sees it; remove leaves nothing", async (t) => {
+  const { home, run } = testCli(t);
+  const from = join(dirname(home), "notes");
+  const capabilities = join(dirname(home), "capabilities");
+  mkdirSync(from);
+  mkdirSync(capabilities);
+  writeFileSync(join(from, "index.ts"), NOTES);
+  symlinkSync(join(ROOT, "node_modules"), join(dirname(home), "node_modules"));
+  const environment = { DAIMON_CAPABILITIES: capabilities };
+
+  const asked = await run(["add", from], { environment });
+  assert.deepEqual(
+    [asked.code, JSON.parse((await run(["list", "--json"], { environment })).stdout)],
+    [2, { items: [], next: null }],
+  );
+  assert.match(asked.stderr, /Say --yes/, asked.stderr);
+  const added = await run(["add", from, "--yes"], { environment });
+  assert.deepEqual([added.code, added.stderr.includes("restart Daimon")], [0, true], added.stderr);
+  const secret = /^NOTES_SECRET=(\w+)$/m.exec(readFileSync(join(home, ".env"), "utf8"))![1]!;
+  for (const told of [
+    "count_notes: read",
+    "notes.example",
+    "NOTES_SECRET: generated",
+    "/hooks/notes",
+    secret,
+  ]) {
+    assert.ok(added.stdout.includes(told), told);
+  }
+  assert.match((await run(["list"], { environment })).stdout, /^✓ {2}notes {2}Takes notes\.\n$/);
+  assert.match((await run(["add", from, "--yes"], { environment })).stderr, /installed already/);
+
+  assert.equal((await run(["remove", "notes", "--yes"], { environment })).code, 0);
+  assert.doesNotMatch(readFileSync(join(home, ".env"), "utf8"), /NOTES_SECRET/);
+  assert.equal((await run(["remove", "notes", "--yes"], { environment })).code, 3);
+  assert.match((await run(["list"], { environment })).stderr, /Nothing is installed/);
+});
+
+test("skills are those of the hub", async (t) => {
+  const { home, run } = testCli(t);
+  mkdirSync(join(home, "hub/skills/tidy-up"), { recursive: true });
+  writeFileSync(
+    join(home, "hub/skills/tidy-up/SKILL.md"),
+    "---\nname: tidy-up\ndescription: Tidies up.\n---\nDo.\n",
+  );
+  const environment = { DAIMON_CAPABILITIES: join(home, "none") };
+  assert.equal((await run(["skills", "list"], { environment })).stdout, "tidy-up  Tidies up.\n");
+});
+
+test("init keeps the key where only its owner reads it, and the owner in daimon.config.ts", async (t) => {
+  const { home, run } = testCli(t);
+  const clone = join(dirname(home), "clone");
+  for (const part of ["core", "bin", "package.json"])
+    cpSync(join(ROOT, part), join(clone, part), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules"), join(clone, "node_modules"));
+  const config = join(clone, "daimon.config.ts");
+  writeFileSync(config, 'export default {\n  owner: { name: "you" },\n  models: {},\n};\n');
+  writeFileSync(join(home, ".env"), "A=1\nANTHROPIC_API_KEY=sk-ant-old\nB=2", { mode: 0o644 });
+  const script = join(clone, "bin/daimon.js");
+
+  const words = ["init", "--name", 'Ada "A" L', "--zone", "Europe/Amsterdam", "--key-from-stdin"];
+  const kept = await run(words, { script, input: "sk-ant-new\n" });
+  assert.equal(kept.code, 0, kept.stderr);
+  assert.equal(readFileSync(join(home, ".env"), "utf8"), "A=1\nB=2\nANTHROPIC_API_KEY=sk-ant-new\n");
+  assert.equal(statSync(join(home, ".env")).mode & 0o777, 0o600);
+  assert.equal((await run(["init", "--zone", "UTC"], { script })).code, 0);
+  assert.match(readFileSync(config, "utf8"), /^ {2}owner: \{ name: "Ada \\"A\\" L", zone: "UTC" \},$/m);
+
+  assert.equal((await run(["init", "--zone", "Mars/North"], { script })).code, 2);
+  assert.equal((await run(["init", "--key-from-stdin"], { script, input: "two words\n" })).code, 2);
+  writeFileSync(config, "export default {};\n");
+  const changed = await run(["init", "--name", "Eve"], { script });
+  assert.match(changed.stderr, /Write into daimon\.config\.ts: owner: \{ name: "Eve" \},/);
+});
+
+test("logs shows the end, above a level, and follows through a rotation", async (t) => {
+  const { home, run } = testCli(t);
+  assert.equal((await run(["logs"])).code, 3);
+  const file = join(home, "daimon.log");
+  const entry = (level: string, message: string) =>
+    `${JSON.stringify({ time: "2026-11-22T10:00:00Z", level, message, source: "kit" })}\n`;
+  writeFileSync(file, entry("info", "one") + entry("warn", "two\u001b[2J") + entry("error", "three"));
+  assert.match(
+    (await run(["logs", "-n", "2"])).stdout,
+    /^\S+ {2}warn two\[2J {2}source="kit"\n\S+ {2}error three .*\n$/,
+  );
+  assert.equal((await run(["logs", "--level", "error", "--json"])).stdout, entry("error", "three"));
+
+  const following = run(["logs", "-f", "--level", "warn", "-n", "1"], {
+    signal: { name: "SIGINT", after: "six" },
+  });
+  setTimeout(() => appendFileSync(file, entry("info", "four") + entry("warn", "five")), 1200);
+  setTimeout(() => writeFileSync(file, entry("warn", "six")), 1800);
+  const { code, stdout } = await following;
+  assert.deepEqual([code, stdout.match(/one|two|three|four|five|six/g)], [130, ["three", "five", "six"]]);
+});
+
+test("the shell completes commands, options and what the server knows", async (t) => {
+  const { home, run } = testCli(t);
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, stdout } = await run(["completion", shell]);
+    assert.equal(code, 0);
+    assert.match(stdout, /daimon complete --/);
+  }
+  const words = async (...typed: string[]) => (await run(["complete", "--", ...typed])).stdout;
+  assert.match(await words("ru"), /^runs\tThe executions/);
+  assert.match(await words("runs", ""), /^list\t(.|\n)*\nwatch\t/);
+  assert.match(await words("runs", "list", "--st"), /^--status\t/);
+  assert.match(await words("runs", "list", "--status", "fa"), /^failed\t/);
+  assert.equal(await words("schedules", "pause", ""), ":4\n");
+  await testApi(t, home, {
+    "GET /api/schedules": { items: [{ name: "report/weekly", description: "Re\u001bports\n" }], next: null },
+  });
+  assert.equal(await words("schedules", "pause", ""), "report/weekly\tReports\n:4\n");
+});
