@@ -6,13 +6,14 @@ import type { Database } from "../store/database.ts";
 import type { ClaimedRun, Release } from "../store/runs.ts";
 import type { StepRow, StepSeed } from "../store/steps.ts";
 import { type ContextServices, createContext } from "./context.ts";
-import { type JournalRoot, openJournal, type Suspension } from "./journal.ts";
+import { type JournalRoot, openJournal, type Suspension, toPlain } from "./journal.ts";
 import type { RegisteredHandler } from "./registered.ts";
 import { decideRetry, effectiveLimits } from "./rules.ts";
 
 export interface ExecuteOptions {
   readonly database: Database;
-  readonly services: ContextServices;
+  /** Asked for at each execution. */
+  readonly services: () => ContextServices;
   readonly keepStep: (step: StepSeed) => Promise<boolean>;
   readonly live: Live;
   readonly clock: Clock;
@@ -49,6 +50,7 @@ export async function executeRun(
     clock: options.clock,
     live: options.live,
     signal: abort.signal,
+    onLost: () => abort.abort("lost" satisfies Interruption),
     chance: options.chance,
   });
   const minutes = effectiveLimits(run.limits, options.allowed).minutes;
@@ -71,7 +73,7 @@ async function carry(
   handler: RegisteredHandler | undefined,
   root: JournalRoot,
   signal: AbortSignal,
-  services: ContextServices,
+  services: () => ContextServices,
 ): Promise<Ending> {
   try {
     if (!handler) {
@@ -88,8 +90,8 @@ async function carry(
         "The raw body is kept with the event; the sender must send it right.",
       );
     }
-    const context = createContext({ run, handler, journal: root.journal, services, signal });
-    return { end: "completed", result: await handler.run(context, root.journal) };
+    const context = createContext({ run, handler, journal: root.journal, services: services(), signal });
+    return { end: "completed", result: toPlain("result", await handler.run(context, root.journal)) };
   } catch (error) {
     return { end: "failed", error };
   }

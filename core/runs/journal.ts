@@ -55,6 +55,8 @@ export interface JournalOptions {
   readonly clock: Clock;
   readonly live: Live;
   readonly signal: AbortSignal;
+  /** A step could not be kept because the run is no longer ours. */
+  readonly onLost: () => void;
   readonly chance: () => number;
 }
 
@@ -129,6 +131,7 @@ export function openJournal(options: JournalOptions): JournalRoot {
     const ours = await options.keep({ ...step, runId: run.id, claim: run.claim, attempt, label, finishedAt });
     if (!ours) {
       closed = true;
+      options.onLost();
       await NEVER;
     }
     options.live.publish({ kind: "step", id: run.id, name: step.key, status: step.status });
@@ -366,7 +369,7 @@ export function openJournal(options: JournalOptions): JournalRoot {
 }
 
 /** The kept value is JSON, so the first time returns what every later time will. Throws `step.invalid`. */
-function toPlain(key: string, value: unknown): unknown {
+export function toPlain(key: string, value: unknown): unknown {
   if (value === undefined || value === null) return null;
   if (typeof value === "boolean" || typeof value === "number") return value;
   const text = JSON.stringify(value);

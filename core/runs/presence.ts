@@ -8,6 +8,8 @@ export interface PresenceListener {
   /** This process was given up for dead, or has not reached the database for a whole lease. */
   onLost(): void;
   onCanceled(runIds: readonly string[]): void;
+  /** What the table says that this process carries. */
+  onCarried(runIds: readonly string[]): void;
 }
 
 /** A process's place among those that work on one database. Its row is the lease on all runs it carries. */
@@ -34,7 +36,7 @@ export function createPresence(options: {
   log: Log;
 }): Presence {
   const { database, roles } = options;
-  let listener: PresenceListener = { onLost: () => {}, onCanceled: () => {} };
+  let listener: PresenceListener = { onLost: () => {}, onCanceled: () => {}, onCarried: () => {} };
   let id = "";
   let stopped = false;
   let others = 0;
@@ -64,19 +66,23 @@ export function createPresence(options: {
       await this.beat();
     },
     async beat() {
-      if (!holds()) listener.onLost();
+      const late = !holds();
+      if (late) listener.onLost();
       const asked = performance.now();
       const heard = await pulse(database, id);
       stopped = heard.stopped;
       others = heard.others;
-      if (!heard.alive) {
-        options.log.warn("This process was given up for dead; what it carried was taken over.");
-        listener.onLost();
+      if (late || !heard.alive) {
+        options.log.warn("This process was away for longer than its lease; what it carried is taken over.");
+        if (!late) listener.onLost();
+        // Under a new name: what the old one carried is nobody's now, and is queued again.
+        await deregisterProcess(database, id);
         return await register();
       }
       // Counted from before the question, so that our lease never seems longer to us than to the others.
       seenAt = asked;
       listener.onCanceled(heard.canceled);
+      listener.onCarried(heard.carried);
     },
     stop: () => deregisterProcess(database, id),
   };

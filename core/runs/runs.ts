@@ -79,9 +79,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...options,
     presence,
     chance: Math.random,
-    get services() {
-      return { ...options.services(), emit };
-    },
+    services: () => ({ ...options.services(), emit }),
   });
   let pulse: NodeJS.Timeout | undefined;
   const hurry = () => {
@@ -156,7 +154,7 @@ export function createRuns(options: RunsOptions): Runs {
     hasPeers: () => presence.others > 0,
     async start() {
       if (carries) return await worker.start();
-      await presence.start({ onLost: () => {}, onCanceled: () => {} });
+      await presence.start({ onLost: () => {}, onCanceled: () => {}, onCarried: () => {} });
       pulse = setInterval(
         () => void presence.beat().catch(() => {}),
         Math.min(1000, options.leaseMilliseconds / 4),

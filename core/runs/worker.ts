@@ -52,6 +52,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let claiming = false;
   /** There may be more to claim than was claimed. */
   let backlog = false;
+  let missed = new Set<string>();
   let poll: NodeJS.Timeout | undefined;
   let gather: NodeJS.Timeout | undefined;
 
@@ -83,7 +84,11 @@ export function createWorker(options: WorkerOptions): Worker {
       resumed.length > 0 ? Map.groupBy(await stepsOf(database, resumed), (step) => step.runId) : null;
     for (const run of runs) {
       const abort = new AbortController();
-      underway.set(run.id, { abort, done: carry(run, kept?.get(run.id) ?? [], abort) });
+      const done = carry(run, kept?.get(run.id) ?? [], abort).finally(() => {
+        if (underway.get(run.id)?.abort === abort) underway.delete(run.id);
+        replace();
+      });
+      underway.set(run.id, { abort, done });
     }
   };
 
@@ -100,9 +105,6 @@ export function createWorker(options: WorkerOptions): Worker {
         run: run.id,
         error: String(error),
       });
-    } finally {
-      underway.delete(run.id);
-      replace();
     }
   };
 
@@ -128,6 +130,17 @@ export function createWorker(options: WorkerOptions): Worker {
     for (const one of runs) one?.abort.abort(by);
   };
 
+  // A claim whose answer was lost, or a run that could not be written: the table says that we carry it, and we
+  // do not. Seen twice in a row, it is given back.
+  const handBackStrays = (carried: readonly string[]) => {
+    const missing = claiming ? [] : carried.filter((run) => !underway.has(run));
+    const strays = missing.filter((run) => missed.has(run));
+    missed = new Set(missing);
+    if (strays.length === 0) return;
+    log.warn("Handed back runs that this process does not carry.", { runs: strays });
+    void handBack(database, presence.id, strays).then(wake, () => {});
+  };
+
   const tick = async () => {
     try {
       await presence.beat();
@@ -146,6 +159,7 @@ export function createWorker(options: WorkerOptions): Worker {
     async start() {
       await presence.start({
         onLost: () => interrupt(underway.values(), "lost"),
+        onCarried: handBackStrays,
         onCanceled: (runIds) =>
           interrupt(
             runIds.map((id) => underway.get(id)),

@@ -135,10 +135,7 @@ function columns(rows: readonly (readonly unknown[])[], width: number): unknown[
 export function toJson(value: unknown): string {
   const text = JSON.stringify(value) ?? "null";
   if (!text.includes("\\u")) return text;
-  return text.replace(
-    /(\\\\)|\\u(?:0000|d[89a-f][0-9a-f]{2})/g,
-    (_, backslashes) => backslashes ?? "\ufffd",
-  );
+  return text.replace(/(\\\\)|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (_, backslashes) => backslashes ?? "\ufffd");
 }
 
 async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptEvent> {

@@ -22,6 +22,8 @@ export interface Pulse {
   readonly others: number;
   /** Its runs that are to be canceled. */
   readonly canceled: readonly string[];
+  /** All that it carries, as the table has it. */
+  readonly carried: readonly string[];
 }
 
 /** Renews the lease of a process on all runs it carries. */
@@ -31,7 +33,8 @@ export async function pulse(database: Database, id: string): Promise<Pulse> {
      select exists (select from me) as alive,
        coalesce((select value = 'true'::jsonb from switches where name = 'stop'), false) as stopped,
        (select count(*) from processes where id <> $1)::integer as others,
-       array(select r.id from runs r where r.worker = $1 and r.status = 'running' and r.cancel) as canceled`,
+       array(select r.id from runs r where r.worker = $1 and r.status = 'running' and r.cancel) as canceled,
+       array(select r.id from runs r where r.worker = $1 and r.status = 'running') as carried`,
     [id],
     "pulse",
   );
@@ -72,11 +75,16 @@ const CRASHED = {
   next: "Look into the log for what ended the process, then retry the run.",
 };
 
-/** Gives runs back at once, as a worker does that shuts down. */
-export async function handBack(database: Database, worker: string): Promise<void> {
+/** Gives runs of a worker back at once: those named, else all, as a worker does that shuts down. */
+export async function handBack(
+  database: Database,
+  worker: string,
+  runIds?: readonly string[],
+): Promise<void> {
   await database.query(
-    "update runs set status = 'queued', claim = claim + 1, worker = null where worker = $1 and status = 'running'",
-    [worker],
+    `update runs set status = 'queued', claim = claim + 1, worker = null
+     where worker = $1 and status = 'running' and ($2::text[] is null or id = any($2))`,
+    [worker, runIds ?? null],
   );
 }
 

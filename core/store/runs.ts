@@ -2,7 +2,7 @@ import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Failure, RunStatus, Waiting } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { type EventRow, type RawEvent, toEventRow } from "./events.ts";
+import { type EventRow, type RawEvent, toEventRow, toJson } from "./events.ts";
 
 /** A run as its worker sees it, with its event. */
 export interface ClaimedRun {
@@ -136,7 +136,7 @@ export async function releaseRuns(database: Database, releases: readonly Release
        on conflict (run_id, step) do nothing
      )
      select id from released`,
-    [JSON.stringify(rows), JSON.stringify(waits)],
+    [toJson(rows), toJson(waits)],
     "release-runs",
   );
   const ids = new Set(released.map((row) => row.id));

@@ -1,6 +1,7 @@
 import type { Label } from "../define/label.ts";
 import type { Failure, StepKind, StepStatus } from "../define/run.ts";
 import type { Database } from "./database.ts";
+import { toJson } from "./events.ts";
 
 /** A step to be kept, with the fence of the run it belongs to. */
 export interface StepSeed {
@@ -58,11 +59,7 @@ export async function keepSteps(database: Database, steps: readonly StepSeed[]):
     started_at: step.startedAt,
     finished_at: step.finishedAt,
   }));
-  const kept = await database.query<{ run_id: string; key: string }>(
-    KEEP,
-    [JSON.stringify(rows)],
-    "keep-steps",
-  );
+  const kept = await database.query<{ run_id: string; key: string }>(KEEP, [toJson(rows)], "keep-steps");
   const keys = new Set(kept.map((row) => `${row.run_id} ${row.key}`));
   return steps.map((step) => keys.has(`${step.runId} ${step.key}`));
 }
