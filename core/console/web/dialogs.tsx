@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Page, Schedule } from "./api.ts";
 import { fire } from "./deeds.ts";
 import { Icon, type IconName } from "./icons.tsx";
@@ -27,13 +27,21 @@ export function Dialogs() {
   }
 }
 
-function Dialog(props: { label: string; name: string; children: ComponentChildren }) {
+function Dialog(props: {
+  label: string;
+  name: NonNullable<typeof dialog.value>;
+  children: ComponentChildren;
+}) {
   const element = useRef<HTMLDialogElement>(null);
+  // By the time that a closing dialog says so, another may be open.
   const close = () => {
-    dialog.value = null;
+    if (dialog.value === props.name) dialog.value = null;
   };
-  useEffect(() => {
-    element.current?.showModal();
+  useLayoutEffect(() => {
+    const opened = element.current;
+    opened?.showModal();
+    // Gives the focus back to where it was.
+    return () => opened?.close();
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Esc closes a dialog by itself
@@ -75,7 +83,7 @@ function Stop() {
     dialog.value = null;
   };
   return (
-    <Dialog label="Stop everything" name="ask">
+    <Dialog label="Stop everything" name="stop">
       <h2>Stop everything?</h2>
       <p>
         Running runs are canceled within a second and nothing new begins. Events are still kept, and wait
@@ -101,7 +109,7 @@ function Stop() {
 
 function More() {
   return (
-    <Dialog label="More pages" name="sheet">
+    <Dialog label="More pages" name="more">
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: Enter on a link is a click too */}
       <nav aria-label="More pages" onClick={() => (dialog.value = null)}>
         {NAV.slice(4).map((item) => (

@@ -5,6 +5,7 @@ import type { ApiError, Failure, Label, Run } from "./api.ts";
 import { absolute, duration, money, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
+import { useQuery } from "./query.ts";
 import { attempt, zone } from "./state.ts";
 
 export type Tone = "good" | "bad" | "warn" | "info" | "idle";
@@ -359,6 +360,19 @@ export function Meter({ value, limit, label }: { value: number; limit: number; l
     >
       <i style={{ width: `${value > 0 ? Math.max(1, share * 100) : 0}%` }} />
     </div>
+  );
+}
+
+/** A run's status as it changes, leading to the run. */
+export function RunState({ id }: { id: string }) {
+  const { data: run } = useQuery<Run>(
+    `/api/runs/${id}`,
+    (change) => change.kind === "run" && change.id === id,
+  );
+  return (
+    <a class="run-state" href={`/runs/${id}`} title={id}>
+      {shortId(id)} {run && <Status value={run.status} />}
+    </a>
   );
 }
 

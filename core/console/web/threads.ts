@@ -3,9 +3,11 @@ import {
   type ApiError,
   asApiError,
   call,
+  type EventDetail,
   type Failure,
   type Message,
   type Page,
+  type Run,
   type RunDetail,
   readEventStream,
   request,
@@ -76,7 +78,7 @@ export async function refresh(thread: Thread): Promise<void> {
       thread.error.value = null;
     });
     const last = turns.at(-1);
-    if (last?.from === "you" && last.runId) await resume(thread, last.runId);
+    if (last?.from === "you") await resume(thread, id, last);
   } catch (error) {
     thread.error.value = asApiError(error);
   }
@@ -117,10 +119,12 @@ export async function cancel(thread: Thread): Promise<void> {
   if (runId) await request("DELETE", `/api/runs/${runId}`);
 }
 
-/** Queues a failed answer's run again and follows it; what it finished is not repeated. */
+/** Queues a failed run again, its finished steps kept, and follows it; what ended without an answer is asked anew. */
 export async function tryAgain(thread: Thread, turn: Signal<Turn>): Promise<void> {
-  const { runId } = turn.value;
-  if (!runId) return;
+  const { runId, state } = turn.value;
+  const at = thread.turns.value.indexOf(turn);
+  const question = thread.turns.value.slice(0, at).findLast((one) => one.value.from === "you");
+  if (state !== "failed" || !runId) return await say(thread, question?.value.text ?? "");
   await request("POST", `/api/runs/${runId}/retries`);
   turn.value = { ...turn.value, state: "writing", failure: null, text: "" };
   await watch(thread, turn);
@@ -139,6 +143,7 @@ async function follow(thread: Thread, answer: Signal<Turn>, body: ReadableStream
       state?: string;
       usd?: number;
       demo?: boolean;
+      error?: Failure;
     };
     if (event === "run") {
       change({ runId: said.runId ?? null });
@@ -155,6 +160,7 @@ async function follow(thread: Thread, answer: Signal<Turn>, body: ReadableStream
         state: "done",
         usd: said.usd ?? null,
         demo: said.demo ?? false,
+        failure: said.error ?? null,
       });
     } else if (event === "error") {
       const canceled = said.code === "run.canceled";
@@ -165,11 +171,18 @@ async function follow(thread: Thread, answer: Signal<Turn>, body: ReadableStream
   if (answer.value.state === "writing") await watch(thread, answer);
 }
 
-/** After a reload: the question has a run whose answer is not there yet. */
-async function resume(thread: Thread, runId: string): Promise<void> {
-  const answer = signal<Turn>({ ...newTurn("daimon", ""), runId, state: "writing" });
-  thread.turns.value = [...thread.turns.value, answer];
-  await watch(thread, answer);
+/** After a reload: the last question may have a run that is under way. It was created in the same moment. */
+async function resume(thread: Thread, id: string, question: Turn): Promise<void> {
+  for (const status of ["running", "waiting", "queued"]) {
+    const { items } = await request<Page<Run>>("GET", `/api/runs?status=${status}&limit=200`);
+    const run = items.find((one) => one.createdAt === question.at && one.handler.startsWith("agent:"));
+    if (!run) continue;
+    const event = await request<EventDetail>("GET", `/api/events/${run.eventId}`);
+    if ((event.data as { conversation?: string } | null)?.conversation !== id || thread.writing.value) return;
+    const answer = signal<Turn>({ ...newTurn("daimon", ""), runId: run.id, state: "writing" });
+    thread.turns.value = [...thread.turns.value, answer];
+    return await watch(thread, answer);
+  }
 }
 
 /** Follows a run by what is kept, when its stream is gone: until it is answered, failed or canceled. */
@@ -177,6 +190,8 @@ async function watch(thread: Thread, answer: Signal<Turn>): Promise<void> {
   thread.writing.value = answer;
   const runId = answer.value.runId!;
   while (thread.writing.value === answer) {
+    // Heard from before the run is read, so that no change is missed.
+    const changed = nextChange(runId);
     const run = await request<RunDetail>("GET", `/api/runs/${runId}`).catch(() => null);
     const message = run?.messages?.findLast((one) => one.direction === "out");
     const tools = run?.steps.flatMap((step) => {
@@ -191,11 +206,12 @@ async function watch(thread: Thread, answer: Signal<Turn>): Promise<void> {
         failure: run.status === "failed" ? run.error : null,
         tools: tools ?? [],
         usd: run.usd,
+        demo: (run.result as { demo?: boolean } | null)?.demo === true,
       };
       thread.writing.value = null;
       return;
     }
-    await nextChange(runId);
+    await changed;
   }
 }
 
@@ -230,11 +246,7 @@ function newTurn(from: Turn["from"], text: string): Turn {
 }
 
 function toTurn(message: Message): Turn {
-  const detail = (message.detail ?? {}) as {
-    usd?: number;
-    demo?: boolean;
-    tools?: (string | { name: string })[];
-  };
+  const detail = (message.detail ?? {}) as { usd?: number; demo?: boolean; error?: Failure };
   return {
     ...newTurn(message.direction === "in" ? "you" : "daimon", message.text),
     id: message.id,
@@ -242,10 +254,7 @@ function toTurn(message: Message): Turn {
     runId: message.runId,
     usd: typeof detail.usd === "number" ? detail.usd : null,
     demo: detail.demo === true,
-    tools: (Array.isArray(detail.tools) ? detail.tools : []).map((tool) => ({
-      name: typeof tool === "string" ? tool : tool.name,
-      state: "completed",
-    })),
+    failure: detail.error ?? null,
   };
 }
 

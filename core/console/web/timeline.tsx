@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { Fragment } from "preact";
 import type { Run, RunDetail, Step, StepDetail } from "./api.ts";
 import { clock, count, duration, money, plural } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
@@ -47,19 +48,27 @@ export function Timeline({ run }: { run: RunDetail }) {
         </span>
       </div>
       <ol class="steps">
-        {steps.map((step) => (
-          <StepRow key={step.key} step={step} run={run} begin={begin} length={end - begin} />
-        ))}
+        {steps.map((step, index) => {
+          const scope = scopeOf(step, steps);
+          return (
+            <Fragment key={step.key}>
+              {scope && scope !== (steps[index - 1] ? scopeOf(steps[index - 1]!, steps) : "") && (
+                <li class="step-scope">{scope}</li>
+              )}
+              <StepRow step={step} scope={scope} run={run} begin={begin} length={end - begin} />
+            </Fragment>
+          );
+        })}
       </ol>
     </Panel>
   );
 }
 
-function StepRow(props: { step: Step; run: Run; begin: number; length: number }) {
-  const { step, run, begin, length } = props;
+function StepRow(props: { step: Step; scope: string; run: Run; begin: number; length: number }) {
+  const { step, scope, run, begin, length } = props;
   const open = useSignal(step.status === "failed" && run.status === "failed");
   const detail = (step.detail ?? {}) as StepDetail;
-  const path = step.key.split("/");
+  const name = scope ? step.key.slice(scope.length + 1) : step.key;
   const from = Date.parse(step.startedAt);
   const to = step.finishedAt ? Date.parse(step.finishedAt) : now.value.getTime();
   const [word, tone] = stateOf(step, run);
@@ -72,14 +81,12 @@ function StepRow(props: { step: Step; run: Run; begin: number; length: number })
         aria-expanded={open.value}
         onClick={() => (open.value = !open.value)}
       >
-        <span class="step-name" style={{ paddingInlineStart: `${(path.length - 1) * 14}px` }}>
+        <span class={`step-name${scope ? " inner" : ""}`}>
           <Icon name={KIND_ICONS[step.kind] ?? "runs"} size={14} />
           <span class="name" title={step.key}>
-            {path.at(-1)}
+            {name}
           </span>
-          <span class="kind">
-            {detail.tool && !path.at(-1)!.startsWith(detail.tool) ? detail.tool : step.kind}
-          </span>
+          <span class="kind">{detail.tool && !name.startsWith(detail.tool) ? detail.tool : step.kind}</span>
         </span>
         <span class="step-state">
           <Status value={word} tone={tone} />
@@ -111,10 +118,19 @@ function StepRow(props: { step: Step; run: Run; begin: number; length: number })
   );
 }
 
+/** The agent whose step this is: what stands before the last slash, when a model call stands there too. */
+function scopeOf(step: Step, steps: readonly Step[]): string {
+  const scope = step.key.slice(0, Math.max(0, step.key.lastIndexOf("/")));
+  const asks = (one: Step) => one.kind === "model" && one.key.startsWith(`${scope}/`);
+  return scope && steps.some(asks) ? scope : "";
+}
+
 /** A `started` step of a run that no longer runs may or may not have had its effect. */
 function stateOf(step: Step, run: Run): [string, Tone] {
   if (step.status === "completed") return ["completed", "good"];
   if (step.status === "failed") return ["failed", "bad"];
+  if (run.status === "waiting" && ["sleep", "wait", "approval"].includes(step.kind))
+    return ["waiting", "warn"];
   return run.status === "running" ? ["running", "info"] : ["outcome unknown", "warn"];
 }
 

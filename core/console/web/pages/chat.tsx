@@ -1,6 +1,6 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import type { Conversation, Page, RunDetail, StepDetail } from "../api.ts";
+import type { Conversation, Page, RunDetail, Step, StepDetail } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
 import { count, money } from "../format.ts";
 import { Icon, Mark } from "../icons.tsx";
@@ -166,7 +166,7 @@ function TurnView({ thread, turn }: { thread: Thread; turn: Signal<Turn> }) {
   return (
     <article class="turn daimon" aria-label="Daimon" aria-busy={state === "writing"}>
       {tools.length > 0 && <Tools tools={tools} runId={runId} />}
-      {text && <Prose text={text} />}
+      {text && !failure && <Prose text={text} />}
       {state === "writing" && <Writing runId={runId} quiet={text !== ""} />}
       {state === "canceled" && <Status value="canceled" word="stopped" />}
       {failure && (
@@ -212,6 +212,10 @@ function Writing({ runId, quiet }: { runId: string | null; quiet: boolean }) {
 /** "used hub_search, save_idea", folded; what went in and out is read when it is unfolded. */
 function Tools({ tools, runId }: { tools: Turn["tools"]; runId: string | null }) {
   const open = useSignal(false);
+  const run = useQuery<RunDetail>(
+    open.value && runId ? `/api/runs/${runId}` : null,
+    (change) => change.id === runId,
+  );
   const names = [...new Set(tools.map((tool) => tool.name))].join(", ");
   const working = tools.some((tool) => tool.state === "started");
   const failed = tools.some((tool) => tool.state === "failed");
@@ -227,17 +231,20 @@ function Tools({ tools, runId }: { tools: Turn["tools"]; runId: string | null })
         {working ? "using" : "used"} {names}
         {failed && <Status value="failed" word="one failed" />}
       </summary>
-      {open.value && runId && <ToolSteps runId={runId} />}
+      {run.data ? (
+        <ToolSteps steps={run.data.steps} />
+      ) : (
+        open.value && <Pending error={run.error} lines={2} />
+      )}
     </details>
   );
 }
 
-function ToolSteps({ runId }: { runId: string }) {
-  const { data, error } = useQuery<RunDetail>(`/api/runs/${runId}`, (change) => change.id.startsWith(runId));
-  if (!data) return <Pending error={error} lines={2} />;
+/** What went into each tool, and what came out. */
+function ToolSteps({ steps }: { steps: readonly Step[] }) {
   return (
     <ul class="tool-steps">
-      {data.steps
+      {steps
         .filter((step) => step.kind === "tool")
         .map((step) => {
           const detail = (step.detail ?? {}) as StepDetail;
@@ -283,10 +290,13 @@ function Foot({ turn }: { turn: Turn }) {
         </>
       )}
       {open.value && run.data && (
-        <span class="num">
-          {calls.length} model calls · {count(sum("inputTokens"))} in · {count(sum("outputTokens"))} out ·{" "}
-          {money(run.data.usd)}
-        </span>
+        <>
+          <span class="num">
+            {calls.length} model calls · {count(sum("inputTokens"))} in · {count(sum("outputTokens"))} out ·{" "}
+            {money(run.data.usd)}
+          </span>
+          {run.data.steps.some((step) => step.kind === "tool") && <ToolSteps steps={run.data.steps} />}
+        </>
       )}
     </footer>
   );

@@ -13,7 +13,7 @@ import {
 } from "../api.ts";
 import { shortId } from "../format.ts";
 import { Icon } from "../icons.tsx";
-import { Button, Panel, Problem } from "../parts.tsx";
+import { Button, Panel, Problem, RunState } from "../parts.tsx";
 import { Prose } from "../prose.tsx";
 import { loadStatus, status } from "../state.ts";
 
@@ -238,10 +238,8 @@ async function report(result: Result): Promise<void> {
       </a>
       {runId && (
         <>
-          <span>, carried by</span>
-          <a href={`/runs/${runId}`} title={runId}>
-            {shortId(runId)}
-          </a>
+          <span>and carried by</span>
+          <RunState id={runId} />
         </>
       )}
     </p>

@@ -18,6 +18,7 @@ import { useQuery } from "../query.ts";
 import { status } from "../state.ts";
 import { Checklist } from "./checklist.tsx";
 import { RunsOf } from "./events.tsx";
+import { RefusalMark } from "./refusals.tsx";
 
 export function Home() {
   const now = status.value;
@@ -162,12 +163,10 @@ function Feed() {
                   </span>
                   <span class="row-main">
                     <b>{item.refusal.source}</b> <span>{item.refusal.reason}</span>
+                    {item.refusal.count > 1 && <span class="faint"> {item.refusal.count} times</span>}
                   </span>
                   <span class="row-runs">
-                    <Status
-                      value="refused"
-                      word={item.refusal.count > 1 ? `refused × ${item.refusal.count}` : "refused"}
-                    />
+                    <RefusalMark refusal={item.refusal} />
                   </span>
                 </a>
               </li>

@@ -10,7 +10,7 @@ export function Refusals() {
     <PageBody
       title="Refused"
       heading="Events"
-      sub="Requests that could not prove who sent them. Nothing of their content is kept: only a count and the reason."
+      sub="Requests that were not let in. Nothing of their content is kept: only a count and the reason."
     >
       <div class="toolbar">
         <EventTabs current="refusals" />
@@ -26,11 +26,11 @@ export function Refusals() {
         <ul class="rows refusal-rows">
           {data.items.map((one) => (
             <li key={one.source + one.reason} class="row">
-              <Status value="refused" />
+              <RefusalMark refusal={one} />
               <span class="row-main">
                 <b>{one.source}</b> <span>{one.reason}</span>
               </span>
-              <span class="row-runs num">{count(one.count)} times</span>
+              <span class="row-runs num">{one.count === 1 ? "once" : `${count(one.count)} times`}</span>
               <span class="row-time">
                 <Time at={one.lastAt} />
               </span>
@@ -40,4 +40,10 @@ export function Refusals() {
       )}
     </PageBody>
   );
+}
+
+/** Why it was not kept; a delivery that was known already was answered with the first one's id. */
+export function RefusalMark({ refusal }: { refusal: Refusal }) {
+  const known = refusal.reason === "duplicate";
+  return <Status value={known ? "known" : "refused"} word={known ? "kept once" : "refused"} />;
 }

@@ -55,6 +55,11 @@ function Tokens() {
       form.reset();
       reload();
     });
+  const revoke = (name: string) =>
+    attempt(
+      () => request("DELETE", `/api/tokens/${encodeURIComponent(name)}`).then(reload),
+      `${name} is revoked.`,
+    );
   return (
     <Panel title="Tokens" aside={<span class="faint">for scripts and the command line</span>}>
       <form
@@ -68,6 +73,8 @@ function Tokens() {
           class="field"
           name="name"
           required
+          pattern="[a-z0-9][a-z0-9._\-]{0,49}"
+          title="Small letters, digits, dots, underscores and dashes, at most 50"
           aria-label="Name of the token"
           placeholder="Name, such as backup"
         />
@@ -103,17 +110,13 @@ function Tokens() {
               <span class="faint">
                 seen <Time at={token.seenAt} />, ends <Time at={token.expiresAt} />
               </span>
-              <Button
-                kind="quiet"
-                onPress={() =>
-                  attempt(
-                    () => request("DELETE", `/api/tokens/${encodeURIComponent(token.name)}`).then(reload),
-                    `${token.name} is revoked.`,
-                  )
-                }
-              >
-                Revoke
-              </Button>
+              {/^server \d+$/.test(token.name) ? (
+                <span class="faint">the command line's own</span>
+              ) : (
+                <Button kind="quiet" onPress={() => revoke(token.name)}>
+                  Revoke
+                </Button>
+              )}
             </li>
           ))}
         </ul>

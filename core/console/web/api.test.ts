@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readEventStream } from "./api.ts";
+
+async function read(...pieces: (string | Uint8Array)[]) {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const piece of pieces) {
+        controller.enqueue(typeof piece === "string" ? new TextEncoder().encode(piece) : piece);
+      }
+      controller.close();
+    },
+  });
+  const events = [];
+  for await (const event of readEventStream(body)) events.push(event);
+  return events;
+}
+
+test("events are read whole, however the bytes are cut", async () => {
+  const bytes = new TextEncoder().encode(
+    'event: delta\ndata: {"text":"é…"}\n\nevent: done\r\ndata: {"usd":1}\r\n\r\n',
+  );
+  const expected = [
+    { event: "delta", data: { text: "é…" } },
+    { event: "done", data: { usd: 1 } },
+  ];
+  assert.deepEqual(await read(bytes), expected);
+  assert.deepEqual(await read(...Array.from(bytes, (_, at) => bytes.slice(at, at + 1))), expected);
+});
+
+test("comments are left out, and what broke off is too", async () => {
+  assert.deepEqual(await read(": beat\n\n", 'data: {"a":1}\n\n', "event: delta\nda"), [
+    { event: "message", data: { a: 1 } },
+  ]);
+});

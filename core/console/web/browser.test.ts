@@ -1,0 +1,348 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const CHROMIUM = [
+  process.env.CHROMIUM_PATH,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/snap/bin/chromium",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "/Applications/Chromium.app/Contents/MacOS/Chromium",
+  chromium.executablePath(),
+].find((path) => path && existsSync(path));
+const skip = CHROMIUM ? false : "no Chromium was found: install one, or set CHROMIUM_PATH";
+const ARGUMENTS =
+  "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
+
+/** What must never happen on any page: script errors, refused content, failed requests. */
+const complaints: string[] = [];
+let home: string;
+let server: ChildProcess;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+let link: string;
+let origin: string;
+
+describe("the console in a browser", { skip, timeout: 180_000 }, () => {
+  before(async () => {
+    home = await mkdtemp(join(tmpdir(), "daimon-console-"));
+    server = spawn(join(ROOT, "node_modules/.bin/node"), ["core/main.ts", "start"], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, HOME: home, DAIMON_HOME: join(home, "home"), PORT: "0" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    link = await printedLink(server);
+    origin = new URL(link).origin;
+    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ARGUMENTS.split(" ") });
+    context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    page = await watchedPage(context);
+  });
+
+  after(async () => {
+    await browser?.close();
+    if (server && server.exitCode === null) {
+      const gone = new Promise((done) => server.once("exit", done));
+      server.kill("SIGTERM");
+      await gone;
+    }
+    if (home) await rm(home, { recursive: true, force: true });
+  });
+
+  test("without a code the login page says how to get one", async () => {
+    await page.goto(`${origin}/login`);
+    await page.getByText("npx daimon login").waitFor();
+  });
+
+  test("whoever is not signed in is led to the login page", async () => {
+    await page.goto(`${origin}/events`);
+    await page.waitForURL(`${origin}/login`);
+    complaints.length = 0; // The 401 that led here is written to the console by the browser itself.
+  });
+
+  test("the printed link signs in once, and its code leaves the address", async () => {
+    await page.goto(link);
+    await page.waitForURL(`${origin}/`);
+    await page.getByText("First five minutes").waitFor();
+    assert.equal(page.url(), `${origin}/`);
+    const [cookie] = await context.cookies();
+    assert.deepEqual([cookie?.name, cookie?.httpOnly, cookie?.sameSite], ["daimon", true, "Strict"]);
+
+    const other = await browser.newContext();
+    const stranger = await other.newPage();
+    await stranger.goto(link);
+    await stranger.getByRole("alert").waitFor();
+    assert.match(await textIn(stranger.getByRole("alert")), /\S/);
+    assert.equal(new URL(stranger.url()).hash, "");
+    await other.close();
+  });
+
+  test("the five buttons do it, show what came back, and tick off", async () => {
+    const lesson = (step: string) => page.locator(`[data-step=${step}]`);
+    const press = async (step: string) => {
+      await lesson(step).getByRole("button").click();
+      await page.locator(`[data-step=${step}][data-done=true]`).waitFor();
+      return await textIn(lesson(step).locator(".lesson-result"));
+    };
+    assert.match(await press("sent"), /^202\s[\s\S]*evt_…/);
+    assert.match(await press("refused"), /^401\s[\s\S]*signature/i);
+    const [first, second] = (await press("duplicate")).split("200");
+    assert.equal(first?.match(/evt_\S+/)?.[0], second?.match(/evt_\S+/)?.[0], "the same id twice");
+    assert.match(await press("report"), /202[\s\S]*run_…/);
+    await lesson("report").getByText("completed").waitFor({ timeout: 60_000 });
+    assert.match(await press("asked"), /\w{3}/);
+    await page.getByText("First five minutes: done").waitFor();
+  });
+
+  test("an event tells the whole way: outcome, data, headers, raw body, runs; and is replayed", async () => {
+    await page.goto(`${origin}/events?source=github`);
+    await page.locator(".event-rows a").first().click();
+    await page.getByRole("heading", { level: 1, name: "github push" }).waitFor();
+    await page.getByRole("button", { name: "Headers" }).click();
+    await page.getByText("x-hub-signature-256").waitFor();
+    await page.getByRole("button", { name: "Raw body" }).click();
+    assert.match(await textIn(page.locator("pre.raw")), /^\{/);
+    await page.getByRole("button", { name: "Replay" }).click();
+    await page.locator(".run-rows li").nth(1).waitFor();
+    assert.equal(await page.locator(".run-rows li").count(), 2);
+  });
+
+  test("refusals stand on a page of their own, with the reason and the count", async () => {
+    await page.goto(`${origin}/events/refusals`);
+    await page.getByText("signature wrong").waitFor();
+  });
+
+  test("a run shows its steps on a timeline, and each unfolds", async () => {
+    await page.goto(`${origin}/runs?handler=schedule:competitor-analysis/weekly`);
+    await page.locator(".run-rows a").first().click();
+    const model = page.locator(".step[data-kind=model] .step-line").first();
+    await model.click();
+    await page.locator(".step-inside").getByText("Prompt").waitFor();
+    assert.ok((await page.locator(".step").count()) > 3);
+  });
+
+  test("chat streams an answer, keeps it over a reload, and shows what it used", async () => {
+    await page.goto(`${origin}/chat`);
+    await page.getByLabel("Message").fill("save idea: a video on webhooks");
+    await page.keyboard.press("Enter");
+    await page.getByText(/Saved in inbox\//).waitFor();
+    await page.getByText("used save_idea").waitFor();
+    await page.waitForURL(/\/chat\/cnv_/);
+    await page.locator(".turn-foot").getByText("demo, no model").waitFor();
+    await page.reload();
+    await page.getByText(/Saved in inbox\//).waitFor();
+  });
+
+  test("an approval is asked inline with its exact effect, outlives a reload, and is answered", async () => {
+    await page.goto(`${origin}/chat`);
+    await page.getByLabel("Message").fill("delete the idea on webhooks");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Approve" }).waitFor();
+    assert.match(await textIn(page.locator(".approval .effect")), /forget_idea[\s\S]*inbox\/.*\.md/);
+    await page.reload();
+    await page.locator(".talk").getByRole("button", { name: "Approve" }).click();
+    await page.getByText(/^Done: inbox\//).waitFor();
+  });
+
+  test("a waiting run is stopped from the chat, and retried from its page", async () => {
+    await page.goto(`${origin}/chat`);
+    await page.getByLabel("Message").fill("delete the idea on webhooks");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Approve" }).waitFor();
+    await page.getByRole("button", { name: "Stop the answer" }).click();
+    await page.getByText("stopped").waitFor();
+    await page.locator(".turn-foot").getByRole("link", { name: "run" }).click();
+    await page.getByRole("button", { name: "Retry" }).click();
+    await page.getByRole("button", { name: "Deny" }).click();
+    await page.locator(".page-sub").getByText("completed").waitFor();
+  });
+
+  test("a text that could not be sent comes back into the field", async () => {
+    await page.goto(`${origin}/chat`);
+    await page.route("**/api/chat", (route) =>
+      route.fulfill({
+        status: 503,
+        json: {
+          error: {
+            code: "database.down",
+            message: "The database does not answer.",
+            next: "npx daimon doctor",
+          },
+        },
+      }),
+    );
+    await page.getByLabel("Message").fill("do not lose me");
+    await page.keyboard.press("Enter");
+    await page.getByText("npx daimon doctor").waitFor();
+    assert.equal(await page.getByLabel("Message").inputValue(), "do not lose me");
+    await page.unroute("**/api/chat");
+    complaints.length = 0; // The 503 above, in the browser's own words.
+  });
+
+  test("STOP is one dialog away on every page, shows that it is on, and is taken back", async () => {
+    await page.goto(`${origin}/runs`);
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await page.getByRole("button", { name: "Stop now" }).click();
+    await page.getByText("nothing runs until you resume").waitFor();
+    await page.getByRole("banner").getByRole("button", { name: "Resume" }).click();
+    await page.getByText("nothing runs until you resume").waitFor({ state: "detached" });
+  });
+
+  test("the keyboard goes everywhere", async () => {
+    await page.goto(`${origin}/`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.keyboard.press("g");
+    await page.keyboard.press("e");
+    await page.waitForURL(`${origin}/events`);
+    await page.locator(".event-rows a").first().waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("k");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/events\/evt_/);
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox").fill("costs");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`${origin}/costs`);
+  });
+
+  test("a live event waits on top of the list, and nothing jumps", async () => {
+    await page.goto(`${origin}/events`);
+    await page.locator(".event-rows a").first().waitFor();
+    const first = await page.locator(".event-rows a").first().getAttribute("href");
+    await page.locator('.live-state[data-tone="good"]').waitFor();
+    await page.evaluate(() =>
+      fetch("/api/samples", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ source: "github", type: "star.created" }),
+      }),
+    );
+    await page.getByRole("button", { name: "1 new" }).waitFor();
+    assert.equal(await page.locator(".event-rows a").first().getAttribute("href"), first);
+    await page.getByRole("button", { name: "1 new" }).click();
+    assert.notEqual(await page.locator(".event-rows a").first().getAttribute("href"), first);
+  });
+
+  test("a token is shown once and revoked", async () => {
+    await page.goto(`${origin}/settings`);
+    await page.getByLabel("Name of the token").fill("a-test");
+    await page.getByRole("button", { name: "Create token" }).click();
+    await page.locator(".once code").waitFor();
+    const row = page.locator(".token-rows li", { hasText: "a-test" });
+    await row.getByRole("button", { name: "Revoke" }).click();
+    await row.waitFor({ state: "detached" });
+  });
+
+  for (const [device, viewport] of [
+    ["desk", { width: 1280, height: 800 }],
+    ["phone", { width: 390, height: 844 }],
+  ] as const) {
+    test(`every page on a ${device}: named controls, one heading, no sideways scroll`, async () => {
+      await page.setViewportSize(viewport);
+      const paths = ["", "events", "events/refusals", "runs", "chat", "approvals", "schedules", "costs"];
+      for (const path of [...paths, "capabilities", "settings", "nowhere"]) {
+        await page.goto(`${origin}/${path}`);
+        await page.locator("h1").waitFor();
+        await page.waitForFunction(() => !document.querySelector(".skeleton"));
+        assert.deepEqual(await page.evaluate(findFaults, device === "phone"), [], `/${path}`);
+      }
+      await page.setViewportSize({ width: 1280, height: 800 });
+    });
+  }
+
+  test("signing out ends it", async () => {
+    await page.goto(`${origin}/settings`);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.waitForURL(`${origin}/login`);
+  });
+
+  test("nothing was refused by the content policy, and no script failed", () => {
+    assert.deepEqual(complaints, []);
+  });
+});
+
+async function textIn(locator: Locator): Promise<string> {
+  return (await locator.allInnerTexts()).join("\n");
+}
+
+/** The login link that a starting Daimon prints. */
+function printedLink(started: ChildProcess): Promise<string> {
+  return new Promise((done, fail) => {
+    let said = "";
+    const hear = (piece: Buffer) => {
+      said += piece.toString();
+      const found = said.match(/http\S+\/login#c=\S+/);
+      if (found) done(found[0]);
+    };
+    started.stdout!.on("data", hear);
+    started.stderr!.on("data", hear);
+    started.once("exit", (code) => fail(new Error(`daimon ended with ${code}: ${said}`)));
+  });
+}
+
+async function watchedPage(inside: BrowserContext): Promise<Page> {
+  const made = await inside.newPage();
+  made.on("pageerror", (error) => complaints.push(`${made.url()} ${error.message}`));
+  made.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(`${made.url()} ${message.text()}`);
+  });
+  await made.addInitScript(() =>
+    addEventListener("securitypolicyviolation", (event) =>
+      console.error(`refused by ${event.violatedDirective}: ${event.blockedURI}`),
+    ),
+  );
+  return made;
+}
+
+/** Runs in the page: what a person with a screen reader, a keyboard or a thumb would trip over. */
+function findFaults(phone: boolean): string[] {
+  const faults: string[] = [];
+  const shown = (element: Element) =>
+    element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+  const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)].filter(shown);
+  const describe = (element: Element) => element.outerHTML.slice(0, 100);
+  for (const element of all("a, button, input, select, textarea, summary")) {
+    const labels = "labels" in element ? [...((element as HTMLInputElement).labels ?? [])] : [];
+    const name =
+      element.getAttribute("aria-label") ||
+      element.textContent?.trim() ||
+      labels.map((one) => one.textContent).join("");
+    if (!name) faults.push(`no name: ${describe(element)}`);
+    const { height } = element.getBoundingClientRect();
+    const control = element.matches(".button, .nav, .field, .row, .tab, textarea");
+    if (phone && control && !element.closest(".top, .command, .id-copy, .facts") && height < 44) {
+      faults.push(`${height} px: ${describe(element)}`);
+    }
+    if (
+      phone &&
+      element.matches("input, textarea") &&
+      Number.parseFloat(getComputedStyle(element).fontSize) < 16
+    ) {
+      faults.push(`small text: ${describe(element)}`);
+    }
+  }
+  if (all("h1").length !== 1) faults.push(`${all("h1").length} h1`);
+  let level = 1;
+  for (const heading of all("h1, h2, h3, h4")) {
+    const here = Number(heading.tagName[1]);
+    if (here > level + 1) faults.push(`h${level} then h${here}: ${describe(heading)}`);
+    level = here;
+  }
+  if (all("main").length !== 1) faults.push("not one main");
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  if (new Set(ids).size !== ids.length) faults.push("an id twice");
+  if (document.documentElement.scrollWidth > innerWidth) faults.push("scrolls sideways");
+  return faults;
+}

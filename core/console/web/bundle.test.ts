@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { brotliDecompressSync } from "node:zlib";
+import { buildBundle, compressBundle } from "./bundle.ts";
+
+test("the console bundles in memory, small, with nothing that the content policy would refuse", async (t) => {
+  const began = performance.now();
+  const assets = await buildBundle();
+  const took = performance.now() - began;
+  await compressBundle(assets);
+
+  const html = new TextDecoder().decode(assets.get("/index.html")!.body);
+  assert.doesNotMatch(html, /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/, "nothing inline");
+  const linked = [...html.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path!);
+  for (const path of linked) assert.ok(assets.has(path), path);
+
+  let first = 0;
+  let all = 0;
+  for (const [path, asset] of assets) {
+    assert.deepEqual(brotliDecompressSync(asset.brotli!), Buffer.from(asset.body), path);
+    assert.equal(asset.immutable, path.startsWith("/assets/"), path);
+    if (asset.immutable) assert.match(path, /-[0-9A-Z]{8}\.(js|css)$/);
+    all += asset.brotli!.length;
+    if (!path.includes("markdown")) first += asset.brotli!.length;
+  }
+  t.diagnostic(`built in ${took.toFixed(0)} ms; ${first} bytes for the first page, ${all} in all, brotli`);
+  assert.ok(first < 40_000, `${first} bytes`);
+
+  const code = [...assets]
+    .filter(([path]) => path.endsWith(".js"))
+    .map(([, { body }]) => new TextDecoder().decode(body));
+  for (const text of code)
+    assert.doesNotMatch(text, /\beval\(|new Function\(|insertAdjacentHTML|document\.write/);
+});
+
+test("the same sources make the same addresses", async () => {
+  assert.deepEqual([...(await buildBundle()).keys()], [...(await buildBundle()).keys()]);
+});
