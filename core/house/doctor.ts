@@ -6,6 +6,7 @@ import type { Models } from "../models/models.ts";
 import type { Secrets } from "../policy/secrets.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Database } from "../store/database.ts";
+import { readHealth } from "../store/health.ts";
 
 export interface DoctorOptions {
   readonly environment: Environment;
@@ -27,18 +28,13 @@ export async function examine(options: DoctorOptions): Promise<Check[]> {
 
 async function checkDatabase(database: Database): Promise<Check[]> {
   try {
-    const [row] = await database.query<{ version: string; failed: number }>(
-      `select current_setting('server_version') as version,
-         (select count(*)::integer from runs where status = 'failed' and finished_at > now() - interval '1 day') as failed`,
-    );
-    const checks: Check[] = [
-      { name: "database", state: "ok", message: `PostgreSQL ${row!.version} answers.` },
-    ];
-    if (row!.failed > 0) {
+    const { version, failed } = await readHealth(database);
+    const checks: Check[] = [{ name: "database", state: "ok", message: `PostgreSQL ${version} answers.` }];
+    if (failed > 0) {
       checks.push({
         name: "runs",
         state: "warning",
-        message: `${row!.failed} runs failed in the last day.`,
+        message: `${failed} runs failed in the last day.`,
         next: "daimon runs list --status failed",
       });
     }

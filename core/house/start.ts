@@ -6,7 +6,6 @@ import { ROOT, readEnvironment } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { openLog } from "../base/log.ts";
-import type { StartOptions } from "../cli/cli.ts";
 import { createLoginLink } from "../console/auth.ts";
 import { createConsole } from "../console/console.ts";
 import type { Config } from "../define/config.ts";
@@ -22,6 +21,14 @@ import { type House, openHouse, type Role } from "./house.ts";
 const ROLES: readonly Role[] = ["web", "worker", "clock"];
 /** After 503 on /readyz, a proxy needs a moment to look elsewhere. */
 const LAME_DUCK_MILLISECONDS = Number(process.env.DAIMON_LAME_DUCK_MS ?? 0);
+
+export interface StartOptions {
+  /** Which of `web`, `worker`, `clock` to run. Default: all. */
+  readonly only?: readonly string[];
+  readonly port?: number;
+  /** Opens the browser at the login link. */
+  readonly open?: boolean;
+}
 
 /** Runs the system until it is told to stop. Throws `start.roles`, `start.exposed`, `port.taken`, and what a room throws. */
 export async function start(options: StartOptions): Promise<void> {
