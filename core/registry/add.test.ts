@@ -205,10 +205,10 @@ test("what a folder may not be is said, and nothing is left of it", async (t) =>
 
   const refusals: [from: string, code: string, message: RegExp][] = [
     ["nowhere", "add.unknown", /The catalog has no "nowhere"\. It has: .*generic-webhook/],
-    ["./nowhere", "add.missing", /is not there/],
-    [root, "add.missing", /has no index\.ts/],
+    ["./nowhere", "add.missing", /no index\.ts in \.\/nowhere/],
+    [root, "add.missing", /no index\.ts/],
     [linked, "add.link", /notes\.md is a link/],
-    [large, "add.large", /more than 20 MiB/],
+    [large, "add.large", /2 files of 22 MiB/],
     [await index("shop", kit("shop")), "capability.taken", /^webhook kit: kit has this name\.$/],
     [await index("thrower", "throw new Error('no')"), "capability.threw", /Error: no/],
     [await index("reader", `import "node:fs";`), "capability.import", /imports "node:fs"/],

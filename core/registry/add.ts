@@ -7,10 +7,9 @@ import type { Environment } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Secret } from "../define/capability.ts";
 import { createSecrets } from "../policy/secrets.ts";
-import { type Description, describe } from "./describe.ts";
+import type { Description } from "./describe.ts";
 import { inspect } from "./inspect.ts";
 import { loadCapabilities } from "./load.ts";
-import type { Installed } from "./registry.ts";
 import { checkSecrets, claimNames } from "./rules.ts";
 import { stage } from "./stage.ts";
 
@@ -115,34 +114,29 @@ export async function removeCapability(
     );
   }
   const folder = join(environment.capabilities, name);
-  const own = await secretsOf(folder, installed);
-  const others = installed
-    .filter((other) => other.folder !== folder)
-    .flatMap((other) => other.capability.secrets ?? []);
+  const others = [...installed, ...refused].filter((other) => other.folder !== folder);
+  const [own = [], ...kept] = await Promise.all([
+    declaredIn(folder),
+    ...others.map((other) => ("capability" in other ? other.capability.secrets : declaredIn(other.folder))),
+  ]);
   const away = join(environment.capabilities, `.removing-${name}-${process.pid}`);
   await rename(folder, away);
   await rm(away, { recursive: true, force: true });
-  const orphans = own.filter(
-    (secret) => secret.generate && !others.some((other) => other.name === secret.name),
+  const needed = new Set(kept.flatMap((secrets) => secrets?.map((secret) => secret.name) ?? []));
+  const orphans = own.filter((secret) => secret.generate && !needed.has(secret.name));
+  const secrets = await forgetSecrets(
+    environment.home,
+    orphans.map((secret) => secret.name),
   );
-  return {
-    folder,
-    secrets: await forgetSecrets(
-      environment.home,
-      orphans.map((secret) => secret.name),
-    ),
-  };
+  return { folder, secrets };
 }
 
-/** Declared secrets, those of a refused capability too where it can be read. */
-async function secretsOf(folder: string, installed: readonly Installed[]): Promise<readonly Secret[]> {
-  const found = installed.find((other) => other.folder === folder);
-  if (found) return describe(found).secrets;
-  return inspect(folder).then(
+/** The secrets of a capability that is refused, or of one that goes; none when it cannot be read. */
+const declaredIn = (folder: string): Promise<readonly Secret[]> =>
+  inspect(folder).then(
     (description) => description.secrets,
     () => [],
   );
-}
 
 /** Takes values that were made by us (64 hex digits) out of `home/.env`; what a person wrote there stays. */
 async function forgetSecrets(home: string, names: readonly string[]): Promise<string[]> {

@@ -11,32 +11,30 @@ import { loadCapability } from "./load.ts";
  * nothing but the folder and core's code, writes nothing, starts nothing, and sees no environment. (It may use the
  * network: there is nothing that it could tell.) Throws what loading it throws, and `capability.slow`.
  */
-export function inspect(folder: string): Promise<Description> {
-  const readable = [realpathSync(folder), `${ROOT}/core`, `${ROOT}/node_modules`, `${ROOT}/package.json`];
-  const options = ["--permission", "--no-warnings", ...readable.map((path) => `--allow-fs-read=${path}`)];
+export function inspect(link: string): Promise<Description> {
+  const folder = realpathSync(link);
+  const readable = [folder, `${ROOT}/core`, `${ROOT}/node_modules`, `${ROOT}/package.json`];
+  const flags = ["--permission", "--no-warnings", ...readable.map((path) => `--allow-fs-read=${path}`)];
+  const bounds = { timeout: 7_000, killSignal: "SIGKILL", maxBuffer: 1 << 24 } as const;
   return new Promise((resolve, reject) => {
-    execFile(
-      process.execPath,
-      [...options, import.meta.filename, folder],
-      { cwd: folder, env: {}, timeout: 7_000, killSignal: "SIGKILL", maxBuffer: 16 * 1024 * 1024 },
-      (error, stdout) => {
-        const line = stdout.trimEnd().split("\n").at(-1) ?? "";
-        if (error || !line.startsWith('{"')) return reject(stopped(error));
-        const outcome = JSON.parse(line) as { description: Description } | { problem: Failure };
-        if ("description" in outcome) return resolve(outcome.description);
-        const { code, message, next } = outcome.problem;
-        reject(new DaimonError(code, message, next));
-      },
-    );
+    const words = [...flags, import.meta.filename, folder];
+    execFile(process.execPath, words, { cwd: folder, env: {}, ...bounds }, (error, stdout) => {
+      const line = stdout.trimEnd().split("\n").at(-1) ?? "";
+      if (error || !line.startsWith('{"')) return reject(stopped(error));
+      const outcome = JSON.parse(line) as { description: Description } | { problem: Failure };
+      if ("description" in outcome) return resolve(outcome.description);
+      const { code, message, next } = outcome.problem;
+      reject(new DaimonError(code, message, next));
+    });
   });
 }
 
-const stopped = (error: Error | null) =>
+const stopped = (cause: Error | null) =>
   new DaimonError(
     "capability.slow",
     "index.ts ended the process or kept it busy for 7 seconds when it was imported.",
     "Do nothing at the top of a module: do it in a handler.",
-    { cause: error },
+    { cause },
   );
 
 if (import.meta.main) {

@@ -69,7 +69,7 @@ const SAMPLES: Record<string, { files: Record<string, string>; code: string; mes
     },
     code: "capability.shape",
     message:
-      /schedule weekly: "cron" is missing\. .*schedule weekly: it has no field "crom"\. schedule daily: "cron" is missing\. schedule daily: "run" is missing\./,
+      /schedule weekly: "cron" is missing\. .*schedule weekly: it has no field "crom"\. schedule daily: "run" is missing\. schedule daily: "cron" is missing\./,
   },
   "has-a-wrong-scheme": {
     files: {

@@ -7,7 +7,7 @@ import { DaimonError, toFailure } from "../base/errors.ts";
 import { fingerprint, listFiles, nameWithin } from "./files.ts";
 import { guardImports } from "./imports.ts";
 import type { Installed, Refused, Registry, Sample } from "./registry.ts";
-import { checkAgentFile, checkCapability, checkSecrets, claimNames } from "./rules.ts";
+import { checkAgentFile, checkCapability, checkName, checkSecrets, claimNames } from "./rules.ts";
 import { parseCapability } from "./shape.ts";
 
 /** How long a capability's `index.ts` may take to be imported. */
@@ -40,7 +40,7 @@ export async function loadCapabilities(
     const outcome = loaded[place]!;
     try {
       if ("code" in outcome) throw new DaimonError(outcome.code, outcome.message, outcome.next);
-      if (outcome.capability.name !== name) throw otherName(outcome.capability.name, name);
+      checkName(outcome.capability, name);
       claimNames({ ...outcome.capability, agents: agentNames(outcome) }, taken);
       checkSecrets(outcome.capability.secrets ?? [], environment.values);
       installed.push(outcome);
@@ -51,13 +51,6 @@ export async function loadCapabilities(
   return { installed, refused, taken };
 }
 
-const otherName = (name: string, folder: string) =>
-  new DaimonError(
-    "capability.name",
-    `It calls itself "${name}", but its folder is "${folder}".`,
-    "Give both the same name.",
-  );
-
 /** Names of a capability's agents: those of their files. */
 export const agentNames = (installed: Installed): string[] =>
   installed.agentFiles.map((file) => nameWithin(file, join(installed.folder, "agents"), ".md")!);
@@ -67,13 +60,9 @@ export const agentNames = (installed: Installed): string[] =>
  * Throws `capability.*`, `cron.*`.
  */
 export async function loadCapability(folder: string, now: Date): Promise<Installed> {
-  if (!existsSync(join(folder, "index.ts"))) {
-    throw new DaimonError(
-      "capability.no-index",
-      `${basename(folder)}/ has no index.ts.`,
-      "Write one, or move the folder away from the capabilities.",
-    );
-  }
+  const next = "Write one, or move the folder away from the capabilities.";
+  if (!existsSync(join(folder, "index.ts")))
+    throw new DaimonError("capability.no-index", `${basename(folder)}/ has no index.ts.`, next);
   const files = await listFiles(folder);
   const [capability, version] = await Promise.all([
     importDefault(folder).then(parseCapability),
@@ -100,26 +89,18 @@ export async function loadCapability(folder: string, now: Date): Promise<Install
 async function importDefault(link: string): Promise<unknown> {
   const folder = await realpath(link);
   guardImports(folder);
+  const slow = new DaimonError(
+    "capability.slow",
+    `index.ts was not imported within ${IMPORT_MILLISECONDS / 1000} seconds.`,
+    "Await nothing at the top of a module: do it in a handler.",
+  );
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(
-          new DaimonError(
-            "capability.slow",
-            `index.ts was not imported within ${IMPORT_MILLISECONDS / 1000} seconds.`,
-            "Await nothing at the top of a module: do it in a handler.",
-          ),
-        ),
-      IMPORT_MILLISECONDS,
-    );
+    timer = setTimeout(reject, IMPORT_MILLISECONDS, slow);
   });
   try {
-    const module: { default?: unknown } = await Promise.race([
-      import(pathToFileURL(join(folder, "index.ts")).href),
-      late,
-    ]);
-    return module.default;
+    const module: unknown = await Promise.race([import(pathToFileURL(join(folder, "index.ts")).href), late]);
+    return (module as { default?: unknown }).default;
   } catch (error) {
     throw error instanceof DaimonError ? error : importFailure(error, folder);
   } finally {
@@ -127,42 +108,29 @@ async function importDefault(link: string): Promise<unknown> {
   }
 }
 
-/** What was thrown on import, with the file and line of the capability when they are known. */
-function importFailure(error: unknown, folder: string): DaimonError {
-  const { code, name, message, stack } =
-    error instanceof Error
-      ? { code: undefined, ...error, name: error.name, message: error.message, stack: error.stack ?? "" }
-      : { code: undefined, name: "", message: String(error), stack: "" };
-  const home = pathToFileURL(folder).href;
-  const words = message.replaceAll(`${home}/`, "").replaceAll(`${folder}/`, "").split("\n")[0]!;
-  if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
-    return new DaimonError(
-      "capability.import",
-      `${words}.`,
-      "Is the file there, and are its packages installed (npm ci)?",
-    );
+/** What was thrown on import, with the file and line of the capability where they are known. */
+function importFailure(cause: unknown, folder: string): DaimonError {
+  const error: NodeJS.ErrnoException = cause instanceof Error ? cause : new Error(String(cause));
+  const home = `${pathToFileURL(folder).href}/`;
+  const words = error.message.replaceAll(home, "").replaceAll(`${folder}/`, "").split("\n")[0]!;
+  if (error.code?.endsWith("MODULE_NOT_FOUND")) {
+    const next = "Is the file there, and are its packages installed (npm ci)?";
+    return new DaimonError("capability.import", `${words}.`, next);
   }
-  const from = stack.indexOf(home);
-  const line = from < 0 ? "" : /^[^\s)]+?:\d+/.exec(stack.slice(from + home.length + 1))?.[0];
-  const where = line ? ` (${line})` : "";
-  return new DaimonError(
-    "capability.threw",
-    `index.ts threw when it was imported: ${name ? `${name}: ` : ""}${words}${where}.`,
-    "Mend it, then start again.",
-    { cause: error },
-  );
+  const [, line] = (error.stack ?? "").split(home, 2);
+  const where = /^[^\s)]+?:\d+/.exec(line ?? "")?.[0];
+  const message = `index.ts threw when it was imported: ${error.name}: ${words}${where ? ` (${where})` : ""}.`;
+  return new DaimonError("capability.threw", message, "Mend it, then start again.", { cause });
 }
 
 /** `samples/<type>.json` is of the first webhook; `samples/<source>/<type>.json` of the one it names. */
 function samplesOf(folder: string, files: readonly string[], sources: readonly string[]): Sample[] {
-  const [first] = sources;
-  if (!first) return [];
-  return [
-    { source: first, within: "samples" },
-    ...sources.map((source) => ({ source, within: join("samples", source) })),
-  ]
-    .flatMap(({ source, within }) =>
-      files.map((file) => ({ source, type: nameWithin(file, within, ".json"), file: join(folder, file) })),
-    )
-    .flatMap(({ source, type, file }) => (type ? [{ source, type, file }] : []));
+  const places = sources.map((source) => ({ source, within: join("samples", source) }));
+  if (sources[0]) places.unshift({ source: sources[0], within: "samples" });
+  return places.flatMap(({ source, within }) =>
+    files.flatMap((file) => {
+      const type = nameWithin(file, within, ".json");
+      return type ? [{ source, type, file: join(folder, file) }] : [];
+    }),
+  );
 }

@@ -1,8 +1,8 @@
 import { parse } from "yaml";
 import { z } from "zod";
 import { nextTime } from "../base/cron.ts";
-import { DaimonError } from "../base/errors.ts";
-import type { Capability, Secret } from "../define/capability.ts";
+import { DaimonError, toFailure } from "../base/errors.ts";
+import type { Capability, Schedule, Secret } from "../define/capability.ts";
 import type { Tool } from "../define/tool.ts";
 
 /** Refuses what no single field shows. `now` is what a cron is tried against. */
@@ -28,36 +28,28 @@ export function checkCapability(capability: Capability, now: Date): void {
   for (const tool of capability.tools ?? []) checkInput(tool);
 }
 
-function checkCron(schedule: { name: string; cron: string; zone?: string }, now: Date): void {
+function checkCron({ name, cron, zone = "UTC" }: Schedule, now: Date): void {
+  const place = `schedule ${name}:`;
   let next: Date | null;
   try {
-    next = nextTime(schedule.cron, schedule.zone ?? "UTC", now);
+    next = nextTime(cron, zone, now);
   } catch (error) {
-    if (!(error instanceof DaimonError)) throw error;
-    throw new DaimonError(error.code, `schedule ${schedule.name}: ${error.message}`, error.next);
+    const { code, message, next } = toFailure(error);
+    throw new DaimonError(code, `${place} ${message}`, next);
   }
-  if (next) return;
-  throw new DaimonError(
-    "cron.never",
-    `schedule ${schedule.name}: "${schedule.cron}" names no time that ever comes.`,
-    "See whether its day and its month go together.",
-  );
+  const hint = "See whether its day and its month go together.";
+  if (!next) throw new DaimonError("cron.never", `${place} "${cron}" names no time that ever comes.`, hint);
 }
 
 function checkInput(tool: Tool<never>): void {
-  let problem: string | undefined;
+  let problem = "it is not an object";
   try {
-    const { type } = z.toJSONSchema(tool.input, { io: "input" });
-    if (type !== "object") problem = "it is not an object";
+    if (z.toJSONSchema(tool.input, { io: "input" }).type === "object") return;
   } catch (error) {
-    problem = error instanceof Error ? error.message : String(error);
+    problem = toFailure(error).message;
   }
-  if (!problem) return;
-  throw refuse(
-    "shape",
-    `tool ${tool.name}: its input cannot be told to a model: ${problem}.`,
-    "Describe it with z.object({ … }) of texts, numbers, booleans, lists and objects.",
-  );
+  const next = "Describe it with z.object({ … }) of texts, numbers, booleans, lists and objects.";
+  throw refuse("shape", `tool ${tool.name}: its input cannot be told to a model: ${problem}.`, next);
 }
 
 /** Refuses an agent file that has no front matter with a description, or no instructions below it. */
@@ -71,17 +63,21 @@ export function checkAgentFile(name: string, text: string): void {
   try {
     front = parse(parts[1]!);
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    const [reason] = toFailure(error).message.split("\n");
     throw refuse("agent", `${place} has front matter that is not YAML: ${reason}`, next);
   }
   const shape = z.looseObject({ name: z.literal(name).optional(), description: z.string().min(1) });
-  const parsed = shape.safeParse(front);
-  if (!parsed.success) {
-    const field = String(parsed.error.issues[0]?.path[0] ?? "description");
-    const problem = field === "name" ? `has another name in it than its file's` : `has no description`;
-    throw refuse("agent", `${place} ${problem}.`, next);
-  }
+  const [issue] = shape.safeParse(front).error?.issues ?? [];
+  if (issue?.path[0] === "name")
+    throw refuse("agent", `${place} has another name in it than its file's.`, next);
+  if (issue) throw refuse("agent", `${place} has no description.`, next);
   if (!parts[2]?.trim()) throw refuse("agent", `${place} has no instructions.`, next);
+}
+
+/** Refuses a folder whose capability goes by another name. */
+export function checkName({ name }: Capability, folder: string): void {
+  const message = `It calls itself "${name}", but its folder is "${folder}".`;
+  if (name !== folder) throw refuse("name", message, "Give both the same name.");
 }
 
 /** What core itself goes by. A tool's name may also not begin with `hub_`. */
@@ -95,16 +91,9 @@ const RESERVED: Readonly<Record<string, readonly string[]>> = {
 const SHARED = ["webhook", "tool", "channel", "agent"];
 
 /** What names are read from: a capability, or its description. */
-interface Named {
-  readonly name: string;
-  readonly webhooks?: readonly { source: string }[];
-  readonly triggers?: readonly { name: string }[];
-  readonly schedules?: readonly { name: string }[];
-  readonly tools?: readonly { name: string }[];
-  readonly channels?: readonly { name: string }[];
-  readonly secrets?: readonly { name: string }[];
+type Named = { readonly name: string; readonly webhooks?: readonly { source: string }[] } & {
   readonly agents?: readonly string[];
-}
+} & Partial<Record<"triggers" | "schedules" | "tools" | "channels" | "secrets", readonly { name: string }[]>>;
 
 /**
  * Enters a capability's names into `taken` (kind and name → who has it), for good, even when it is refused later for
@@ -137,15 +126,16 @@ export function checkSecrets(
   );
 }
 
-const namesOf = (capability: Named) => ({
-  webhook: capability.webhooks?.map((webhook) => webhook.source) ?? [],
-  trigger: capability.triggers?.map((trigger) => trigger.name) ?? [],
-  schedule: capability.schedules?.map((schedule) => schedule.name) ?? [],
-  tool: capability.tools?.map((tool) => tool.name) ?? [],
-  channel: capability.channels?.map((channel) => channel.name) ?? [],
-  secret: capability.secrets?.map((secret) => secret.name) ?? [],
-  agent: capability.agents ?? [],
+const namesOf = (named: Named) => ({
+  webhook: named.webhooks?.map((webhook) => webhook.source) ?? [],
+  trigger: list(named.triggers),
+  schedule: list(named.schedules),
+  tool: list(named.tools),
+  channel: list(named.channels),
+  secret: list(named.secrets),
+  agent: named.agents ?? [],
 });
+const list = (items: readonly { name: string }[] = []) => items.map((item) => item.name);
 
 const endSentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 const refuse = (code: string, message: string, next?: string) =>

@@ -19,7 +19,9 @@ const retry = z.strictObject({
   attempts: count,
   delays: z.array(z.number("must be milliseconds").min(0, "must not be negative"), "must be a list"),
 });
-const pick = z.union(
+const named = { name: kebab, description: text.optional() };
+const handled = { run: code, retry: retry.optional(), limits: limits.optional() };
+const place = z.union(
   [z.strictObject({ header: text }), z.strictObject({ data: text })],
   'must be { header: "…" } or { data: "…" }',
 );
@@ -51,8 +53,8 @@ const webhook = z.strictObject({
   source: kebab,
   description: text.optional(),
   verify,
-  type: z.array(pick, "must be a list"),
-  key: pick.optional(),
+  type: z.array(place, "must be a list"),
+  key: place.optional(),
   maxBytes: count.optional(),
   setup: text.optional(),
 });
@@ -62,30 +64,24 @@ const scalar = z.union(
   "must be text, a number, true, false or null",
 );
 const trigger = z.strictObject({
-  name: kebab,
-  description: text.optional(),
+  ...named,
+  ...handled,
   on: z.strictObject({
     source: text,
     type: z.union([text, z.array(text)], "must be text or a list of texts").optional(),
     where: z.record(z.string(), z.union([scalar, z.array(scalar)])).optional(),
   }),
-  run: code,
   concurrency: z.strictObject({ key: text.optional(), limit: count }).optional(),
   priority: z.int("must be a whole number").min(-1000).max(1000).optional(),
-  retry: retry.optional(),
-  limits: limits.optional(),
 });
 
 const schedule = z.strictObject({
-  name: kebab,
-  description: text.optional(),
+  ...named,
+  ...handled,
   cron: text,
   zone: text.optional(),
   catchup: oneOf("none", "one", "all").optional(),
   overlap: oneOf("skip", "queue", "allow").optional(),
-  run: code,
-  retry: retry.optional(),
-  limits: limits.optional(),
 });
 
 const tool = z.strictObject({
@@ -117,7 +113,7 @@ const shape = z.strictObject({
   triggers: list(trigger),
   schedules: list(schedule),
   tools: list(tool),
-  channels: list(z.strictObject({ name: kebab, description: text.optional(), send: code })),
+  channels: list(z.strictObject({ ...named, send: code })),
   secrets: list(secret),
   egress: list(
     text.regex(/^(\*\.)?([a-z0-9-]+\.)*[a-z0-9-]+(:\d+)?$/i, 'must be a host, like "api.github.com"'),
@@ -143,23 +139,13 @@ export function parseCapability(value: unknown): Capability {
   );
 }
 
-const SINGULAR: Readonly<Record<string, string>> = {
-  webhooks: "webhook",
-  triggers: "trigger",
-  schedules: "schedule",
-  tools: "tool",
-  channels: "channel",
-  secrets: "secret",
-  egress: "egress",
-};
-
 /** `schedule weekly: "cron" is missing.` */
 function sentence(issue: z.core.$ZodIssue, capability: unknown): string {
   const [group, place, ...rest] = issue.path;
   const inList = typeof place === "number";
   const owner = inList ? at(capability, [group!, place]) : capability;
   const title = at(owner, ["name"]) ?? at(owner, ["source"]) ?? (inList ? `number ${place + 1}` : "");
-  const where = inList ? `${SINGULAR[String(group)]} ${title}` : "capability";
+  const where = inList ? `${String(group).replace(/^(?!egress)(.*)s$/, "$1")} ${title}` : "capability";
   const field = (inList ? rest : issue.path).map(String).join(".");
   if (issue.code === "unrecognized_keys") {
     return `${where}: ${field ? `"${field}"` : "it"} has no field "${issue.keys.join('", "')}".`;
