@@ -78,13 +78,10 @@ async function receive(
   }
   if (body === "slow" || body === "broken") {
     intake.refuse(source, body === "slow" ? "body too slow" : "body broken off");
-    if (!response.destroyed)
-      answer(response, failure(408, "request.slow", "The body did not arrive in time."));
+    if (!response.destroyed) answer(response, failure(408, "request.slow", "The body did not arrive in time."));
     return void request.destroy();
   }
-  const headers = Object.fromEntries(
-    Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
-  );
+  const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
   answer(response, await intake.receive(source, { method: "POST", url: request.url ?? "", headers, body }));
 }
 

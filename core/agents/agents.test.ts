@@ -167,6 +167,7 @@ function openRun(database: Database, label: Label, clock: Clock) {
         live,
         signal: abort.signal,
         chance: () => 0,
+      onLost: () => {},
       });
       const crashed = new Promise<"crashed">((resolve) => {
         crash = () => {

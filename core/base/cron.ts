@@ -10,16 +10,10 @@ export function nextTime(expression: string, zone: string, after: Date): Date | 
   try {
     new Intl.DateTimeFormat("en", { timeZone: zone });
   } catch {
-    throw new DaimonError(
-      "cron.zone",
-      `"${zone}" is not an IANA time zone.`,
-      'Write it like "Europe/Amsterdam".',
-    );
+    throw new DaimonError("cron.zone", `"${zone}" is not an IANA time zone.`, 'Write it like "Europe/Amsterdam".');
   }
   try {
-    return new Cron(expression, { timezone: zone, fixedTimeRule: "no-wildcard", mode: "5-part" }).nextRun(
-      after,
-    );
+    return new Cron(expression, { timezone: zone, fixedTimeRule: "no-wildcard", mode: "5-part" }).nextRun(after);
   } catch (error) {
     throw new DaimonError(
       "cron.invalid",

@@ -13,11 +13,7 @@ const UNITS: Readonly<Record<string, number>> = {
 export function parseDuration(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)];
   if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text.replaceAll(" ", "")) {
-    throw new DaimonError(
-      "duration.invalid",
-      `"${text}" is not a duration.`,
-      'Write it like "90s", "24h" or "1d12h".',
-    );
+    throw new DaimonError("duration.invalid", `"${text}" is not a duration.`, 'Write it like "90s", "24h" or "1d12h".');
   }
   return parts.reduce((sum, part) => sum + Number(part[1]) * UNITS[part[2]!]!, 0);
 }

@@ -10,20 +10,13 @@ export interface Log extends Logger {
  * One JSON line an entry, appended to `file` and, when `echo` is set, to stderr as a short line for people.
  * Control characters from outside are escaped by JSON; values are cut at 2,000 characters.
  */
-export function openLog(
-  options: { file?: string; echo?: boolean },
-  fields: Record<string, unknown> = {},
-): Log {
+export function openLog(options: { file?: string; echo?: boolean }, fields: Record<string, unknown> = {}): Log {
   const write = (level: string, message: string, more: Record<string, unknown> = {}) => {
     const entry = { time: new Date().toISOString(), level, message, ...fields, ...more };
-    const line = JSON.stringify(entry, (_, value) =>
-      typeof value === "string" ? value.slice(0, 2000) : value,
-    );
+    const line = JSON.stringify(entry, (_, value) => (typeof value === "string" ? value.slice(0, 2000) : value));
     if (options.file) appendFileSync(options.file, `${line}\n`);
     if (options.echo)
-      process.stderr.write(
-        `${level === "info" ? "" : `${level}: `}${JSON.stringify(message).slice(1, -1)}\n`,
-      );
+      process.stderr.write(`${level === "info" ? "" : `${level}: `}${JSON.stringify(message).slice(1, -1)}\n`);
   };
   return {
     info: (message, more) => write("info", message, more),

@@ -8,9 +8,7 @@ export interface IncomingMessage {
 }
 
 /** What delivering one message came to. `unknown`: it may or may not have arrived. */
-export type Delivery =
-  | { readonly state: "delivered"; readonly externalId?: string }
-  | { readonly state: "unknown" };
+export type Delivery = { readonly state: "delivered"; readonly externalId?: string } | { readonly state: "unknown" };
 
 /** How messages come and go. */
 export interface Channel {

@@ -14,15 +14,9 @@ export interface HubAccess {
   /** The folders with their one-line abstracts, packed to at most `budget` tokens (default 2000). */
   map(options?: { under?: string; budget?: number }): Promise<{ text: string; tokens: number }>;
   /** The passages that answer `query` best, at most `budget` tokens (default 1500). */
-  search(
-    query: string,
-    options?: { under?: string; budget?: number },
-  ): Promise<{ hits: HubHit[]; tokens: number }>;
+  search(query: string, options?: { under?: string; budget?: number }): Promise<{ hits: HubHit[]; tokens: number }>;
   /** A file's text, at most `budget` tokens (default 4000). Throws `hub.missing`. */
-  read(
-    path: string,
-    options?: { budget?: number },
-  ): Promise<{ path: string; text: string; truncated: boolean }>;
+  read(path: string, options?: { budget?: number }): Promise<{ path: string; text: string; truncated: boolean }>;
   /** Creates a file and commits it. Throws `hub.exists` when it is there. */
   create(path: string, text: string, why: string): Promise<{ path: string; commit: string }>;
   /** Appends to a file, creating it when missing, and commits it. */

@@ -51,10 +51,7 @@ export function createActions(options: ActionsOptions): Actions {
 }
 
 /** Keeps a question as an event with its run, and as a message of its conversation, in one transaction. */
-async function ask(
-  question: Parameters<Actions["chat"]>[0],
-  options: ActionsOptions,
-): ReturnType<Actions["chat"]> {
+async function ask(question: Parameters<Actions["chat"]>[0], options: ActionsOptions): ReturnType<Actions["chat"]> {
   const { database } = options;
   const agent = question.agent ?? "default";
   const handler = options.agents().includes(agent) ? options.handlers.get(`agent:${agent}`) : undefined;

@@ -90,8 +90,7 @@ function checkCapabilities({ registry, secrets }: DoctorOptions): Check[] {
 function checkFiles(environment: Environment): Check[] {
   const file = join(environment.home, ".env");
   const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0o600;
-  if ((mode & 0o077) === 0)
-    return [{ name: "home/.env", state: "ok", message: "Only its owner can read it." }];
+  if ((mode & 0o077) === 0) return [{ name: "home/.env", state: "ok", message: "Only its owner can read it." }];
   return [
     {
       name: "home/.env",

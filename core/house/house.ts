@@ -6,6 +6,7 @@ import { hubTools } from "../agents/tools/hub.ts";
 import { systemTools } from "../agents/tools/system.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Environment } from "../base/environment.ts";
+import { newId } from "../base/ids.ts";
 import { createLive } from "../base/live.ts";
 import { type Log, openLog } from "../base/log.ts";
 import { createOutbox } from "../channels/outbox.ts";
@@ -17,18 +18,13 @@ import { guard } from "../policy/guard.ts";
 import { createSecrets } from "../policy/secrets.ts";
 import { loadCapabilities } from "../registry/load.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { ContextServices } from "../runs/context.ts";
 import { createRuns, type Runs } from "../runs/runs.ts";
 import { createScheduleClock, type RegisteredSchedule } from "../schedules/clock.ts";
 import { connect, type Database } from "../store/database.ts";
 import { startDatabase } from "../store/embedded/embedded.ts";
 import { latestEvents } from "../store/events.ts";
-import {
-  claimMessages,
-  keepOutgoing,
-  lastMessages,
-  markMessage,
-  openConversation,
-} from "../store/messages.ts";
+import { claimMessages, keepOutgoing, lastMessages, markMessage, openConversation } from "../store/messages.ts";
 import { migrate } from "../store/migrate.ts";
 import { openSignals, type Signal } from "../store/signals.ts";
 import { createHandlers, findTrigger, nameParts } from "./installed.ts";
@@ -46,6 +42,7 @@ export interface HouseOptions {
 /** Default lease of a process on the runs it carries. */
 const LEASE_MILLISECONDS = 30_000;
 const DRAIN_MILLISECONDS = 25_000;
+const WARM_MILLISECONDS = 1500;
 
 /** All rooms, opened and joined; nothing claims, ticks or delivers before `start`. */
 export type House = Awaited<ReturnType<typeof openHouse>>;
@@ -181,11 +178,15 @@ export async function openHouse(options: HouseOptions) {
       schedules,
     },
     databaseStarted: server.started,
+    /** The name of the token by which the CLI of this machine speaks to this process. */
+    serverToken: `server ${newId("prc")}`,
     async start() {
       await schedules.sync();
       await runs.start();
       if (roles.includes("worker")) outbox.start();
       if (roles.includes("clock")) schedules.start();
+      // What the first question would wait for is loaded when everything else is done.
+      if (roles.includes("worker")) setTimeout(() => void models.warm().catch(() => {}), WARM_MILLISECONDS).unref();
     },
     /** Claims and fires nothing more, lets go of what is under way, closes. */
     async stop() {
@@ -206,36 +207,15 @@ function declaredSecrets(registry: Registry) {
 }
 
 /** Keeps a handler's message in the outbox: to the conversation its question came from, else to the owner's own. */
-function createSend(
-  database: Database,
-  wake: () => void,
-): Parameters<typeof createRuns>[0]["services"] extends () => infer Services
-  ? Services extends { send: infer Send }
-    ? Send
-    : never
-  : never {
-  return async (message, from) => {
-    const asked = from.run.event.data as { conversation?: unknown } | null;
-    const own =
-      from.run.event.source === "chat" && typeof asked?.conversation === "string"
-        ? asked.conversation
-        : undefined;
+function createSend(database: Database, wake: () => void): ContextServices["send"] {
+  return async (message, { run, step, label }) => {
+    const asked = run.event.data as { conversation?: unknown } | null;
+    const own = run.event.source === "chat" && typeof asked?.conversation === "string" ? asked.conversation : undefined;
+    const { channel = "web", conversation = "owner", text } = message;
     const conversationId =
-      own ??
-      (
-        await openConversation(database, {
-          channel: message.channel ?? "web",
-          external: message.conversation ?? "owner",
-          title: "Daimon",
-        })
-      ).id;
-    const kept = await keepOutgoing(database, {
-      conversationId,
-      author: from.run.handler,
-      text: message.text,
-      runId: from.run.id,
-      step: from.step,
-    });
+      own ?? (await openConversation(database, { channel, external: conversation, title: "Daimon" })).id;
+    const sent = { conversationId, author: run.handler, text, runId: run.id, step, detail: { label } };
+    const kept = await keepOutgoing(database, sent);
     wake();
     return kept;
   };

@@ -44,8 +44,7 @@ export function nameParts(registry: Registry, secrets: Secrets, zone: string): I
     for (const webhook of capability.webhooks ?? []) {
       sources.set(webhook.source, { webhook, secrets: () => valuesOf(secrets, webhook.verify.secret) });
     }
-    for (const tool of capability.tools ?? [])
-      tools.set(tool.name, { tool, capability: capability.name, secret });
+    for (const tool of capability.tools ?? []) tools.set(tool.name, { tool, capability: capability.name, secret });
     for (const channel of capability.channels ?? []) channels.set(channel.name, { channel, secret });
   }
   return { handlers, triggers, schedules, sources, tools, channels };
@@ -55,8 +54,7 @@ export function nameParts(registry: Registry, secrets: Secrets, zone: string): I
 export function createHandlers(parts: InstalledParts, agent: (name: string) => RegisteredHandler): Handlers {
   return {
     get: (name) =>
-      parts.handlers.get(name) ??
-      (name.startsWith("agent:") ? agent(name.slice("agent:".length)) : undefined),
+      parts.handlers.get(name) ?? (name.startsWith("agent:") ? agent(name.slice("agent:".length)) : undefined),
     triggers: () => parts.triggers,
   };
 }
@@ -93,9 +91,7 @@ function valuesOf(secrets: Secrets, name: string): string[] {
 export function findTrigger(parts: InstalledParts, name: string): RegisteredHandler {
   const handler = parts.handlers.get(`trigger:${name}`);
   if (handler) return handler;
-  const known = [...parts.handlers.keys()]
-    .filter((key) => key.startsWith("trigger:"))
-    .map((key) => key.slice(8));
+  const known = [...parts.handlers.keys()].filter((key) => key.startsWith("trigger:")).map((key) => key.slice(8));
   throw new DaimonError(
     "trigger.missing",
     `There is no trigger "${name}".`,

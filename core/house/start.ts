@@ -4,8 +4,6 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ROOT, readEnvironment } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
-import { newId } from "../base/ids.ts";
-import { openLog } from "../base/log.ts";
 import { createLoginLink } from "../console/auth.ts";
 import { createConsole } from "../console/console.ts";
 import type { Config } from "../define/config.ts";
@@ -19,9 +17,6 @@ import { examine } from "./doctor.ts";
 import { type House, openHouse, type Role } from "./house.ts";
 
 const ROLES: readonly Role[] = ["web", "worker", "clock"];
-/** After 503 on /readyz, a proxy needs a moment to look elsewhere. */
-const LAME_DUCK_MILLISECONDS = Number(process.env.DAIMON_LAME_DUCK_MS ?? 0);
-
 export interface StartOptions {
   /** Which of `web`, `worker`, `clock` to run. Default: all. */
   readonly only?: readonly string[];
@@ -33,10 +28,11 @@ export interface StartOptions {
 /** Runs the system until it is told to stop. Throws `start.roles`, `start.exposed`, `port.taken`, and what a room throws. */
 export async function start(options: StartOptions): Promise<void> {
   const began = performance.now();
+  // Listened for from the first moment: a signal while starting is a stop, too.
+  const told = untilToldToStop();
   const roles = toRoles(options.only);
   const environment = { ...readEnvironment(), ...(options.port === undefined ? {} : { port: options.port }) };
   const config = await readConfig();
-  const log = openLog({ file: join(environment.home, "daimon.log") });
   let door: Door | undefined;
   const web = roles.includes("web") ? await openPort(environment, () => door) : undefined;
   const house = await openHouse({ environment, config, roles }).catch(async (error) => {
@@ -44,27 +40,30 @@ export async function start(options: StartOptions): Promise<void> {
     throw error;
   });
   if (web) {
-    if (!isLoopback(environment.host)) await requireLogin(house);
+    if (!isLoopback(environment.host)) await requireLogin(house, web);
     door = openDoor(house, web);
   }
   await house.start();
+  const link = web ? await announce(house, web) : undefined;
   if (door) door.ready = true;
-  const link = web ? await announce(house, web, log) : undefined;
   tell(house, link, performance.now() - began);
   if (link && options.open) openBrowser(link);
 
-  await untilToldToStop();
+  await told;
   process.stderr.write("Stopping: finishing what is under way. Ctrl-C again to stop at once.\n");
   process.once("SIGINT", () => process.exit(130));
-  if (door) {
-    door.ready = false;
-    await new Promise((resolve) => setTimeout(resolve, LAME_DUCK_MILLISECONDS));
-    door.closing.abort();
-    await web!.close();
-    await removeToken(house.database, `server ${process.pid}`).catch(() => {});
-    rmSync(join(environment.home, "server.json"), { force: true });
-  }
+  if (web && door) await closeDoor(house, web, door);
   await house.stop();
+}
+
+async function closeDoor(house: House, web: WebServer, door: Door): Promise<void> {
+  door.ready = false;
+  // A proxy needs a moment to see 503 on /readyz and to look elsewhere.
+  await new Promise((resolve) => setTimeout(resolve, Number(house.environment.values.DAIMON_LAME_DUCK_MS || 0)));
+  door.closing.abort();
+  await web.close();
+  await removeToken(house.database, house.serverToken).catch(() => {});
+  rmSync(join(house.environment.home, "server.json"), { force: true });
 }
 
 /** What the web server answers with, once the rooms are open. */
@@ -76,10 +75,7 @@ interface Door {
   ready: boolean;
 }
 
-async function openPort(
-  environment: { host: string; port: number },
-  door: () => Door | undefined,
-): Promise<WebServer> {
+async function openPort(environment: { host: string; port: number }, door: () => Door | undefined): Promise<WebServer> {
   return await startWebServer({
     host: environment.host,
     port: environment.port,
@@ -129,11 +125,7 @@ function toRoles(only: readonly string[] | undefined): Role[] {
   if (!only || only.length === 0) return [...ROLES];
   const unknown = only.filter((role) => !ROLES.includes(role as Role));
   if (unknown.length > 0)
-    throw new DaimonError(
-      "start.roles",
-      `There is no role ${unknown.join(", ")}.`,
-      `There are: ${ROLES.join(", ")}.`,
-    );
+    throw new DaimonError("start.roles", `There is no role ${unknown.join(", ")}.`, `There are: ${ROLES.join(", ")}.`);
   return only as Role[];
 }
 
@@ -148,8 +140,9 @@ function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
-async function requireLogin(house: House): Promise<void> {
+async function requireLogin(house: House, web: WebServer): Promise<void> {
   if (await hasLogin(house.database, house.clock.now())) return;
+  await web.close();
   await house.stop();
   throw new DaimonError(
     "start.exposed",
@@ -159,22 +152,18 @@ async function requireLogin(house: House): Promise<void> {
 }
 
 /** Writes how the CLI reaches us, and returns a one-time login link. */
-async function announce(house: House, web: WebServer, log: ReturnType<typeof openLog>): Promise<string> {
+async function announce(house: House, web: WebServer): Promise<string> {
   const now = house.clock.now();
   const token = await createToken(
     house.database,
-    { name: `server ${process.pid}`, scope: "admin", days: 365, replace: true },
+    { name: house.serverToken, scope: "admin", days: 365, replace: true },
     now,
   );
   const url = web.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1");
-  const file = { url, pid: process.pid, token, startedAt: now.toISOString(), id: newId("prc") };
+  const file = { url, pid: process.pid, token, startedAt: now.toISOString() };
   writeFileSync(join(house.environment.home, "server.json"), JSON.stringify(file), { mode: 0o600 });
-  log.info("Daimon is ready.", { url, roles: house.roles });
-  return await createLoginLink(
-    house.database,
-    house.config.publicUrl ?? url.replace("127.0.0.1", "localhost"),
-    now,
-  );
+  house.log.info("Daimon is ready.", { url, roles: house.roles });
+  return await createLoginLink(house.database, house.config.publicUrl ?? url.replace("127.0.0.1", "localhost"), now);
 }
 
 function tell(house: House, link: string | undefined, milliseconds: number): void {
@@ -182,9 +171,7 @@ function tell(house: House, link: string | undefined, milliseconds: number): voi
   const lines = [
     `Daimon is ready (${Math.round(milliseconds)} ms, ${house.roles.join(" + ")}).`,
     ...(models.some((model) => model.demo)
-      ? [
-          "No model key is set: the demo answers, no model. To make it real, write ANTHROPIC_API_KEY=… into home/.env.",
-        ]
+      ? ["No model key is set: the demo answers, no model. To make it real, write ANTHROPIC_API_KEY=… into home/.env."]
       : []),
     ...house.registry.refused.map(
       ({ name, problem }) => `The capability ${name} was refused: ${problem.message} ${problem.next ?? ""}`,

@@ -1,11 +1,14 @@
 import type { Log } from "../base/log.ts";
 import type { Answer, Ask, Context, HubAccess, OutgoingMessage, Steps } from "../define/context.ts";
 import type { DaimonEvent, NewEvent } from "../define/event.ts";
+import type { Label } from "../define/label.ts";
+import type { Limits } from "../define/limits.ts";
 import type { StepJournal } from "../define/steps.ts";
 import type { Author, Hub } from "../hub/hub.ts";
 import type { ClaimedRun } from "../store/runs.ts";
 import type { Journal } from "./journal.ts";
 import type { RegisteredHandler } from "./registered.ts";
+import { effectiveLimits } from "./rules.ts";
 
 /** What a handler's context needs from the rooms around; main.ts hands it in. */
 export interface ContextServices {
@@ -17,8 +20,10 @@ export interface ContextServices {
   /** Keeps a message in the outbox, once for each step of a run. */
   readonly send: (
     message: OutgoingMessage,
-    from: { run: ClaimedRun; step: string },
+    from: { run: ClaimedRun; step: string; label: Label },
   ) => Promise<{ messageId: string }>;
+  /** What the owner allows each run. */
+  readonly limits: Required<Limits>;
 }
 
 /** What a handler sees of its run. */
@@ -43,7 +48,7 @@ export function createContext(options: {
         name: "send",
         kind: "send",
         detail: message,
-        code: (notes) => services.send(message, { run, step: notes.key }),
+        code: (notes) => services.send(message, { run, step: notes.key, label: journal.label }),
       }),
     emit: (event) => emitStep(journal, services, run.id, event),
     secret: options.handler.secret,
@@ -56,23 +61,19 @@ export function createContext(options: {
 function createSteps(run: ClaimedRun, journal: Journal, services: ContextServices): Steps {
   return {
     run: (name, code, options) =>
-      journal.recordWithTries(
-        { name, kind: "code", code: async () => await code(journal.signal) },
-        options?.attempts,
-      ),
+      journal.recordWithTries({ name, kind: "code", code: async () => await code(journal.signal) }, options?.attempts),
     sleep: journal.sleep,
     waitForEvent: journal.waitForEvent,
     approve: journal.approve,
-    agent: (name, ask) => askStep(journal, name, (scope) => services.ask(ask, scope, run.event)),
+    agent: (name, ask) => {
+      const limits = effectiveLimits(ask.limits ?? {}, effectiveLimits(run.limits, services.limits));
+      return askStep(journal, name, (scope) => services.ask({ ...ask, limits }, scope, run.event));
+    },
   };
 }
 
 /** An agent's work: steps below `name/`, the last of them its answer. */
-async function askStep(
-  journal: Journal,
-  name: string,
-  ask: (scope: StepJournal) => Promise<Answer>,
-): Promise<Answer> {
+async function askStep(journal: Journal, name: string, ask: (scope: StepJournal) => Promise<Answer>): Promise<Answer> {
   const scope = journal.scope(journal.uniqueName(name));
   const answer = await ask(scope);
   return await scope.record({ name: "answer", kind: "code", code: async () => answer });
@@ -111,7 +112,7 @@ export function createHubAccess(
       kind: "hub",
       detail: { path, why },
       code: async (notes) => {
-        const signed = { ...author, step: `${journal.runId}/${notes.key}` };
+        const signed = { ...author, step: `${journal.runId}/${notes.key}`, label: journal.label };
         const before = notes.attempt > 1 ? await hub.written(signed) : null;
         return before ?? (await hub[verb](path, text, why, signed));
       },

@@ -76,9 +76,7 @@ export function decide(
       runs: [],
     };
   }
-  const runs = matching
-    .map((trigger) => handlers.get(trigger.handler))
-    .filter((handler) => handler !== undefined);
+  const runs = matching.map((trigger) => handlers.get(trigger.handler)).filter((handler) => handler !== undefined);
   return { outcome: "dispatched", reason: null, runs: runs.map((handler) => ({ handler })) };
 }
 

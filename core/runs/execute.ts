@@ -142,8 +142,7 @@ function toRelease(
 
 function soonest(suspensions: readonly Suspension[]): Pick<Release, "waiting" | "wakeAt" | "waits"> {
   const timed = suspensions.filter((suspension) => suspension.wakeAt !== null);
-  const first =
-    timed.sort((one, other) => one.wakeAt!.getTime() - other.wakeAt!.getTime())[0] ?? suspensions[0]!;
+  const first = timed.sort((one, other) => one.wakeAt!.getTime() - other.wakeAt!.getTime())[0] ?? suspensions[0]!;
   return {
     waiting: first.waiting,
     wakeAt: first.wakeAt,
@@ -151,12 +150,7 @@ function soonest(suspensions: readonly Suspension[]): Pick<Release, "waiting" | 
   };
 }
 
-function failed(
-  base: Omit<Release, "status">,
-  run: ClaimedRun,
-  thrown: unknown,
-  options: ExecuteOptions,
-): Release {
+function failed(base: Omit<Release, "status">, run: ClaimedRun, thrown: unknown, options: ExecuteOptions): Release {
   const error = toFailure(thrown);
   const policy = { attempts: run.maxAttempts, delays: run.delays };
   const decision = decideRetry(policy, {

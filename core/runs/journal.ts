@@ -395,11 +395,7 @@ function triesOf(row: StepRow | undefined): number {
 
 /** An error as a step's kept failure throws it again. */
 function fromFailure(failure: Failure | null): DaimonError {
-  return new DaimonError(
-    failure?.code ?? "step.failed",
-    failure?.message ?? "The step failed.",
-    failure?.next,
-  );
+  return new DaimonError(failure?.code ?? "step.failed", failure?.message ?? "The step failed.", failure?.next);
 }
 
 function findUnasked(kept: ReadonlyMap<string, StepRow>, asked: ReadonlySet<string>): StepRow | undefined {

@@ -18,10 +18,7 @@ export const CHAT_RETRY: RetryPolicy = { attempts: 3, delays: [1 * SECOND, 5 * S
 
 /** True for an error that no further try would mend: what is missing, wrong or refused stays so. */
 export function isPermanent(error: Failure): boolean {
-  return (
-    /\.(missing|wrong|invalid|unknown|changed|denied)$/.test(error.code) ||
-    /^(limit|event)\./.test(error.code)
-  );
+  return /\.(missing|wrong|invalid|unknown|changed|denied)$/.test(error.code) || /^(limit|event)\./.test(error.code);
 }
 
 export type RetryDecision =

@@ -127,11 +127,7 @@ test("a run waits for an event that fits, and one that came early is not lost", 
     waiter: {
       run: async ({ step }) => {
         await step.sleep("late", "200ms");
-        const early = await step.waitForEvent(
-          "early",
-          { source: "test", type: "signal", where: { n: 1 } },
-          "5s",
-        );
+        const early = await step.waitForEvent("early", { source: "test", type: "signal", where: { n: 1 } }, "5s");
         const late = await step.waitForEvent(
           "late signal",
           { source: "test", type: "signal", where: { n: [2, 3] } },
@@ -142,8 +138,7 @@ test("a run waits for an event that fits, and one that came early is not lost", 
     },
   });
   const id = await engine.send("waiter");
-  const signal = (n: number) =>
-    engine.runs.dispatch({ source: "test", type: "signal", data: { n }, label: STRANGER });
+  const signal = (n: number) => engine.runs.dispatch({ source: "test", type: "signal", data: { n }, label: STRANGER });
   await signal(9);
   await signal(1);
   const waiting = await engine.until(id, "waiting");
@@ -164,8 +159,7 @@ test("the same event is not taken by two waits for the same", async (t) => {
     },
   });
   const id = await engine.send("twice");
-  for (const n of [1, 2])
-    await engine.runs.dispatch({ source: "test", type: "tick", data: { n }, label: STRANGER });
+  for (const n of [1, 2]) await engine.runs.dispatch({ source: "test", type: "tick", data: { n }, label: STRANGER });
   assert.deepEqual((await engine.until(id)).result, [{ n: 1 }, { n: 2 }]);
 });
 
@@ -223,10 +217,9 @@ test("an approval that nobody gives is over in time, and counts as no", async (t
   });
   const run = await engine.until(await engine.send("careful"));
   assert.equal(run.result, false);
-  const [approval] = await engine.database.query<{ status: string }>(
-    "select status from approvals where run_id = $1",
-    [run.id],
-  );
+  const [approval] = await engine.database.query<{ status: string }>("select status from approvals where run_id = $1", [
+    run.id,
+  ]);
   assert.equal(approval!.status, "expired");
 });
 
@@ -237,8 +230,7 @@ test("cancel reaches a queued, a waiting and a running run within a second", asy
       run: async ({ step }) =>
         await step.run(
           "work",
-          (signal) =>
-            new Promise((resolve) => signal.addEventListener("abort", () => resolve(seen.push("aborted")))),
+          (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve(seen.push("aborted")))),
         ),
     },
     sleeper: { run: async ({ step }) => await step.sleep("night", "1h") },
@@ -313,11 +305,11 @@ test("code that changed under a waiting run is told of, unless it goes on the sa
   const engine = await testEngine(t, {
     same: {
       version: "1",
-      run: async ({ step }) => [await step.run("a", () => 1), await step.sleep("z", "200ms")],
+      run: async ({ step }) => [await step.run("a", () => 1), await step.sleep("z", "1500ms")],
     },
     other: {
       version: "1",
-      run: async ({ step }) => [await step.run("a", () => 1), await step.sleep("z", "200ms")],
+      run: async ({ step }) => [await step.run("a", () => 1), await step.sleep("z", "1500ms")],
     },
   });
   const ids = [await engine.send("same"), await engine.send("other")];
@@ -326,7 +318,7 @@ test("code that changed under a waiting run is told of, unless it goes on the sa
     version: "2",
     run: async ({ step }) => [
       await step.run("a", () => 2),
-      await step.sleep("z", "200ms"),
+      await step.sleep("z", "1500ms"),
       await step.run("new", () => 3),
     ],
   };
@@ -431,10 +423,9 @@ test("a worker that lost its lease writes nothing over its successor", async (t)
   const id = await engine.send("slow");
   await engine.until(id, "running");
   const first = release;
-  await engine.database.query(
-    "update runs set status = 'queued', claim = claim + 1, worker = null where id = $1",
-    [id],
-  );
+  await engine.database.query("update runs set status = 'queued', claim = claim + 1, worker = null where id = $1", [
+    id,
+  ]);
   await engine.database.query("select pg_notify('daimon_runs', '')");
   while (release === first) await new Promise((resolve) => setTimeout(resolve, 20));
   first("from the frozen one");

@@ -18,7 +18,7 @@ import { createWorker } from "./worker.ts";
 export interface RunsOptions {
   readonly database: Database;
   readonly handlers: Handlers;
-  readonly services: () => Omit<ContextServices, "emit">;
+  readonly services: () => Omit<ContextServices, "emit" | "limits">;
   readonly live: Live;
   readonly clock: Clock;
   readonly log: Log;
@@ -79,7 +79,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...options,
     presence,
     chance: Math.random,
-    services: () => ({ ...options.services(), emit }),
+    services: () => ({ ...options.services(), emit, limits: options.allowed }),
   });
   let pulse: NodeJS.Timeout | undefined;
   const hurry = () => {
@@ -100,8 +100,7 @@ export function createRuns(options: RunsOptions): Runs {
     },
     async replay(eventId) {
       const event = await findEvent(database, eventId);
-      if (!event)
-        throw new DaimonError("event.missing", `There is no event ${eventId}.`, "daimon events list");
+      if (!event) throw new DaimonError("event.missing", `There is no event ${eventId}.`, "daimon events list");
       const { runs } = decide(handlers, event, event.data);
       const seeds = toRunSeeds(runs, event.data, null);
       await addRuns(database, event, seeds);
@@ -126,11 +125,7 @@ export function createRuns(options: RunsOptions): Runs {
     async answer(approvalId, status, by) {
       const answered = await answerApproval(database, approvalId, { status, by });
       if (!answered)
-        throw new DaimonError(
-          "approval.missing",
-          `There is no approval ${approvalId}.`,
-          "daimon approvals list",
-        );
+        throw new DaimonError("approval.missing", `There is no approval ${approvalId}.`, "daimon approvals list");
       if (!answered.done) {
         throw new DaimonError(
           "approval.answered",
@@ -155,10 +150,7 @@ export function createRuns(options: RunsOptions): Runs {
     async start() {
       if (carries) return await worker.start();
       await presence.start({ onLost: () => {}, onCanceled: () => {}, onCarried: () => {} });
-      pulse = setInterval(
-        () => void presence.beat().catch(() => {}),
-        Math.min(1000, options.leaseMilliseconds / 4),
-      );
+      pulse = setInterval(() => void presence.beat().catch(() => {}), Math.min(1000, options.leaseMilliseconds / 4));
     },
     async stop(drainMilliseconds) {
       clearInterval(pulse);

@@ -1,14 +1,7 @@
 import { createBatch } from "../base/batch.ts";
 import type { Log } from "../base/log.ts";
 import { handBack, takeOver } from "../store/processes.ts";
-import {
-  type ClaimedRun,
-  claimRuns,
-  deleteWaits,
-  type Release,
-  releaseRuns,
-  wakeDue,
-} from "../store/runs.ts";
+import { type ClaimedRun, claimRuns, deleteWaits, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
 import { keepSteps, type StepRow, type StepSeed, stepsOf } from "../store/steps.ts";
 import { type ExecuteOptions, executeRun, type Interruption } from "./execute.ts";
 import type { Presence } from "./presence.ts";
@@ -80,8 +73,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   const begin = async (runs: readonly ClaimedRun[]) => {
     const resumed = runs.filter((run) => run.claim > 1).map((run) => run.id);
-    const kept =
-      resumed.length > 0 ? Map.groupBy(await stepsOf(database, resumed), (step) => step.runId) : null;
+    const kept = resumed.length > 0 ? Map.groupBy(await stepsOf(database, resumed), (step) => step.runId) : null;
     for (const run of runs) {
       const abort = new AbortController();
       const done = carry(run, kept?.get(run.id) ?? [], abort).finally(() => {
@@ -119,8 +111,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   const letGo = async (run: ClaimedRun, written: Release) => {
     const ours = await whileUseful(() => release(written), presence.holds);
-    if (!ours)
-      return log.warn("Another worker has taken this run over; nothing was written.", { run: run.id });
+    if (!ours) return log.warn("Another worker has taken this run over; nothing was written.", { run: run.id });
     options.live.publish({ kind: "run", id: run.id, status: written.status, name: run.handler });
     if (written.waits.length > 0 && (await wakeDue(database, clock.now())) > 0) wake();
     if (written.status !== "waiting" && run.claim > 1) await deleteWaits(database, run.id);

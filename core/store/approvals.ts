@@ -56,10 +56,9 @@ export async function answerApproval(
       [id, answer.status, answer.by],
     );
     if (answered) {
-      await inside.query(
-        "update runs set status = 'queued', wake_at = null where id = $1 and status = 'waiting'",
-        [answered.runId],
-      );
+      await inside.query("update runs set status = 'queued', wake_at = null where id = $1 and status = 'waiting'", [
+        answered.runId,
+      ]);
       return { done: true, approval: answered };
     }
     const [approval] = await inside.query<Approval>(`select ${COLUMNS} from approvals where id = $1`, [id]);

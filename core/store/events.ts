@@ -150,10 +150,7 @@ async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptE
       return { eventId, runIds: existing.map((run) => run.id), duplicate: true };
     }
     await addRuns(inside, { id: eventId, label: seed.event.label }, seed.runs);
-    await inside.query("update events set outcome = $2, reason = null where id = $1", [
-      eventId,
-      seed.outcome,
-    ]);
+    await inside.query("update events set outcome = $2, reason = null where id = $1", [eventId, seed.outcome]);
     return { eventId, runIds: seed.runs.map((run) => run.id), duplicate: true };
   });
 }
@@ -164,10 +161,7 @@ export async function addRuns(
   event: { id: string; label: Label },
   runs: readonly RunSeed[],
 ): Promise<void> {
-  await database.query(
-    `${INSERT_RUNS} from ${runsFrom(1)}`,
-    columns(runRows(event.id, event.label, runs), 12),
-  );
+  await database.query(`${INSERT_RUNS} from ${runsFrom(1)}`, columns(runRows(event.id, event.label, runs), 12));
 }
 
 /** An event as its handlers see it. */

@@ -92,10 +92,7 @@ export async function findLogin(
 
 /** Whether a login found earlier still stands: not signed out, removed or past its time. */
 export async function isLoginAlive(database: Database, login: Login, now: Date): Promise<boolean> {
-  const rows = await database.query("select from logins where hash = $1 and expires_at > $2", [
-    login.hash,
-    now,
-  ]);
+  const rows = await database.query("select from logins where hash = $1 and expires_at > $2", [login.hash, now]);
   return rows.length === 1;
 }
 
@@ -159,8 +156,6 @@ export async function listTokens(database: Database, now: Date): Promise<object[
 
 /** Removes a token by name; false when there is none. */
 export async function removeToken(database: Database, name: string): Promise<boolean> {
-  const gone = await database.query("delete from logins where kind = 'token' and name = $1 returning hash", [
-    name,
-  ]);
+  const gone = await database.query("delete from logins where kind = 'token' and name = $1 returning hash", [name]);
   return gone.length > 0;
 }

@@ -98,11 +98,7 @@ export async function keepOutgoing(
 }
 
 /** The last messages of a conversation, oldest first. */
-export async function lastMessages(
-  database: Database,
-  conversationId: string,
-  most: number,
-): Promise<Message[]> {
+export async function lastMessages(database: Database, conversationId: string, most: number): Promise<Message[]> {
   const rows = await database.query<Message>(
     `select id, conversation_id as "conversationId", direction, author, text, state, run_id as "runId", event_id as "eventId", detail, created_at as "createdAt"
      from messages where conversation_id = $1 order by id desc limit $2`,

@@ -1,11 +1,7 @@
 import type { Database } from "./database.ts";
 
 /** Says that a process is alive. */
-export async function registerProcess(
-  database: Database,
-  id: string,
-  roles: readonly string[],
-): Promise<void> {
+export async function registerProcess(database: Database, id: string, roles: readonly string[]): Promise<void> {
   await database.query("insert into processes (id, roles) values ($1, $2)", [id, roles]);
 }
 
@@ -76,11 +72,7 @@ const CRASHED = {
 };
 
 /** Gives runs of a worker back at once: those named, else all, as a worker does that shuts down. */
-export async function handBack(
-  database: Database,
-  worker: string,
-  runIds?: readonly string[],
-): Promise<void> {
+export async function handBack(database: Database, worker: string, runIds?: readonly string[]): Promise<void> {
   await database.query(
     `update runs set status = 'queued', claim = claim + 1, worker = null
      where worker = $1 and status = 'running' and ($2::text[] is null or id = any($2))`,

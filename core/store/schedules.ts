@@ -48,11 +48,7 @@ export async function advanceSchedule(
   lastAt: Date,
   nextAt: Date | null,
 ): Promise<void> {
-  await inside.query("update schedules set last_at = $2, next_at = $3 where name = $1", [
-    name,
-    lastAt,
-    nextAt,
-  ]);
+  await inside.query("update schedules set last_at = $2, next_at = $3 where name = $1", [name, lastAt, nextAt]);
 }
 
 /** Pauses or resumes; a resumed one goes on at `nextAt`. False: there is none of that name. */
@@ -61,9 +57,10 @@ export async function pauseSchedule(
   name: string,
   change: { paused: boolean; nextAt: Date | null },
 ): Promise<boolean> {
-  const rows = await database.query(
-    "update schedules set paused = $2, next_at = $3 where name = $1 returning name",
-    [name, change.paused, change.nextAt],
-  );
+  const rows = await database.query("update schedules set paused = $2, next_at = $3 where name = $1 returning name", [
+    name,
+    change.paused,
+    change.nextAt,
+  ]);
   return rows.length > 0;
 }

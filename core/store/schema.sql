@@ -148,6 +148,7 @@ create table steps (
   finished_at  timestamptz,
   primary key (run_id, key)
 );
+create index steps_models on steps (started_at) where kind = 'model';
 
 create table waits (
   run_id       text collate "C" not null,

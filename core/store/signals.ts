@@ -46,9 +46,7 @@ export function openSignals(
     while (waiting.size > 0 && !closed) {
       const [key, { signal, text }] = waiting.entries().next().value!;
       waiting.delete(key);
-      await options.database
-        .query("select pg_notify($1, $2)", [`daimon_${signal}`, text], "say")
-        .catch(() => {});
+      await options.database.query("select pg_notify($1, $2)", [`daimon_${signal}`, text], "say").catch(() => {});
     }
     saying = false;
   };

@@ -100,17 +100,15 @@ export async function readSpend(database: Database, scopes: readonly string[]): 
     `select scope, spent as "spentUsd", reserved as "reservedUsd" from spend where scope = any($1)`,
     [scopes],
   );
-  return scopes.map(
-    (scope) => rows.find((row) => row.scope === scope) ?? { scope, spentUsd: 0, reservedUsd: 0 },
-  );
+  return scopes.map((scope) => rows.find((row) => row.scope === scope) ?? { scope, spentUsd: 0, reservedUsd: 0 });
 }
 
 /** In transactions of their own: their scopes may be other days than the new ones, which would break the order. */
 async function settleLeftovers(database: Database, runId: string, step: string): Promise<void> {
-  const left = await database.query<{ id: string }>(
-    "select id from reservations where run_id = $1 and step = $2",
-    [runId, step],
-  );
+  const left = await database.query<{ id: string }>("select id from reservations where run_id = $1 and step = $2", [
+    runId,
+    step,
+  ]);
   for (const { id } of left) await settle(database, id, null);
 }
 

@@ -3,11 +3,7 @@ import type { RawRequest } from "../define/event.ts";
 import type { HmacVerification, Verification } from "../define/webhook.ts";
 
 /** Why a request is not let in; `null` when it is. */
-export type Refused =
-  | "signature missing"
-  | "signature wrong"
-  | "timestamp missing"
-  | "timestamp too far from now";
+export type Refused = "signature missing" | "signature wrong" | "timestamp missing" | "timestamp too far from now";
 
 /**
  * Proves over the exact bytes, in constant time, that the sender knows one of the secrets (the current one and,
