@@ -5,19 +5,15 @@ import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./
 import { dim, facts, line, paint, pretty, print, printJson, say, status, time } from "./terminal.ts";
 
 export const listApprovals = ({ status: wanted, ...options }: ReadOptions & { status: string }) =>
-  showList<Approval>(
-    `/api/approvals${query(wanted === "all" ? options : { ...options, status: wanted })}`,
-    options,
-    {
-      none: "Nothing waits for you.",
-      columns: {
-        ID: (approval) => approval.id,
-        STATUS: (approval) => status(approval.status),
-        EXPIRES: (approval, zone) => time(approval.expiresAt, zone),
-        WHAT: (approval) => line(approval.title),
-      },
+  showList<Approval>(`/api/approvals${query(wanted === "all" ? options : { ...options, status: wanted })}`, options, {
+    none: "Nothing waits for you.",
+    columns: {
+      ID: (approval) => approval.id,
+      STATUS: (approval) => status(approval.status),
+      EXPIRES: (approval, zone) => time(approval.expiresAt, zone),
+      WHAT: (approval) => line(approval.title),
     },
-  );
+  });
 
 export async function showApproval(id: string, options: ReadOptions) {
   const approval = await call<Approval>("GET", await pathOf("/api/approvals?status=waiting", id));

@@ -4,19 +4,7 @@ import type { Plan } from "../registry/add.ts";
 import { readConfig } from "./config.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
 import type { ReadOptions } from "./read.ts";
-import {
-  clean,
-  dim,
-  facts,
-  line,
-  paint,
-  print,
-  printJson,
-  promptLine,
-  say,
-  status,
-  table,
-} from "./terminal.ts";
+import { clean, facts, line, paint, print, printJson, promptLine, say, status, table } from "./terminal.ts";
 
 /** Installs a capability after showing what it will do. */
 export async function add(from: string, options: { yes?: boolean }) {
@@ -38,31 +26,21 @@ export async function add(from: string, options: { yes?: boolean }) {
 }
 
 function showPlan(plan: Plan): void {
-  const each = <Item>(items: readonly Item[], show: (item: Item) => string) =>
-    items.map(show).map(line).join("\n".padEnd(12));
+  const { name, description, files, triggers, schedules, tools, secrets } = plan;
+  const under = "\n".padEnd(13);
+  const lines = (words: readonly string[]) => words.map(line).join(under);
+  const next = (at: Date | null) => at?.toISOString() ?? "never";
   facts([
-    ["Capability", `${paint("bold", line(plan.name))} ${line(plan.description)}`],
-    ["From", line(`${plan.from} (${plan.files.length} files)`)],
+    ["Capability", `${paint("bold", line(name))} ${line(description)}`],
+    ["From", line(`${plan.from} (${files.length} files)`)],
     ["To", line(plan.folder)],
-    ["Addresses", each(plan.addresses, ({ url }) => url)],
-    ["Triggers", each(plan.triggers, ({ name, on }) => `${name}: on ${on.source} ${on.type ?? ""}`)],
-    [
-      "Schedules",
-      each(
-        plan.schedules,
-        ({ name, cron, next }) => `${name}: ${cron}, next ${next?.toISOString() ?? "never"}`,
-      ),
-    ],
-    [
-      "Tools",
-      each(
-        plan.tools,
-        ({ name, effect, approval }) => `${name}: ${effect}${approval ? ", asks you first" : ""}`,
-      ),
-    ],
-    ["Agents", each(plan.agents, (name) => name)],
-    ["Hosts", each(plan.egress, (host) => host)],
-    ["Secrets", each(plan.secrets, ({ name, state, description }) => `${name}: ${state}. ${description}`)],
+    ["Addresses", lines(plan.addresses.map(({ url }) => url))],
+    ["Triggers", lines(triggers.map(({ name, on }) => `${name}: on ${on.source} ${on.type ?? ""}`))],
+    ["Schedules", lines(schedules.map((each) => `${each.name}: ${each.cron}, next ${next(each.next)}`))],
+    ["Tools", lines(tools.map((each) => `${each.name}: ${each.effect}${each.approval ? ", asks you first" : ""}`))],
+    ["Agents", lines(plan.agents)],
+    ["Hosts", lines(plan.egress)],
+    ["Secrets", lines(secrets.map((each) => `${each.name}: ${each.state}. ${each.description}`))],
   ]);
 }
 
@@ -71,8 +49,7 @@ function showAddresses(plan: Plan, made: readonly string[]): void {
   const { values } = readEnvironment();
   for (const { source, secret, setup } of plan.webhooks) {
     print(`Webhook  ${plan.addresses.find((address) => address.source === source)?.url}`);
-    if (made.includes(secret))
-      print(`Secret   ${values[secret]}  ${dim("(shown once; it stands in home/.env)")}`);
+    if (made.includes(secret)) print(`Secret   ${values[secret]}  (shown once; it stands in home/.env)`);
     if (setup) say(clean(setup));
   }
 }
@@ -100,23 +77,14 @@ export async function list(options: ReadOptions) {
   if (options.json) {
     const { describe } = await import("../registry/describe.ts");
     const items = installed.map((one) => ({ ...describe(one), problem: null }));
-    return printJson({
-      items: [...items, ...refused.map(({ name, problem }) => ({ name, problem }))],
-      next: null,
-    });
+    return printJson({ items: [...items, ...refused], next: null });
   }
-  if (installed.length + refused.length === 0) return say("Nothing is installed. daimon add <name>");
-  table(
-    ["", "NAME", ""],
-    [
-      ...installed.map(({ capability }) => [
-        status("ok", "✓"),
-        line(capability.name),
-        line(capability.description),
-      ]),
-      ...refused.map(({ name, problem }) => [status("failed", "✗"), line(name), line(problem.message)]),
-    ],
-  );
+  const rows = [
+    ...installed.map(({ capability }) => [status("ok", "✓"), capability.name, line(capability.description)]),
+    ...refused.map(({ name, problem }) => [status("failed", "✗"), line(name), line(problem.message)]),
+  ];
+  if (rows.length === 0) return say("Nothing is installed. daimon add <name>");
+  table(["", "NAME", ""], rows);
 }
 
 /** The skills of the hub and of the capabilities; an agent reads one when it needs it. */
@@ -131,10 +99,8 @@ export async function listSkills(options: ReadOptions) {
   const items = openSkills({ root: join(environment.home, "hub"), folders, log: openLog({}) }).list();
   if (options.json) return printJson({ items, next: null });
   if (items.length === 0) return say("No skills. Put a folder with a SKILL.md into the hub's skills/.");
-  table(
-    ["NAME", ""],
-    items.map((skill) => [line(skill.name), line(skill.description)]),
-  );
+  const rows = items.map((skill) => [line(skill.name), line(skill.description)]);
+  table(["NAME", ""], rows);
 }
 
 async function load(environment: Environment) {

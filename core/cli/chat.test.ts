@@ -35,7 +35,7 @@ test("the answer is on stdout, and what stands beside it on stderr", async (t) =
   });
   const { code, stdout, stderr } = await run(["chat", "where is it?"]);
   assert.deepEqual([code, stdout], [0, "Let me look.\nFound it.\n"]);
-  assert.equal(stderr, "✓ hub_search\nasks: Send it. daimon approvals show apr_1\ndemo, no model\n");
+  assert.equal(stderr, "✓ hub_search\nasks: Send it: daimon approvals show apr_1\ndemo, no model\n");
 });
 
 test("an answer that was not streamed, or was cut short, is written whole", async (t) => {
@@ -86,8 +86,7 @@ test("what is piped in is added to the question; a stdin that nobody writes to i
 test("Ctrl-C cancels the run and exits 130", async (t) => {
   const { home, run } = testCli(t);
   const api = await testApi(t, home, {
-    "POST /api/chat": (_: ApiRequest, response: ServerResponse) =>
-      answerEvents(response, [began, delta("Well")], true),
+    "POST /api/chat": (_: ApiRequest, response: ServerResponse) => answerEvents(response, [began, delta("Well")], true),
     [`DELETE /api/runs/${RUN}`]: { httpStatus: 202, runId: RUN },
   });
   const { code, stdout, stderr } = await run(["chat", "hi"], { signal: { name: "SIGINT", after: "Well" } });

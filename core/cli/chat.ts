@@ -1,6 +1,5 @@
 import { fstatSync } from "node:fs";
 import type { Conversation, Page } from "../console/web/api.ts";
-import type { Failure } from "../define/run.ts";
 import { call, stream } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
 import type { ReadOptions } from "./read.ts";
@@ -50,9 +49,8 @@ async function pipedText(haveMessage: boolean): Promise<string> {
   const kind = fstatSync(0);
   if (kind.isCharacterDevice()) return "";
   const patient = !haveMessage || kind.isFIFO() || kind.isFile();
-  const act = () =>
-    patient ? say("Reading stdin to its end (</dev/null when there is none).") : stdin.destroy();
-  const timer = setTimeout(act, patient ? 2000 : 1000);
+  const hint = "Reading stdin to its end (</dev/null when there is none).";
+  const timer = setTimeout(() => (patient ? say(hint) : stdin.destroy()), patient ? 2000 : 1000);
   let text = "";
   try {
     for await (const chunk of stdin.setEncoding("utf8")) {
@@ -92,9 +90,11 @@ async function ask(body: Question, { live, signal }: { live: boolean; signal: Ab
     if (event === "tool" && fields.state !== "started") {
       written.aside(`${fields.state === "failed" ? "✗" : "✓"} ${line(fields.name!)}`);
     }
-    if (event === "approval")
-      written.aside(`asks: ${line(fields.title!)}. daimon approvals show ${fields.id}`);
-    if (event === "error") throw failed(data as Failure);
+    if (event === "approval") written.aside(`asks: ${line(fields.title!)}: daimon approvals show ${fields.id}`);
+    if (event === "error") {
+      written.endLine();
+      throw new CliError(EXIT.run, fields.code!, fields.message!, fields.next);
+    }
     if (event === "done") {
       written.end(fields.text!);
       return { ...(data as Done), conversation: run!.conversation };
@@ -108,8 +108,6 @@ async function ask(body: Question, { live, signal }: { live: boolean; signal: Ab
   const message = "The connection ended before the answer came; the run goes on.";
   throw new CliError(EXIT.failed, "chat.interrupted", message, run && `daimon runs watch ${run.runId}`);
 }
-
-const failed = ({ code, message, next }: Failure) => new CliError(EXIT.run, code, message, next);
 
 /** Writes an answer to stdout piece by piece, and what stands beside it to stderr, each on lines of its own. */
 function answerWriter(live: boolean) {

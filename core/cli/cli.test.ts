@@ -57,9 +57,7 @@ function commandsOf(program: Command, path: string[] = []): { path: string[]; co
 
 test("every command of the design is there, and each tells itself with examples first", async (t) => {
   const { run } = testCli(t);
-  const commands = commandsOf(addCompletion(buildProgram(MAIN), MAIN)).filter(
-    ({ path }) => path[0] !== "complete",
-  );
+  const commands = commandsOf(addCompletion(buildProgram(MAIN), MAIN)).filter(({ path }) => path[0] !== "complete");
   const named = commands.map(({ path }) => path.join(" "));
   for (const name of "start init doctor login add remove list send listen events runs schedules approvals chat hub skills costs logs token completion".split(
     " ",
@@ -154,7 +152,7 @@ test("the exit code says what came of it", async (t) => {
     ["runs retry good", 1, /No\./],
     ["chat hi", 5, /The key is wrong\.\nNext: daimon init/],
     ["send github", 1, /1 of 1 were refused: No secret\./],
-    ["doctor", 6, /problem/],
+    ["doctor", 6, /Problems: 1\./],
   ];
   for (const [words, code, told] of cases) {
     const outcome = await daimon(words.split(" "));

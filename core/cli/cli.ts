@@ -4,8 +4,6 @@ import { CliError, EXIT } from "./exit.ts";
 import { clean, paint } from "./terminal.ts";
 import { addCompletion, buildProgram, type CliMain } from "./tree.ts";
 
-export type { CliMain, StartOptions } from "./tree.ts";
-
 /** Runs one command line (without node and the script), and returns what the process is to exit with. Never throws. */
 export async function runCli(argv: string[], main: CliMain): Promise<number> {
   process.stdout.on("error", quietWhenClosed);
@@ -21,8 +19,13 @@ export async function runCli(argv: string[], main: CliMain): Promise<number> {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
     const told = error instanceof CommanderError ? usageError(error, helpFor(program, argv)) : error;
     if (told) tell(told, argv.includes("--json"));
-    return told instanceof CliError ? told.exit : told ? EXIT.failed : EXIT.usage;
+    return told ? exitOf(told) : EXIT.usage;
   }
+}
+
+function exitOf(error: unknown): number {
+  if (error instanceof CliError) return error.exit;
+  return error instanceof DaimonError && error.code.endsWith(".unknown") ? EXIT.missing : EXIT.failed;
 }
 
 /** Whoever read our output has gone (`daimon events list | head -1`): that is no error. */
@@ -51,17 +54,11 @@ function helpFor(program: Command, argv: readonly string[]): string {
   return `${path.join(" ")} --help`;
 }
 
-/** What, why and next, on stderr. */
+/** What, why and next, on stderr. What nobody meant a person to see is told with where it was thrown. */
 function tell(error: unknown, json: boolean): void {
-  const { code, message, next } = asFailure(error);
+  const stack = error instanceof Error && error.stack ? error.stack : String(error);
+  const { code, message, next } = error instanceof DaimonError ? error : new DaimonError("cli.failed", stack);
   if (json) return void process.stderr.write(`${JSON.stringify({ error: { code, message, next } })}\n`);
   process.stderr.write(`${paint("red", clean(message), process.stderr)}\n`);
   if (next) process.stderr.write(`Next: ${clean(next)}\n`);
-}
-
-function asFailure(error: unknown): { code: string; message: string; next?: string | undefined } {
-  if (error instanceof DaimonError) return error;
-  if (process.env.DAIMON_DEBUG && error instanceof Error)
-    return { code: "cli.failed", message: error.stack ?? "" };
-  return { code: "cli.failed", message: error instanceof Error ? error.message : String(error) };
 }

@@ -43,9 +43,7 @@ async function valuesOf(noun: string): Promise<[word: string, description: strin
   const [path, word, description] = list;
   try {
     const { items } = await call<Page<Record<string, unknown>>>("GET", path);
-    return [
-      ...new Map(items.map((item) => [line(String(item[word])), line(String(item[description] ?? ""))])),
-    ];
+    return [...new Map(items.map((item) => [line(String(item[word])), line(String(item[description] ?? ""))]))];
   } catch {
     return []; // Without the server the shell still completes the commands.
   }

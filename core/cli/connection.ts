@@ -6,7 +6,7 @@ import type { Failure } from "../define/run.ts";
 import { CliError, EXIT } from "./exit.ts";
 
 /** Where the running Daimon is, and the key to it. */
-export interface Server {
+interface Server {
   readonly url: string;
   readonly token: string | undefined;
   /** How to say that nothing answers there. */
@@ -60,7 +60,8 @@ export async function* stream(
       }
     }
   } catch (error) {
-    if (!options.signal.aborted) throw error;
+    // A connection that breaks is an end too: whoever reads knows whether anything is missing.
+    if (error instanceof CliError && !options.signal.aborted) throw error;
   }
 }
 
@@ -78,15 +79,14 @@ async function request(
       ...(token ? { authorization: `Bearer ${token}` } : {}),
       ...(body ? { "content-type": "application/json", "content-length": Buffer.byteLength(body) } : {}),
     };
-    const sent = http.request(new URL(url + path), { method, headers, agent: false, ...signalOf(options) });
-    sent.on("response", resolve).on("error", (error) => reject(options.signal?.aborted ? error : silent));
+    const signal = options.signal ? { signal: options.signal } : {};
+    const sent = http.request(new URL(url + path), { method, headers, agent: false, ...signal });
+    sent.on("response", resolve).on("error", () => reject(silent));
     sent.end(body);
   });
   if (response.statusCode! >= 400) throw refused(response.statusCode!, await textOf(response), method + path);
   return response;
 }
-
-const signalOf = ({ signal }: { signal?: AbortSignal }) => (signal ? { signal } : {});
 
 async function textOf(response: IncomingMessage): Promise<string> {
   response.setEncoding("utf8");
@@ -101,7 +101,6 @@ function refused(httpStatus: number, text: string, what: string): CliError {
     failure = (JSON.parse(text) as { error?: Failure }).error ?? failure;
   } catch {} // Not our JSON but a proxy's page: then the status must say it.
   const exit = httpStatus === 404 ? EXIT.missing : [401, 403].includes(httpStatus) ? EXIT.login : EXIT.failed;
-  const next =
-    httpStatus === 401 ? "Set DAIMON_TOKEN to what `daimon token create` prints there." : failure.next;
-  return new CliError(exit, failure.code, failure.message, next);
+  const token = "Set DAIMON_TOKEN to what `daimon token create` prints there.";
+  return new CliError(exit, failure.code, failure.message, httpStatus === 401 ? token : failure.next);
 }

@@ -18,9 +18,7 @@ export async function showCosts(options: ReadOptions & { since: string }) {
 function printCalls({ models, calls }: Costs, since: string, zone: string): void {
   print(`\n${dim(`By model, the last ${since}: calls, tokens in, out, cache read, cache written`)}`);
   const rows = models.map((item) => [
-    ...[item.calls, item.inputTokens, item.outputTokens, item.cacheReadTokens, item.cacheWriteTokens].map(
-      String,
-    ),
+    ...[item.calls, item.inputTokens, item.outputTokens, item.cacheReadTokens, item.cacheWriteTokens].map(String),
     usd(item.usd),
     line(item.model),
   ]);

@@ -31,20 +31,13 @@ export async function doctor(options: ReadOptions) {
   const told = await askServer();
   const looks = Object.entries({ ...LOOKS, ...(told ? {} : LOOKS_WITHOUT_SERVER) });
   const own = await Promise.all(looks.map(([name, look]) => check(name, () => look(environment))));
-  const others = (told ?? (await capabilities(environment))).filter(
-    ({ name }) => !looks.some(([own]) => own === name),
-  );
-  const checks = [...own, ...others];
-
+  const others = told ?? (await capabilities(environment));
+  const checks = [...own, ...others.filter(({ name }) => !own.some((known) => known.name === name))];
   const problems = checks.filter((each) => each.state === "failed").length;
   if (options.json) printJson({ ok: problems === 0, checks });
   else checks.forEach(printCheck);
   if (problems === 0) return options.json ? undefined : say("No problems.");
-  throw new CliError(
-    EXIT.doctor,
-    "doctor.problems",
-    `${problems} ${problems === 1 ? "problem" : "problems"}.`,
-  );
+  throw new CliError(EXIT.doctor, "doctor.problems", `Problems: ${problems}.`);
 }
 
 function printCheck({ name, state, message, next }: Check): void {
@@ -109,16 +102,16 @@ async function database(environment: Environment): Promise<Finding> {
   if (!environment.databaseUrl && !existsSync(join(environment.home, "postgres"))) {
     return ok("is made by the first start");
   }
-  const [{ startDatabase }, { connect }, { openLog }] = await Promise.all([
+  const [{ startDatabase }, { connect }, { readHealth }, { openLog }] = await Promise.all([
     import("../store/embedded/embedded.ts"),
     import("../store/database.ts"),
+    import("../store/health.ts"),
     import("../base/log.ts"),
   ]);
   const server = await startDatabase(environment, openLog({}));
   const opened = connect({ ...server.connection, connections: 1 });
   try {
-    const [row] = await opened.query<{ server_version: string }>("show server_version");
-    return ok(`Postgres ${row!.server_version}, ${server.kind}`);
+    return ok(`PostgreSQL ${(await readHealth(opened)).version}, ${server.kind}`);
   } finally {
     await opened.close();
     await server.stop();
@@ -151,9 +144,7 @@ async function capabilities(environment: Environment): Promise<Check[]> {
   const names = installed.map(({ capability }) => capability.name).join(", ");
   return [
     { name: "capabilities", state: "ok", message: names || "none" },
-    ...refused.map(
-      ({ name, problem }): Check => ({ name: `capability ${name}`, state: "failed", ...problem }),
-    ),
+    ...refused.map(({ name, problem }) => ({ name: `capability ${name}`, ...failed("", ""), ...problem })),
     { name: "server", state: "warning", message: "does not run", next: "npm start" },
   ];
 }

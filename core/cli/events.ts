@@ -33,8 +33,7 @@ export async function showEvent(id: string, options: ReadOptions & { raw?: boole
   ]);
   if (options.raw && event.request) {
     print(`${dim("Request")}  ${line(`${event.request.method} ${event.request.url}`)}`);
-    for (const [name, value] of Object.entries(event.request.headers))
-      print(`  ${line(`${name}: ${value}`)}`);
+    for (const [name, value] of Object.entries(event.request.headers)) print(`  ${line(`${name}: ${value}`)}`);
   }
   print(`${dim("Data")}  ${pretty(event.data)}`);
   for (const run of event.runs) {
@@ -45,15 +44,13 @@ export async function showEvent(id: string, options: ReadOptions & { raw?: boole
 
 export async function replayEvent(id: string, options: ReadOptions & { wait?: boolean }) {
   const request = ["POST", `${await pathOf("/api/events", id)}/replays`] as const;
-  const { runIds } = await change<{ runIds: string[] }>(request, options, (answer) =>
-    answer.runIds.map(print),
-  );
+  const { runIds } = await change<{ runIds: string[] }>(request, options, (answer) => answer.runIds.map(print));
   if (runIds.length === 0) say("No trigger wants this event now: no run was queued.");
   else if (options.wait) await waitFor(runIds);
   else say(`Next: daimon runs watch ${runIds[0]}`);
 }
 
-export interface SendOptions extends ReadOptions {
+interface SendOptions extends ReadOptions {
   readonly times?: number;
   readonly badSignature?: boolean;
   readonly duplicate?: boolean;
@@ -62,17 +59,12 @@ export interface SendOptions extends ReadOptions {
 }
 
 /** Sends signed samples through the real door. Throws `webhook.refused` for an honest one, and `run.failed` under `--wait`. */
-export async function send(
-  source: string,
-  type: string | undefined,
-  { wait, json, ...options }: SendOptions,
-) {
+export async function send(source: string, type: string | undefined, given: SendOptions) {
+  const { wait, json: _, ...options } = given;
   const data = options.data === undefined ? {} : { data: parseData(options.data) };
   const request = ["POST", "/api/samples", { source, type, ...options, ...data }] as const;
-  const { deliveries } = await change<{ deliveries: Delivery[] }>(
-    request,
-    { json: json === true },
-    (answer) => answer.deliveries.forEach(printDelivery),
+  const { deliveries } = await change<{ deliveries: Delivery[] }>(request, given, (answer) =>
+    answer.deliveries.forEach(printDelivery),
   );
   const refused = deliveries.filter((delivery) => delivery.status >= 400);
   if (refused.length > 0 && !options.badSignature) {
@@ -113,17 +105,17 @@ function printDelivery(delivery: Delivery): void {
 export async function listen(source: string | undefined, options: ReadOptions) {
   const zone = await ownerZone();
   say(`Listening at ${findServer().url}${source ? ` for ${source}` : ""}. Ctrl-C ends it.`);
-  for (let tries = 0; ; tries++) {
+  const { signal } = new AbortController();
+  for (;;) {
     try {
-      for await (const { data } of stream("GET", "/api/live", { signal: new AbortController().signal })) {
+      for await (const { data } of stream("GET", "/api/live", { signal })) {
         const { kind, id } = data as { kind: string; id: string };
         if (kind === "event") await printEvent(id, { source, zone, ...options });
-        tries = 0;
       }
     } catch (error) {
-      if (error instanceof CliError && error.exit === EXIT.login) throw error;
+      // While the server is away, `server.down` is no news.
+      if (!(error instanceof CliError) || error.exit !== EXIT.failed) throw error;
     }
-    if (tries === 0) say("The connection ended; trying again until it is back.");
     await sleep(1000);
   }
 }
@@ -134,7 +126,6 @@ async function printEvent(id: string, options: ReadOptions & { source: string | 
   if (options.json) return print(JSON.stringify(event));
   const at = new Date(event.receivedAt).toLocaleTimeString("en-GB", { timeZone: options.zone });
   const runs = event.runs.map((run) => run.handler).join(", ");
-  print(
-    `${dim(at)}  ${event.id}  ${status(event.outcome)}  ${line(`${event.source} ${event.type} ${runs}`)}`,
-  );
+  const what = line(`${event.source} ${event.type} ${runs}`);
+  print(`${dim(at)}  ${event.id}  ${status(event.outcome)}  ${what}`);
 }

@@ -23,5 +23,4 @@ export class CliError extends DaimonError {
 }
 
 /** A wrong use of the command line. */
-export const usage = (message: string, next?: string): CliError =>
-  new CliError(EXIT.usage, "cli.usage", message, next);
+export const usage = (message: string, next?: string): CliError => new CliError(EXIT.usage, "cli.usage", message, next);

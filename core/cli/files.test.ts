@@ -1,13 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  appendFileSync,
-  cpSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "../base/environment.ts";
@@ -49,13 +41,7 @@ test("add shows what it will do, asks, tells the secret once; list sees it; remo
   const added = await run(["add", from, "--yes"], { environment });
   assert.deepEqual([added.code, added.stderr.includes("restart Daimon")], [0, true], added.stderr);
   const secret = /^NOTES_SECRET=(\w+)$/m.exec(readFileSync(join(home, ".env"), "utf8"))![1]!;
-  for (const told of [
-    "count_notes: read",
-    "notes.example",
-    "NOTES_SECRET: generated",
-    "/hooks/notes",
-    secret,
-  ]) {
+  for (const told of ["count_notes: read", "notes.example", "NOTES_SECRET: generated", "/hooks/notes", secret]) {
     assert.ok(added.stdout.includes(told), told);
   }
   assert.match((await run(["list"], { environment })).stdout, /^✓ {2}notes {2}Takes notes\.\n$/);
@@ -70,10 +56,7 @@ test("add shows what it will do, asks, tells the secret once; list sees it; remo
 test("skills are those of the hub", async (t) => {
   const { home, run } = testCli(t);
   mkdirSync(join(home, "hub/skills/tidy-up"), { recursive: true });
-  writeFileSync(
-    join(home, "hub/skills/tidy-up/SKILL.md"),
-    "---\nname: tidy-up\ndescription: Tidies up.\n---\nDo.\n",
-  );
+  writeFileSync(join(home, "hub/skills/tidy-up/SKILL.md"), "---\nname: tidy-up\ndescription: Tidies up.\n---\nDo.\n");
   const environment = { DAIMON_CAPABILITIES: join(home, "none") };
   assert.equal((await run(["skills", "list"], { environment })).stdout, "tidy-up  Tidies up.\n");
 });
@@ -81,8 +64,7 @@ test("skills are those of the hub", async (t) => {
 test("init keeps the key where only its owner reads it, and the owner in daimon.config.ts", async (t) => {
   const { home, run } = testCli(t);
   const clone = join(dirname(home), "clone");
-  for (const part of ["core", "bin", "package.json"])
-    cpSync(join(ROOT, part), join(clone, part), { recursive: true });
+  for (const part of ["core", "bin", "package.json"]) cpSync(join(ROOT, part), join(clone, part), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(clone, "node_modules"));
   const config = join(clone, "daimon.config.ts");
   writeFileSync(config, 'export default {\n  owner: { name: "you" },\n  models: {},\n};\n');

@@ -16,10 +16,7 @@ export function formatHelp(command: Command, helper: Help): string {
   const rest: Help = Object.create(helper, { commandDescription: { value: () => "" } });
   const examples = examplesOf(command).map((example) => `  ${helper.styleCommandText(example)}`);
   return [
-    helper.boxWrap(
-      helper.styleCommandDescription(helper.commandDescription(command)),
-      helper.helpWidth ?? 80,
-    ),
+    helper.boxWrap(command.description(), helper.helpWidth ?? 80),
     "",
     ...(examples.length > 0 ? [helper.styleTitle("Examples:"), ...examples, ""] : []),
     Help.prototype.formatHelp.call(rest, command, rest),
@@ -28,10 +25,4 @@ export function formatHelp(command: Command, helper: Help): string {
 
 /** `show <id>`: what a list of commands calls one. */
 export const subcommandTerm = (command: Command): string =>
-  [
-    command.name(),
-    ...command.registeredArguments.map((argument) => {
-      const name = argument.name() + (argument.variadic ? "..." : "");
-      return argument.required ? `<${name}>` : `[${name}]`;
-    }),
-  ].join(" ");
+  new Help().subcommandTerm(command).replace(" [options]", "");

@@ -22,7 +22,7 @@ export async function init({ keyFromStdin, ...given }: Owner & { keyFromStdin?: 
   if (owner.zone && !isZone(owner.zone)) throw usage(`"${owner.zone}" is not an IANA time zone.`, ZONE_HINT);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   if (owner.name || owner.zone) writeOwner(owner);
-  if (key) writeKey(join(home, ".env"), key);
+  if (key) writeKey(join(home, ".env"), key.trim());
   else say("No key was given: the demo answers until a model has one.");
   say(`What Daimon knows will stand in ${join(home, "hub")}: Markdown in git, yours.\nNext: npm start`);
 }
@@ -38,18 +38,15 @@ function isZone(zone: string | undefined): boolean {
 }
 
 function readKey(): string {
-  const key = readFileSync(0, "utf8").trim();
-  if (!/^\S+$/.test(key)) throw usage("What came on stdin is not one key.");
+  const key = readFileSync(0, "utf8");
+  if (!key.trim()) throw usage("No key came on stdin.");
   return key;
 }
 
 async function askAll(given: Owner, home: string) {
   const { group, intro, outro, note, password, text } = await import("@clack/prompts");
   intro("Daimon");
-  note(
-    `.env  your keys; only you can read it\nhub/  what Daimon knows: Markdown in git`,
-    `All that lives: ${home}`,
-  );
+  note(".env  your keys; only you can read it\nhub/  what Daimon knows: Markdown in git", home);
   const initialValue = given.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   const validate = (value?: string) => (isZone(value) ? undefined : ZONE_HINT);
   const message = "A key of Anthropic or OpenAI? Empty: the demo, without a model.";
@@ -57,11 +54,7 @@ async function askAll(given: Owner, home: string) {
     {
       name: () => text({ message: "What shall Daimon call you?", initialValue: given.name ?? "" }),
       zone: () => text({ message: "Your time zone?", initialValue, validate }),
-      key: () =>
-        password({
-          message,
-          validate: (value) => (/\s/.test(value ?? "") ? "A key has no spaces." : undefined),
-        }),
+      key: () => password({ message }),
     },
     {
       onCancel: () => {
@@ -83,22 +76,19 @@ function writeOwner(owner: Owner): void {
     return value ? [`${field}: ${value}`] : [];
   });
   const written = `  owner: { ${fields.join(", ")} },`;
-  if (found)
-    writeFileSync(
-      CONFIG_FILE,
-      text.replace(found, () => written),
-    );
+  const changed = text.replace(found ?? /$/, () => written);
+  if (found) writeFileSync(CONFIG_FILE, changed);
   say(`${found ? "Wrote into" : "Write into"} daimon.config.ts:${written.slice(1)}`);
 }
 
 /** Sets the key's line and leaves the others as they are. */
 function writeKey(file: string, key: string): void {
+  if (/\s/.test(key)) throw usage("A key has no spaces in it.");
   const name = key.startsWith("sk-ant-") ? "ANTHROPIC_API_KEY" : "OPENAI_API_KEY";
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
   const others = text.replace(new RegExp(`^${name}=.*(\n|$)`, "gm"), "").replace(/([^\n])$/, "$1\n");
   writeFileSync(file, `${others}${name}=${key}\n`, { mode: 0o600 });
   chmodSync(file, 0o600);
   say(`Wrote ${name} into ${file}.`);
-  if (name === "OPENAI_API_KEY")
-    say('In daimon.config.ts, give the roles provider: "openai" and a model of it.');
+  if (name.startsWith("OPENAI")) say('In daimon.config.ts, give the roles provider: "openai" and a model of it.');
 }

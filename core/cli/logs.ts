@@ -6,7 +6,7 @@ import { CliError, EXIT } from "./exit.ts";
 import type { ReadOptions } from "./read.ts";
 import { dim, line, print, status } from "./terminal.ts";
 
-export const LEVELS = ["info", "warn", "error"];
+const LEVELS = ["info", "warn", "error"];
 const WINDOW_BYTES = 1 << 20;
 
 /** Prints the end of `<home>/daimon.log`; with `follow`, also what is written from then on, through a rotation. */
@@ -16,11 +16,8 @@ export async function showLogs(options: ReadOptions & { follow?: boolean; level:
     throw new CliError(EXIT.missing, "log.missing", `There is no log yet (${file}).`, "npm start");
   }
   const show = (texts: string[], most: number) => {
-    const entries = texts.map((text) => ({ text, entry: parse(text) }));
-    const wanted = entries.filter(
-      ({ entry }) => LEVELS.indexOf(entry.level) >= LEVELS.indexOf(options.level),
-    );
-    for (const { text, entry } of wanted.slice(-most)) print(options.json ? text : words(entry));
+    const wanted = texts.filter((text) => LEVELS.indexOf(parse(text).level) >= LEVELS.indexOf(options.level));
+    for (const text of wanted.slice(-most)) print(options.json ? text : words(parse(text)));
   };
   let { lines, end } = readLines(file, null);
   show(lines, options.lines);
@@ -41,11 +38,9 @@ function readLines(file: string, from: number | null): { lines: string[]; end: n
     const buffer = Buffer.alloc(Math.min(WINDOW_BYTES, size - start));
     readSync(handle, buffer, 0, buffer.length, start);
     const end = buffer.lastIndexOf("\n") + 1;
-    const lines = buffer
-      .toString("utf8", 0, end)
-      .split("\n")
-      .slice(from === null && start > 0 ? 1 : 0, -1);
-    return { lines, end: start + end };
+    const lines = buffer.toString("utf8", 0, end).split("\n").slice(0, -1);
+    // A window begins in the middle of a line.
+    return { lines: from === null && start > 0 ? lines.slice(1) : lines, end: start + end };
   } finally {
     closeSync(handle);
   }

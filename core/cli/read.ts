@@ -52,10 +52,7 @@ export async function change<Answer>(
 export async function pathOf(list: string, id: string): Promise<string> {
   const [path] = list.split("?");
   if (id !== "latest") return `${path}/${encodeURIComponent(id)}`;
-  const { items } = await call<Page<{ id: string }>>(
-    "GET",
-    `${list}${list.includes("?") ? "&" : "?"}limit=1`,
-  );
+  const { items } = await call<Page<{ id: string }>>("GET", list);
   if (items[0]) return `${path}/${items[0].id}`;
   throw new CliError(EXIT.missing, "cli.none", "There is none yet.");
 }

@@ -34,9 +34,7 @@ const EXITS: Readonly<Record<keyof typeof EXIT, string>> = {
 };
 
 function reference(program: Command): string {
-  const exits = Object.entries(EXIT).map(
-    ([name, code]) => `| ${code} | ${EXITS[name as keyof typeof EXIT]} |`,
-  );
+  const exits = Object.entries(EXIT).map(([name, code]) => `| ${code} | ${EXITS[name as keyof typeof EXIT]} |`);
   const sections = program.commands
     .filter((command) => command.name() !== "complete")
     .flatMap((command) => {

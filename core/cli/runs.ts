@@ -4,21 +4,7 @@ import { FINISHED } from "../define/run.ts";
 import { call } from "./connection.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
-import {
-  dim,
-  facts,
-  line,
-  paint,
-  pretty,
-  print,
-  printJson,
-  say,
-  status,
-  table,
-  time,
-  took,
-  usd,
-} from "./terminal.ts";
+import { dim, facts, line, paint, pretty, print, printJson, say, status, table, time, took, usd } from "./terminal.ts";
 
 export const listRuns = (options: ReadOptions) =>
   showList<RunDetail>(`/api/runs${query(options)}`, options, {
@@ -69,14 +55,11 @@ const MARKS = { completed: ["completed", "✓"], failed: ["failed", "✗"], star
 /** Steps as a tree: those that share a `name/` are drawn below it. */
 function printSteps(steps: readonly Step[]): void {
   const shared = (folder: string) =>
-    steps.some(({ key }) => key === folder) ||
-    steps.filter(({ key }) => key.startsWith(`${folder}/`)).length > 1;
+    steps.some(({ key }) => key === folder) || steps.filter(({ key }) => key.startsWith(`${folder}/`)).length > 1;
   const drawn = new Set<string>();
   const rows = steps.flatMap((step) => {
     const path = step.key.split("/");
-    const folders = path
-      .map((_, place) => path.slice(0, place).join("/"))
-      .filter((folder) => folder && shared(folder));
+    const folders = path.map((_, place) => path.slice(0, place).join("/")).filter((folder) => folder && shared(folder));
     const missing = folders.filter((folder) => !drawn.has(folder));
     for (const key of [...missing, step.key]) drawn.add(key);
     const names = missing.map((folder) => nameOf(folder, folders.slice(0, folders.indexOf(folder)), " "));
@@ -99,9 +82,7 @@ function stepRow(step: Step, folders: readonly string[]): string[] {
     step.finishedAt ? took(step.startedAt, step.finishedAt) : "",
     detail.inputTokens === undefined ? "" : `${detail.inputTokens} → ${detail.outputTokens}`,
     usd(step.usd),
-    step.error
-      ? paint("red", line(step.error.message))
-      : line(step.status === "started" ? "outcome unknown" : note),
+    step.error ? paint("red", line(step.error.message)) : line(step.status === "started" ? "outcome unknown" : note),
   ];
 }
 

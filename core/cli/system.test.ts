@@ -3,19 +3,19 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ROOT } from "../base/environment.ts";
 import { type Cli, testCli } from "../test/cli.ts";
 
 /** The whole of Daimon as a process of its own, on an empty home; it is ready when this returns. */
-async function startSystem(t: TestContext, { home }: Cli) {
+async function startSystem({ home, beforeRemoval }: Cli) {
   const environment = { PATH: process.env.PATH, HOME: home, DAIMON_HOME: home, PORT: "0" };
   const child = spawn(process.execPath, [join(ROOT, "bin/daimon.js"), "start"], {
     env: environment,
     stdio: ["ignore", "pipe", "inherit"],
   });
-  t.after(async () => {
+  beforeRemoval(async () => {
     if (child.exitCode !== null) return;
     child.kill("SIGTERM");
     await once(child, "exit");
@@ -26,7 +26,7 @@ async function startSystem(t: TestContext, { home }: Cli) {
 
 test("the CLI tells the whole way of an event and of a question through the running system", async (t) => {
   const cli = testCli(t);
-  const { child, told } = await startSystem(t, cli);
+  const { child, told } = await startSystem(cli);
   assert.match(told, /Daimon is ready.*\n(.*\n)*Open http:\/\/localhost:\d+\/login#c=/);
   assert.equal(statSync(join(cli.home, "server.json")).mode & 0o777, 0o600);
   const daimon = async (words: string[], code = 0) => {
@@ -44,10 +44,7 @@ test("the CLI tells the whole way of an event and of a question through the runn
   assert.match(sent.stderr, /✓ .*\nrun_\w{26} completed\n$/);
   assert.match((await listening).stdout, /evt_\w{26} {2}dispatched {2}github push/);
   assert.match((await daimon(["send", "github", "--bad-signature"])).stdout, /^401 {2}.*signature/);
-  assert.match(
-    (await daimon(["send", "github", "--duplicate"])).stdout,
-    /^202 {2}(evt_\w+)\n200 {2}\1 {2}duplicate/,
-  );
+  assert.match((await daimon(["send", "github", "--duplicate"])).stdout, /^202 {2}(evt_\w+)\n200 {2}\1 {2}duplicate/);
   await daimon(["send", "nobody"], 3);
   const event = await json("events", "show", /evt_\w+/.exec(sent.stdout)![0]);
   assert.deepEqual([event.source, event.type, event.runs[0].status], ["github", "push", "completed"]);
@@ -55,16 +52,13 @@ test("the CLI tells the whole way of an event and of a question through the runn
   const { items, next } = await json("events", "list", "--source", "github", "--limit", "1");
   assert.equal((await json("events", "list", "--limit", "1", "--cursor", next)).items.length, 1);
   assert.notEqual(items[0].id, event.id);
-  assert.match((await daimon(["events", "replay", event.id, "--wait"])).stderr, /completed\n$/);
-  assert.match((await daimon(["runs", "show", "latest"])).stdout, /Status {3}completed\n(.*\n)*✓ /);
-  await daimon(["runs", "retry", "latest"], 1);
+  assert.match((await daimon(["runs", "show", event.runs[0].id])).stdout, /Status {3}completed\n(.*\n)*✓ /);
+  await daimon(["runs", "retry", event.runs[0].id], 1);
+  assert.match((await daimon(["events", "replay", event.id])).stdout, /^run_\w{26}\n$/);
 
   // You: a question, and what it cost.
   const hi = await json("chat", "hi");
-  assert.deepEqual(
-    [typeof hi.text, typeof hi.runId, typeof hi.usd, hi.demo],
-    ["string", "string", "number", true],
-  );
+  assert.deepEqual([typeof hi.text, typeof hi.runId, typeof hi.usd, hi.demo], ["string", "string", "number", true]);
   const spoken = await daimon(["chat", "save idea: a video on webhooks"]);
   assert.match(spoken.stdout, /inbox\//);
   assert.match(spoken.stderr, /demo, no model/);

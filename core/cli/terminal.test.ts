@@ -9,10 +9,7 @@ test("what could steer a terminal is taken out", () => {
 });
 
 test("text is cut to the columns it takes", () => {
-  assert.deepEqual(
-    [width("日本"), width("e\u0301"), width("\u001b[31mab\u001b[39m"), width("👍a")],
-    [4, 1, 2, 3],
-  );
+  assert.deepEqual([width("日本"), width("e\u0301"), width("\u001b[31mab\u001b[39m"), width("👍a")], [4, 1, 2, 3]);
   assert.equal(cut("abcdef", 6), "abcdef");
   assert.equal(cut("abcdef", 4), "abc…");
   assert.equal(cut("日本語", 4), "日…");

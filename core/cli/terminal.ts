@@ -17,8 +17,7 @@ export const paint = (color: Color, text: string, stream: NodeJS.WriteStream = p
 export const dim = (text: string): string => paint("dim", text);
 
 /** Text from outside without what could steer a terminal: control and direction characters; line ends and tabs stay. */
-export const clean = (text: string): string =>
-  text.replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, "");
+export const clean = (text: string): string => text.replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, "");
 
 /** The same on one line. */
 export const line = (text: string): string => clean(text).replace(/\s+/g, " ").trim();
@@ -33,8 +32,7 @@ const COLORS: Readonly<Record<string, Color>> = {
 export const status = (word: string, shown = word): string => paint(COLORS[word] ?? "dim", line(shown));
 
 const WIDE = /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/u;
-const widthOf = (character: string): number =>
-  /\p{Mark}|\u200d/u.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+const widthOf = (character: string): number => (/\p{Mark}|\u200d/u.test(character) ? 0 : WIDE.test(character) ? 2 : 1);
 
 /** Columns that a text takes on a terminal. */
 export function width(text: string): number {

@@ -11,7 +11,7 @@ export interface CliMain {
   start(options: StartOptions): Promise<void>;
 }
 
-export interface StartOptions {
+interface StartOptions {
   /** Which of `web`, `worker`, `clock` to run. Default: all. */
   readonly only?: readonly string[];
   readonly port?: number;
@@ -38,22 +38,13 @@ const SCHEDULES = () => import("./schedules.ts");
 export function buildProgram(main: CliMain): Command {
   const program = new Command("daimon")
     .description("A personal AI operating system that its owner can read, own and trust.")
-    .version(
-      JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version,
-      "--version",
-      "show the version",
-    )
+    .version(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version, "--version", "show the version")
     .helpOption("-h, --help", "show this help")
     .configureHelp({ formatHelp, subcommandTerm, styleTitle: (title) => styleText("bold", title) })
     // Errors are thrown, and shown in one shape by cli.ts.
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  setExamples(program, [
-    "npm start",
-    "daimon send github push",
-    'daimon chat "hi"',
-    "git diff | daimon chat review",
-  ]);
+  setExamples(program, ["npm start", "daimon send github push", 'daimon chat "hi"', "git diff | daimon chat review"]);
   addBeginning(program.commandsGroup("Begin:"), main);
   addCapabilities(program.commandsGroup("What it can do:"));
   addSending(program.commandsGroup("What happens:"));
@@ -75,13 +66,7 @@ const noun = (parent: Command, name: string, description: string): Command =>
 type Action = (...given: never[]) => unknown;
 
 /** A command. Its examples are what is typed after its name, or a whole line that names `daimon`. */
-function verb(
-  parent: Command,
-  usage: string,
-  description: string,
-  examples: string[],
-  action: Action,
-): Command {
+function verb(parent: Command, usage: string, description: string, examples: string[], action: Action): Command {
   const command = parent
     .command(usage)
     .description(description)
@@ -121,30 +106,17 @@ const oneOf = (flags: string, description: string, words: string): Option =>
   new Option(flags, description).choices(words.split(" "));
 
 function addBeginning(program: Command, main: CliMain): void {
-  verb(program, "start", "Run the system: web, worker and clock in one process", ["--open"], ((
-    options: StartOptions,
-  ) => main.start(options)) as Action)
+  verb(program, "start", "Run the system: web, worker and clock in one process", ["--open"], ((options: StartOptions) =>
+    main.start(options)) as Action)
     .addOption(new Option("--only <parts>", "run only these of web,worker,clock").argParser(parseParts))
     .addOption(count("--port <port>", "listen there (default: PORT, else 4242)"))
     .option("--open", "open the browser at the login link");
   const quiet = "--name Ada --zone Europe/Amsterdam --key-from-stdin <key.txt";
-  verb(
-    program,
-    "init",
-    "Say who you are and give a model key, or take the demo",
-    ["", quiet],
-    act(INIT, "init"),
-  )
+  verb(program, "init", "Say who you are and give a model key, or take the demo", ["", quiet], act(INIT, "init"))
     .option("--name <name>", "what Daimon calls you")
     .option("--zone <zone>", "your IANA time zone")
     .option("--key-from-stdin", "read a model key from stdin, and ask nothing");
-  read(
-    program,
-    "doctor",
-    "Look at all that must stand; exit 6 when something does not",
-    [""],
-    act(DOCTOR, "doctor"),
-  );
+  read(program, "doctor", "Look at all that must stand; exit 6 when something does not", [""], act(DOCTOR, "doctor"));
   read(program, "login", "Print a one-time link that opens the console", [""], act(LOGINS, "login"));
 }
 
@@ -170,11 +142,7 @@ function addCapabilities(program: Command): void {
 }
 
 function addSending(program: Command): void {
-  const examples = [
-    "github push --wait",
-    "github --bad-signature",
-    "github issues.opened --data @issue.json",
-  ];
+  const examples = ["github push --wait", "github --bad-signature", "github issues.opened --data @issue.json"];
   const description = "Send a signed sample webhook through the real door";
   read(program, "send <source> [type]", description, examples, act(EVENTS, "send"))
     .addOption(count("--times <count>", "so many deliveries"))
@@ -192,13 +160,10 @@ function addEvents(events: Command): void {
     .option("--type <type>", "only of this type")
     .addOption(oneOf("--outcome <outcome>", "only with this outcome", outcomes))
     .option("--text <text>", "only with this text in the body");
-  read(
-    events,
-    "show <id>",
-    "One with its data, its runs and their steps",
-    ["latest"],
-    act(EVENTS, "showEvent"),
-  ).option("--raw", "also the headers of the request");
+  read(events, "show <id>", "One with its data, its runs and their steps", ["latest"], act(EVENTS, "showEvent")).option(
+    "--raw",
+    "also the headers of the request",
+  );
   read(
     events,
     "replay <id>",
@@ -215,13 +180,7 @@ function addRuns(runs: Command): void {
     .option("--handler <handler>", "only of this handler")
     .option("--event <id>", "only of this event");
   read(runs, "show <id>", "One with the tree of its steps", ["latest"], act(RUNS, "showRun"));
-  read(
-    runs,
-    "watch <id>",
-    "Tell of its steps to its end; exit 5 when it failed",
-    ["latest"],
-    act(RUNS, "watchRun"),
-  );
+  read(runs, "watch <id>", "Tell of its steps to its end; exit 5 when it failed", ["latest"], act(RUNS, "watchRun"));
   read(runs, "cancel <id>", "Cancel one", ["latest"], act(RUNS, "cancelRun"));
   const again = "Queue a failed or canceled one again, its completed steps kept";
   read(runs, "retry <id>", again, ["latest"], act(RUNS, "retryRun"));
@@ -241,13 +200,7 @@ function addApprovals(approvals: Command): void {
   list(approvals, "list", "The newest first", [""], act(APPROVALS, "listApprovals")).addOption(
     status.default("waiting"),
   );
-  read(
-    approvals,
-    "show <id>",
-    "The exact action that is asked about",
-    ["latest"],
-    act(APPROVALS, "showApproval"),
-  );
+  read(approvals, "show <id>", "The exact action that is asked about", ["latest"], act(APPROVALS, "showApproval"));
   read(approvals, "approve <id>", "Let it happen, this once", ["apr_…"], act(APPROVALS, "approve"));
   read(approvals, "deny <id>", "Do not let it happen", ["apr_…"], act(APPROVALS, "deny"));
 }
@@ -263,9 +216,7 @@ function addChat(program: Command): void {
 function addHub(hub: Command): void {
   const budget = () => count("--budget <tokens>", "at most so many tokens");
   const under = () => new Option("--under <folder>", "only below this folder");
-  read(hub, "map", "The folders with a line on each", [""], act(HUB, "mapHub"))
-    .addOption(budget())
-    .addOption(under());
+  read(hub, "map", "The folders with a line on each", [""], act(HUB, "mapHub")).addOption(budget()).addOption(under());
   const question = ['"launch date" --budget 2000'];
   read(hub, "search <query...>", "The passages that answer best", question, act(HUB, "searchHub"))
     .addOption(budget())
@@ -289,13 +240,7 @@ function addOperations(program: Command): void {
 }
 
 function addTokens(token: Command): void {
-  read(
-    token,
-    "create <name>",
-    "Make one; it is shown once",
-    ["laptop --scope read"],
-    act(LOGINS, "createToken"),
-  )
+  read(token, "create <name>", "Make one; it is shown once", ["laptop --scope read"], act(LOGINS, "createToken"))
     .addOption(oneOf("--scope <scope>", "what it may do", "read write admin").default("read"))
     .addOption(count("--days <count>", "for how long (default: 90)"));
   read(token, "list", "All of them, without the secret", [""], act(LOGINS, "listTokens"));

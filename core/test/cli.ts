@@ -25,6 +25,8 @@ export interface RunOptions {
 
 export interface Cli {
   readonly home: string;
+  /** Does this after the test, before the home is removed. */
+  beforeRemoval(end: () => Promise<void>): void;
   /** Runs `daimon <words>` as a process of its own, in an environment that holds nothing but what stands here. */
   run(words: readonly string[], options?: RunOptions): Promise<Outcome>;
 }
@@ -34,14 +36,19 @@ export function testCli(t: TestContext): Cli {
   const folder = mkdtempSync(join(tmpdir(), "daimon cli "));
   const home = join(folder, "home");
   mkdirSync(home, { mode: 0o700 });
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return { home, run: (words, options = {}) => run(words, { ...options, folder, home }) };
+  const ends: (() => Promise<void>)[] = [];
+  t.after(async () => {
+    for (const end of ends) await end();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    home,
+    beforeRemoval: (end) => void ends.push(end),
+    run: (words, options = {}) => run(words, { ...options, folder, home }),
+  };
 }
 
-function run(
-  words: readonly string[],
-  options: RunOptions & { folder: string; home: string },
-): Promise<Outcome> {
+function run(words: readonly string[], options: RunOptions & { folder: string; home: string }): Promise<Outcome> {
   const child = spawn(process.execPath, [options.script ?? join(ROOT, "bin/daimon.js"), ...words], {
     cwd: options.folder,
     env: { PATH: process.env.PATH, HOME: options.folder, DAIMON_HOME: options.home, ...options.environment },
@@ -111,11 +118,7 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
 }
 
 /** Answers with server-sent events, and ends the answer unless told to hold it. */
-export function answerEvents(
-  response: ServerResponse,
-  events: readonly [string, unknown][],
-  hold = false,
-): void {
+export function answerEvents(response: ServerResponse, events: readonly [string, unknown][], hold = false): void {
   response.writeHead(200, { "content-type": "text/event-stream" });
   response.write(": open\n\n");
   for (const [event, data] of events) response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
