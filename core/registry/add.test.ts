@@ -68,12 +68,8 @@ test("a folder is planned, installed, loaded and removed, and nothing is left be
     now,
   });
   assert.deepEqual(plan.addresses, [{ source: "kit", url: "https://daimon.example/hooks/kit" }]);
-  assert.deepEqual(plan.schedules, [
-    { name: "weekly", cron: "0 9 * * 2", next: new Date("2026-11-24T08:00:00Z") },
-  ]);
-  assert.deepEqual(plan.tools, [
-    { name: "kit_tool", description: "Does it", effect: "send", approval: false },
-  ]);
+  assert.deepEqual(plan.schedules, [{ name: "weekly", cron: "0 9 * * 2", next: new Date("2026-11-24T08:00:00Z") }]);
+  assert.deepEqual(plan.tools, [{ name: "kit_tool", description: "Does it", effect: "send", approval: false }]);
   assert.deepEqual(plan.egress, ["api.kit.com"]);
   assert.deepEqual(plan.agents, ["poet"]);
   assert.deepEqual(
@@ -196,10 +192,7 @@ test("what a folder may not be is said, and nothing is left of it", async (t) =>
   const large = await write(join(root, "large"), { "index.ts": capability("large"), "film.bin": "" });
   await truncate(join(large, "film.bin"), 21 * 1024 * 1024);
   const wanting = await write(join(root, "wanting"), {
-    "index.ts": capability(
-      "wanting",
-      `secrets: [{ name: "KIT_KEY", description: "The key that Kit shows" }]`,
-    ),
+    "index.ts": capability("wanting", `secrets: [{ name: "KIT_KEY", description: "The key that Kit shows" }]`),
   });
   const index = (name: string, text: string) => write(join(root, name), { "index.ts": text });
 

@@ -83,10 +83,7 @@ function stateOf(secret: Secret, { values }: Environment) {
  * Does what the plan says: the checked copy becomes the capability in one rename, and the secrets that are ours to
  * choose are made. It runs after the next start. Returns the names of the secrets made. Throws `secret.missing`.
  */
-export async function installCapability(
-  plan: Plan,
-  environment: Environment,
-): Promise<{ secrets: string[] }> {
+export async function installCapability(plan: Plan, environment: Environment): Promise<{ secrets: string[] }> {
   checkSecrets(plan.secrets, environment.values);
   await rename(plan.staged, plan.folder);
   await plan.discard();
@@ -102,10 +99,7 @@ export async function removeCapability(
   environment: Environment,
 ): Promise<{ folder: string; secrets: string[] }> {
   const { installed, refused } = await loadCapabilities(environment.capabilities, environment);
-  const names = [
-    ...installed.map(({ capability }) => capability.name),
-    ...refused.map((other) => other.name),
-  ];
+  const names = [...installed.map(({ capability }) => capability.name), ...refused.map((other) => other.name)];
   if (!names.includes(name)) {
     throw new DaimonError(
       "capability.unknown",

@@ -34,10 +34,10 @@ const resolve: Parameters<typeof registerHooks>[0]["resolve"] = (specifier, cont
   );
 };
 
-function guardedFolder(path: string): string | undefined {
+/** The guarded folder that `path` lies in. */
+export function guardedFolder(path: string): string | undefined {
   for (let at = dirname(path); at !== dirname(at); at = dirname(at)) if (guarded.has(at)) return at;
   return undefined;
 }
 
-const isBelow = (url: string, folder: string) =>
-  url.startsWith("file:") && fileURLToPath(url).startsWith(folder + sep);
+const isBelow = (url: string, folder: string) => url.startsWith("file:") && fileURLToPath(url).startsWith(folder + sep);

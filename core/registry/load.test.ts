@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
@@ -108,20 +109,14 @@ const SAMPLES: Record<string, { files: Record<string, string>; code: string; mes
   },
   "has-a-cron-that-never-fires": {
     files: {
-      "index.ts": capability(
-        "has-a-cron-that-never-fires",
-        `schedules: [{ name: "weekly", cron: "0 9 31 2 *", run }]`,
-      ),
+      "index.ts": capability("has-a-cron-that-never-fires", `schedules: [{ name: "weekly", cron: "0 9 31 2 *", run }]`),
     },
     code: "cron.never",
     message: /^schedule weekly: "0 9 31 2 \*" names no time that ever comes\.$/,
   },
   "has-a-cron-that-is-none": {
     files: {
-      "index.ts": capability(
-        "has-a-cron-that-is-none",
-        `schedules: [{ name: "weekly", cron: "every Tuesday", run }]`,
-      ),
+      "index.ts": capability("has-a-cron-that-is-none", `schedules: [{ name: "weekly", cron: "every Tuesday", run }]`),
     },
     code: "cron.invalid",
     message: /^schedule weekly: "every Tuesday" is not a cron expression/,
@@ -381,11 +376,33 @@ test("what stands in its folder is found: agents, skills, samples; and a new ver
   await writeFile(join(folder, "kit/samples/order.json"), "{}");
   await writeFile(join(folder, "kit/README.md"), "Kit");
   assert.equal((await load()).version, kit.version);
-  await writeFile(
-    join(folder, "kit/agents/poet.md"),
-    "---\nname: poet\ndescription: A poet\n---\nBe a good one.",
-  );
+  await writeFile(join(folder, "kit/agents/poet.md"), "---\nname: poet\ndescription: A poet\n---\nBe a good one.");
   assert.notEqual((await load()).version, kit.version);
+});
+
+test("an error that a module lets go of refuses it, and ends nothing; any other error still ends the process", async (t) => {
+  const floating = 'Promise.reject(new Error("let go"));';
+  const folder = await folderOf(t, {
+    "capabilities/fine/index.ts": capability("fine"),
+    "capabilities/floating/index.ts": floating + capability("floating"),
+    "capabilities/ticking/index.ts": `setTimeout(() => { throw new Error("later"); }, 200);${capability("ticking")}`,
+    "main.ts": `import { loadCapabilities } from "${ROOT}/core/registry/load.ts";
+      import { listenForStrays } from "${ROOT}/core/registry/strays.ts";
+      const { installed, refused } = await loadCapabilities("${"FOLDER"}/capabilities", { values: {} });
+      console.log(installed.map((one) => one.capability.name).join(), refused[0].problem.message);
+      listenForStrays((folder, error) => console.log(folder.split("/").at(-1), error.message));
+      setTimeout(() => { throw new Error("ours"); }, 400);`,
+  });
+  const main = join(folder, "main.ts");
+  await writeFile(main, (await readFile(main, "utf8")).replace("FOLDER", folder));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main], { env: {}, encoding: "utf8" });
+  assert.equal(
+    stdout,
+    "fine,ticking index.ts threw when it was imported: Error: let go (index.ts:1).\nticking later\n",
+    stderr,
+  );
+  assert.notEqual(status, 0);
+  assert.match(stderr, /ours/);
 });
 
 test("no folder is no capability", async () => {

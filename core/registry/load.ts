@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,6 +9,7 @@ import { guardImports } from "./imports.ts";
 import type { Installed, Refused, Registry, Sample } from "./registry.ts";
 import { checkAgentFile, checkCapability, checkName, checkSecrets, claimNames } from "./rules.ts";
 import { parseCapability } from "./shape.ts";
+import { listenForStrays } from "./strays.ts";
 
 /** How long a capability's `index.ts` may take to be imported. */
 const IMPORT_MILLISECONDS = 5000;
@@ -24,14 +25,17 @@ export async function loadCapabilities(
 ): Promise<Registry & { readonly taken: ReadonlyMap<string, string> }> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const names = entries
-    .filter(
-      (entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !/^\.|^node_modules$/.test(entry.name),
-    )
+    .filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !/^\.|^node_modules$/.test(entry.name))
     .map((entry) => entry.name)
     .sort();
+  const strays = new Map<string, Error>();
+  const stopListening = listenForStrays((home, error) => strays.set(home, error));
   const loaded = await Promise.all(
     names.map((name) => loadCapability(join(folder, name), now).catch((error: unknown) => toFailure(error))),
   );
+  // A rejection that nobody awaits is told of a turn later.
+  await new Promise(setImmediate);
+  stopListening();
 
   const installed: Installed[] = [];
   const refused: Refused[] = [];
@@ -40,6 +44,8 @@ export async function loadCapabilities(
     const outcome = loaded[place]!;
     try {
       if ("code" in outcome) throw new DaimonError(outcome.code, outcome.message, outcome.next);
+      const stray = strays.get(realpathSync(outcome.folder));
+      if (stray) throw importFailure(stray, realpathSync(outcome.folder));
       checkName(outcome.capability, name);
       claimNames({ ...outcome.capability, agents: agentNames(outcome) }, taken);
       checkSecrets(outcome.capability.secrets ?? [], environment.values);

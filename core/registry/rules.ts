@@ -55,8 +55,7 @@ function checkInput(tool: Tool<never>): void {
 /** Refuses an agent file that has no front matter with a description, or no instructions below it. */
 export function checkAgentFile(name: string, text: string): void {
   const place = `agent ${name}: agents/${name}.md`;
-  const next =
-    "It begins with ---, then YAML with at least `description: …`, then ---, then the instructions.";
+  const next = "It begins with ---, then YAML with at least `description: …`, then ---, then the instructions.";
   const parts = /^---\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n([\s\S]*))?$/.exec(text);
   if (!parts) throw refuse("agent", `${place} does not begin with front matter.`, next);
   let front: unknown;
@@ -68,8 +67,7 @@ export function checkAgentFile(name: string, text: string): void {
   }
   const shape = z.looseObject({ name: z.literal(name).optional(), description: z.string().min(1) });
   const [issue] = shape.safeParse(front).error?.issues ?? [];
-  if (issue?.path[0] === "name")
-    throw refuse("agent", `${place} has another name in it than its file's.`, next);
+  if (issue?.path[0] === "name") throw refuse("agent", `${place} has another name in it than its file's.`, next);
   if (issue) throw refuse("agent", `${place} has no description.`, next);
   if (!parts[2]?.trim()) throw refuse("agent", `${place} has no instructions.`, next);
 }
@@ -111,13 +109,8 @@ export function claimNames(named: Named, taken: Map<string, string>): void {
 }
 
 /** Refuses when a secret that must be given from outside is not. */
-export function checkSecrets(
-  secrets: readonly Secret[],
-  values: Readonly<Record<string, string | undefined>>,
-): void {
-  const missing = secrets.filter(
-    (secret) => !values[secret.name] && !secret.generate && secret.required !== false,
-  );
+export function checkSecrets(secrets: readonly Secret[], values: Readonly<Record<string, string | undefined>>): void {
+  const missing = secrets.filter((secret) => !values[secret.name] && !secret.generate && secret.required !== false);
   if (missing.length === 0) return;
   throw new DaimonError(
     "secret.missing",
@@ -138,5 +131,4 @@ const namesOf = (named: Named) => ({
 const list = (items: readonly { name: string }[] = []) => items.map((item) => item.name);
 
 const endSentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
-const refuse = (code: string, message: string, next?: string) =>
-  new DaimonError(`capability.${code}`, message, next);
+const refuse = (code: string, message: string, next?: string) => new DaimonError(`capability.${code}`, message, next);

@@ -59,10 +59,7 @@ const webhook = z.strictObject({
   setup: text.optional(),
 });
 
-const scalar = z.union(
-  [z.string(), z.number(), z.boolean(), z.null()],
-  "must be text, a number, true, false or null",
-);
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], "must be text, a number, true, false or null");
 const trigger = z.strictObject({
   ...named,
   ...handled,
@@ -115,9 +112,7 @@ const shape = z.strictObject({
   tools: list(tool),
   channels: list(z.strictObject({ ...named, send: code })),
   secrets: list(secret),
-  egress: list(
-    text.regex(/^(\*\.)?([a-z0-9-]+\.)*[a-z0-9-]+(:\d+)?$/i, 'must be a host, like "api.github.com"'),
-  ),
+  egress: list(text.regex(/^(\*\.)?([a-z0-9-]+\.)*[a-z0-9-]+(:\d+)?$/i, 'must be a host, like "api.github.com"')),
 });
 
 /** The value as a capability. Throws `capability.shape` with a sentence for each field that is not as it must be. */

@@ -23,10 +23,7 @@ export interface Staged {
  * Copies a capability out of the catalog (a bare name), a folder (a path) or a git repository (a URL, `#folder` for one
  * within it), with its packages, running no code of it. Throws `add.*`.
  */
-export async function stage(
-  from: string,
-  { capabilities }: Pick<Environment, "capabilities">,
-): Promise<Staged> {
+export async function stage(from: string, { capabilities }: Pick<Environment, "capabilities">): Promise<Staged> {
   await mkdir(capabilities, { recursive: true });
   await sweep(capabilities);
   const place = await mkdtemp(join(capabilities, ".adding-"));
@@ -52,8 +49,7 @@ async function sweep(capabilities: string): Promise<void> {
 }
 
 async function find(from: string, place: string): Promise<string> {
-  if (/^(https?|ssh|git|file):\/\/|^[\w.-]+@[\w.-]+:/.test(from))
-    return await clone(from, join(place, "repository"));
+  if (/^(https?|ssh|git|file):\/\/|^[\w.-]+@[\w.-]+:/.test(from)) return await clone(from, join(place, "repository"));
   const isPath = /^[.~]|[\\/]/.test(from);
   const folder = isPath ? resolve(from.replace(/^~(?=\/|$)/, homedir())) : join(ROOT, "catalog", from);
   if (existsSync(join(folder, "index.ts"))) return folder;
@@ -98,8 +94,7 @@ async function copyPlain(source: string, target: string): Promise<{ path: string
 async function sizesOf(folder: string, paths: readonly string[]): Promise<{ path: string; bytes: number }[]> {
   const found = await Promise.all(paths.map((path) => lstat(join(folder, path))));
   const odd = found.findIndex((one) => !one.isFile());
-  if (odd >= 0)
-    throw fail("link", `${paths[odd]} is a link or a special file.`, "Put a copy of the file there.");
+  if (odd >= 0) throw fail("link", `${paths[odd]} is a link or a special file.`, "Put a copy of the file there.");
   return paths.map((path, place) => ({ path, bytes: found[place]!.size }));
 }
 
