@@ -17,9 +17,7 @@ async function read(...pieces: (string | Uint8Array)[]) {
 }
 
 test("events are read whole, however the bytes are cut", async () => {
-  const bytes = new TextEncoder().encode(
-    'event: delta\ndata: {"text":"é…"}\n\nevent: done\r\ndata: {"usd":1}\r\n\r\n',
-  );
+  const bytes = new TextEncoder().encode('event: delta\ndata: {"text":"é…"}\n\nevent: done\r\ndata: {"usd":1}\r\n\r\n');
   const expected = [
     { event: "delta", data: { text: "é…" } },
     { event: "done", data: { usd: 1 } },

@@ -247,21 +247,24 @@ export class ApiError extends Error {
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   return new ApiError(0, {
-    code: "console.unreachable",
-    message: "Daimon does not answer.",
-    next: "Is it running? Start it with: npm start",
+    code: "console.failed",
+    message: `The page could not do that: ${String(error)}`,
+    next: "Load the page again.",
   });
 }
 
 /** Sends a request and throws `ApiError` unless it was answered with 2xx; 401 also leads to the login page. */
-export async function call(method: string, path: string, body?: unknown, signal?: AbortSignal) {
+export async function call(method: string, path: string, body?: unknown): Promise<Response> {
   const response = await fetch(path, {
     method,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     headers: body === undefined ? {} : { "content-type": "application/json" },
-    ...(signal ? { signal } : {}),
-  }).catch((error: unknown) => {
-    throw signal?.aborted ? error : asApiError(error);
+  }).catch(() => {
+    throw new ApiError(0, {
+      code: "console.unreachable",
+      message: "Daimon does not answer.",
+      next: "Is it running? Start it with: npm start",
+    });
   });
   if (response.ok) return response;
   if (response.status === 401 && location.pathname !== "/login") go("/login", { replace: true });

@@ -222,17 +222,27 @@ describe("the console in a browser", { skip, timeout: 180_000 }, () => {
     await page.locator(".event-rows a").first().waitFor();
     const first = await page.locator(".event-rows a").first().getAttribute("href");
     await page.locator('.live-state[data-tone="good"]').waitFor();
-    await page.evaluate(() =>
-      fetch("/api/samples", {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ source: "github", type: "star.created" }),
-      }),
-    );
+    await page.evaluate(sendSample, "star.created");
     await page.getByRole("button", { name: "1 new" }).waitFor();
     assert.equal(await page.locator(".event-rows a").first().getAttribute("href"), first);
     await page.getByRole("button", { name: "1 new" }).click();
     assert.notEqual(await page.locator(".event-rows a").first().getAttribute("href"), first);
+  });
+
+  test("the live feed pauses while the tab is hidden, and catches up", async () => {
+    await page.goto(`${origin}/events`);
+    const live = page.locator(".live-state");
+    await live.getByText("Live").waitFor();
+    const hide = (hidden: boolean) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, "hidden", { value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await hide(true);
+    await live.getByText("Paused").waitFor();
+    await page.evaluate(sendSample, "issues.opened");
+    await hide(false);
+    await page.getByRole("button", { name: "1 new" }).waitFor();
   });
 
   test("a token is shown once and revoked", async () => {
@@ -306,11 +316,19 @@ async function watchedPage(inside: BrowserContext): Promise<Page> {
   return made;
 }
 
+/** Runs in the page: sends a recorded event through the real door. */
+async function sendSample(type: string): Promise<void> {
+  await fetch("/api/samples", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ source: "github", type }),
+  });
+}
+
 /** Runs in the page: what a person with a screen reader, a keyboard or a thumb would trip over. */
 function findFaults(phone: boolean): string[] {
   const faults: string[] = [];
-  const shown = (element: Element) =>
-    element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+  const shown = (element: Element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
   const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)].filter(shown);
   const describe = (element: Element) => element.outerHTML.slice(0, 100);
   for (const element of all("a, button, input, select, textarea, summary")) {
@@ -325,11 +343,7 @@ function findFaults(phone: boolean): string[] {
     if (phone && control && !element.closest(".top, .command, .id-copy, .facts") && height < 44) {
       faults.push(`${height} px: ${describe(element)}`);
     }
-    if (
-      phone &&
-      element.matches("input, textarea") &&
-      Number.parseFloat(getComputedStyle(element).fontSize) < 16
-    ) {
+    if (phone && element.matches("input, textarea") && Number.parseFloat(getComputedStyle(element).fontSize) < 16) {
       faults.push(`small text: ${describe(element)}`);
     }
   }

@@ -29,8 +29,7 @@ test("the console bundles in memory, small, with nothing that the content policy
   const code = [...assets]
     .filter(([path]) => path.endsWith(".js"))
     .map(([, { body }]) => new TextDecoder().decode(body));
-  for (const text of code)
-    assert.doesNotMatch(text, /\beval\(|new Function\(|insertAdjacentHTML|document\.write/);
+  for (const text of code) assert.doesNotMatch(text, /\beval\(|new Function\(|insertAdjacentHTML|document\.write/);
 });
 
 test("the same sources make the same addresses", async () => {

@@ -27,11 +27,7 @@ export function Dialogs() {
   }
 }
 
-function Dialog(props: {
-  label: string;
-  name: NonNullable<typeof dialog.value>;
-  children: ComponentChildren;
-}) {
+function Dialog(props: { label: string; name: NonNullable<typeof dialog.value>; children: ComponentChildren }) {
   const element = useRef<HTMLDialogElement>(null);
   // By the time that a closing dialog says so, another may be open.
   const close = () => {
@@ -86,8 +82,8 @@ function Stop() {
     <Dialog label="Stop everything" name="stop">
       <h2>Stop everything?</h2>
       <p>
-        Running runs are canceled within a second and nothing new begins. Events are still kept, and wait
-        until you resume.
+        Running runs are canceled within a second and nothing new begins. Events are still kept, and wait until you
+        resume.
       </p>
       <div class="actions">
         <Button onPress={close}>Keep running</Button>
@@ -222,8 +218,7 @@ function searches(query: string): Deed[] {
   if (!query) return [];
   if (/^evt_\w{26}$/.test(query))
     return [{ text: query, hint: "Event", icon: "events", act: () => go(`/events/${query}`) }];
-  if (/^run_\w{26}$/.test(query))
-    return [{ text: query, hint: "Run", icon: "runs", act: () => go(`/runs/${query}`) }];
+  if (/^run_\w{26}$/.test(query)) return [{ text: query, hint: "Run", icon: "runs", act: () => go(`/runs/${query}`) }];
   return [
     {
       text: `Events that contain “${query}”`,

@@ -1,18 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import {
-  absolute,
-  bytes,
-  count,
-  curl,
-  dayAndTime,
-  duration,
-  money,
-  plural,
-  relative,
-  shortId,
-} from "./format.ts";
+import { absolute, bytes, count, curl, dayAndTime, duration, money, plural, relative, shortId } from "./format.ts";
 
 test("dollars keep the digits that matter", () => {
   assert.deepEqual([0, 0.00001, 0.0004, 0.0123, 0.43, 12.5].map(money), [

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { plural } from "./format.ts";
 
 const MANY = 200;
 
@@ -13,8 +14,7 @@ export function Json({ value, open = 2 }: { value: unknown; open?: number }) {
 
 /** The exact input of an action: each name with its whole value, long texts as they are. */
 export function Fields({ value }: { value: unknown }) {
-  if (value === null || typeof value !== "object" || Array.isArray(value))
-    return <Json value={value} open={9} />;
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return <Json value={value} open={9} />;
   return (
     <dl class="fields">
       {Object.entries(value).map(([name, one]) => (
@@ -54,7 +54,7 @@ function Value({ value, open, name }: { value: unknown; open: number; name?: str
         {before}
         <span class="json-folded">
           {list
-            ? `${entries.length} items`
+            ? plural(entries.length, "item")
             : entries
                 .slice(0, 4)
                 .map(([key]) => key)

@@ -5,9 +5,7 @@ import { renderMarkdown, safeLink } from "./markdown.ts";
 
 /** Every element that Markdown may become, and every property that it may have. */
 const ELEMENTS = new Set(
-  "a blockquote br code del div em h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split(
-    " ",
-  ),
+  "a blockquote br code del div em h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split(" "),
 );
 const PROPERTIES = new Set(["class", "children", "href", "rel", "start", "target", "title"]);
 
@@ -79,17 +77,13 @@ test("an image loads nothing: it is a link that names its host", () => {
 });
 
 test("a link that names another host than its own shows the real one", () => {
-  assert.equal(
-    textOf(renderMarkdown("[github.com](https://github.com@evil.example/x)")),
-    "github.com (evil.example)",
-  );
+  assert.equal(textOf(renderMarkdown("[github.com](https://github.com@evil.example/x)")), "github.com (evil.example)");
   assert.equal(textOf(renderMarkdown("[evil](https://xn--e1awd7f.example/)")), "evil (xn--e1awd7f.example)");
   assert.equal(textOf(renderMarkdown("<https://docs.example/a>")), "https://docs.example/a");
 });
 
 test("only absolute http, https and mailto addresses are links", () => {
-  for (const href of ["https://a.example", "HTTP://a.example/x", "mailto:a@b.example"])
-    assert.ok(safeLink(href), href);
+  for (const href of ["https://a.example", "HTTP://a.example/x", "mailto:a@b.example"]) assert.ok(safeLink(href), href);
   for (const href of [
     "/api",
     "#x",
@@ -109,8 +103,7 @@ test("ordinary Markdown reads as it should", () => {
     "# Title\n\nA **bold** `code` &amp; more.\n\n1. one\n2. two\n\n- [x] done\n\n| a | b |\n|:-|-:|\n| 1 | 2 |",
   );
   const types = elements(shown).map((node) => node.type);
-  for (const type of ["h3", "strong", "code", "ol", "ul", "table", "td"])
-    assert.ok(types.includes(type), type);
+  for (const type of ["h3", "strong", "code", "ol", "ul", "table", "td"]) assert.ok(types.includes(type), type);
   assert.match(textOf(shown), /A bold code & more\./);
   assert.match(textOf(shown), /☑ done/);
 });

@@ -100,14 +100,9 @@ function table(token: Extract<MarkedToken, { type: "table" }>): ComponentChildre
 
 function link(href: string, children: ComponentChildren[], text: string): ComponentChildren {
   const url = safeLink(href);
-  if (!url)
-    return h("span", { class: "no-link", title: "Not a link: only http, https and mailto are" }, children);
+  if (!url) return h("span", { class: "no-link", title: "Not a link: only http, https and mailto are" }, children);
   const host = url.protocol === "mailto:" ? url.pathname : url.host;
-  const anchor = h(
-    "a",
-    { href: url.href, target: "_blank", rel: "noopener noreferrer", title: url.href },
-    children,
-  );
+  const anchor = h("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", title: url.href }, children);
   return text.includes(host) ? anchor : [anchor, h("span", { class: "host" }, ` (${host})`)];
 }
 

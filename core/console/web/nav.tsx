@@ -32,11 +32,7 @@ export function isHere(item: NavItem): boolean {
 export function NavLink({ item, apart }: { item: NavItem; apart?: boolean }) {
   const waiting = item.href === "/approvals" ? (status.value?.approvals ?? 0) : 0;
   return (
-    <a
-      class={`nav${apart ? " apart" : ""}`}
-      href={item.href}
-      aria-current={isHere(item) ? "page" : undefined}
-    >
+    <a class={`nav${apart ? " apart" : ""}`} href={item.href} aria-current={isHere(item) ? "page" : undefined}>
       <Icon name={item.icon} />
       <span>{item.text}</span>
       {waiting > 0 && (

@@ -6,7 +6,7 @@ import { absolute, duration, money, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
 import { useQuery } from "./query.ts";
-import { attempt, zone } from "./state.ts";
+import { toast, zone } from "./state.ts";
 
 export type Tone = "good" | "bad" | "warn" | "info" | "idle";
 
@@ -103,21 +103,19 @@ export function Button(props: ButtonProps) {
 
 export function CopyButton({ text, children }: { text: string; children?: ComponentChildren }) {
   const copied = useSignal(false);
-  const copy = () =>
-    attempt(async () => {
+  const copy = async () => {
+    try {
       await navigator.clipboard.writeText(text);
-      copied.value = true;
-      setTimeout(() => {
-        copied.value = false;
-      }, 1500);
-    });
+    } catch {
+      return toast("bad", "The browser does not let this page copy.", "Select the text and copy it by hand.");
+    }
+    copied.value = true;
+    setTimeout(() => {
+      copied.value = false;
+    }, 1500);
+  };
   return (
-    <Button
-      icon={copied.value ? "check" : "copy"}
-      kind={children ? "plain" : "quiet"}
-      label="Copy"
-      onPress={copy}
-    >
+    <Button icon={copied.value ? "check" : "copy"} kind={children ? "plain" : "quiet"} label="Copy" onPress={copy}>
       {children && (copied.value ? "Copied" : children)}
     </Button>
   );
@@ -197,11 +195,7 @@ export function Empty(props: { icon: IconName; title: string; children?: Compone
 }
 
 /** An error: what and why, then what to do next. */
-export function Problem(props: {
-  failure: Failure | ApiError;
-  tone?: "bad" | "warn";
-  children?: ComponentChildren;
-}) {
+export function Problem(props: { failure: Failure | ApiError; tone?: "bad" | "warn"; children?: ComponentChildren }) {
   const { failure, tone, children } = props;
   return (
     <div class="problem" data-tone={tone ?? "bad"} role={tone === "warn" ? "note" : "alert"}>
@@ -365,10 +359,7 @@ export function Meter({ value, limit, label }: { value: number; limit: number; l
 
 /** A run's status as it changes, leading to the run. */
 export function RunState({ id }: { id: string }) {
-  const { data: run } = useQuery<Run>(
-    `/api/runs/${id}`,
-    (change) => change.kind === "run" && change.id === id,
-  );
+  const { data: run } = useQuery<Run>(`/api/runs/${id}`, (change) => change.kind === "run" && change.id === id);
   return (
     <a class="run-state" href={`/runs/${id}`} title={id}>
       {shortId(id)} {run && <Status value={run.status} />}

@@ -9,7 +9,9 @@ export function go(address: string, options: { replace?: boolean } = {}): void {
   if (options.replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   read();
-  if (location.pathname !== before) scrollTo(0, 0);
+  if (location.pathname === before) return;
+  scrollTo(0, 0);
+  if (!options.replace) document.getElementById("main")?.focus({ preventScroll: true });
 }
 
 /** Changes one name of the query in place; an empty value takes it away. */

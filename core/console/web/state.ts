@@ -6,9 +6,7 @@ import { go } from "./router.ts";
 /** The whole system at a glance; null until it is known. */
 export const status = signal<SystemStatus | null>(null);
 /** The owner's zone; the browser's until it is known. */
-export const zone = computed(
-  () => status.value?.owner.zone || Intl.DateTimeFormat().resolvedOptions().timeZone,
-);
+export const zone = computed(() => status.value?.owner.zone || Intl.DateTimeFormat().resolvedOptions().timeZone);
 /** Which dialog is open over the page. */
 export const dialog = signal<"help" | "palette" | "stop" | "more" | null>(null);
 

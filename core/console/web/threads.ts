@@ -152,8 +152,7 @@ async function follow(thread: Thread, answer: Signal<Turn>, body: ReadableStream
         thread.id.value = said.conversation;
       }
     } else if (event === "delta") change({ text: answer.value.text + (said.text ?? "") });
-    else if (event === "tool")
-      change({ tools: withTool(answer.value.tools, said.name ?? "", said.state ?? "") });
+    else if (event === "tool") change({ tools: withTool(answer.value.tools, said.name ?? "", said.state ?? "") });
     else if (event === "done") {
       change({
         text: said.text ?? answer.value.text,

@@ -103,10 +103,8 @@ function StepRow(props: { step: Step; scope: string; run: Run; begin: number; le
           {step.usd > 0 && money(step.usd)}
           {step.kind === "model" && (
             <span class="faint" title="Tokens in and out">
-              {count(
-                (detail.inputTokens ?? 0) + (detail.cacheReadTokens ?? 0) + (detail.cacheWriteTokens ?? 0),
-              )}{" "}
-              → {count(detail.outputTokens ?? 0)}
+              {count((detail.inputTokens ?? 0) + (detail.cacheReadTokens ?? 0) + (detail.cacheWriteTokens ?? 0))} →{" "}
+              {count(detail.outputTokens ?? 0)}
             </span>
           )}
         </span>
@@ -129,8 +127,7 @@ function scopeOf(step: Step, steps: readonly Step[]): string {
 function stateOf(step: Step, run: Run): [string, Tone] {
   if (step.status === "completed") return ["completed", "good"];
   if (step.status === "failed") return ["failed", "bad"];
-  if (run.status === "waiting" && ["sleep", "wait", "approval"].includes(step.kind))
-    return ["waiting", "warn"];
+  if (run.status === "waiting" && ["sleep", "wait", "approval"].includes(step.kind)) return ["waiting", "warn"];
   return run.status === "running" ? ["running", "info"] : ["outcome unknown", "warn"];
 }
 

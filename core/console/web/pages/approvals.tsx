@@ -19,14 +19,12 @@ export function Approvals() {
           {waiting.length === 0 ? (
             <Empty icon="approvals" title="Nothing waits for you.">
               <p>
-                When an agent wants to do something that needs a person, its run waits here and holds no
-                process meanwhile.
+                When an agent wants to do something that needs a person, its run waits here and holds no process
+                meanwhile.
               </p>
             </Empty>
           ) : (
-            waiting.map((approval) => (
-              <ApprovalCard key={approval.id} approval={approval} withRun onAnswer={reload} />
-            ))
+            waiting.map((approval) => <ApprovalCard key={approval.id} approval={approval} withRun onAnswer={reload} />)
           )}
           {answered.length > 0 && (
             <>

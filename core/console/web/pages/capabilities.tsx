@@ -6,10 +6,7 @@ import { useQuery } from "../query.ts";
 export function Capabilities() {
   const { data, error } = useQuery<Page<CapabilityItem>>("/api/capabilities");
   return (
-    <PageBody
-      title="Capabilities"
-      sub="What is installed, a folder each. What is not installed is not loaded."
-    >
+    <PageBody title="Capabilities" sub="What is installed, a folder each. What is not installed is not loaded.">
       {!data ? (
         <Pending error={error} />
       ) : data.items.length === 0 ? (
@@ -25,10 +22,7 @@ export function Capabilities() {
 
 function Card({ capability: one }: { capability: CapabilityItem }) {
   return (
-    <Panel
-      title={one.name}
-      aside={one.problem ? <Status value="refused" /> : <Status value="ok" word="installed" />}
-    >
+    <Panel title={one.name} aside={one.problem ? <Status value="refused" /> : <Status value="ok" word="installed" />}>
       {one.description && <p class="lead">{one.description}</p>}
       {one.problem && <Problem failure={one.problem} />}
       <dl class="fields parts">

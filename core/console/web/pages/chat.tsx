@@ -6,7 +6,7 @@ import { count, money } from "../format.ts";
 import { Icon, Mark } from "../icons.tsx";
 import { Fields, Json } from "../json.tsx";
 import { Button, Pending, Problem, Status, Time } from "../parts.tsx";
-import { Prose } from "../prose.tsx";
+import { fetchMarkdown, Prose } from "../prose.tsx";
 import { type Query, useChanges, useQuery } from "../query.ts";
 import { go, place } from "../router.ts";
 import { attempt, status } from "../state.ts";
@@ -22,6 +22,7 @@ export function Chat({ id }: { id: string }) {
   const shown = held.current;
   useEffect(() => {
     document.title = "Chat · Daimon";
+    fetchMarkdown();
     const asked = place.value.query.get("ask");
     if (asked) {
       go("/chat", { replace: true });
@@ -212,10 +213,7 @@ function Writing({ runId, quiet }: { runId: string | null; quiet: boolean }) {
 /** "used hub_search, save_idea", folded; what went in and out is read when it is unfolded. */
 function Tools({ tools, runId }: { tools: Turn["tools"]; runId: string | null }) {
   const open = useSignal(false);
-  const run = useQuery<RunDetail>(
-    open.value && runId ? `/api/runs/${runId}` : null,
-    (change) => change.id === runId,
-  );
+  const run = useQuery<RunDetail>(open.value && runId ? `/api/runs/${runId}` : null, (change) => change.id === runId);
   const names = [...new Set(tools.map((tool) => tool.name))].join(", ");
   const working = tools.some((tool) => tool.state === "started");
   const failed = tools.some((tool) => tool.state === "failed");
@@ -231,11 +229,7 @@ function Tools({ tools, runId }: { tools: Turn["tools"]; runId: string | null })
         {working ? "using" : "used"} {names}
         {failed && <Status value="failed" word="one failed" />}
       </summary>
-      {run.data ? (
-        <ToolSteps steps={run.data.steps} />
-      ) : (
-        open.value && <Pending error={run.error} lines={2} />
-      )}
+      {run.data ? <ToolSteps steps={run.data.steps} /> : open.value && <Pending error={run.error} lines={2} />}
     </details>
   );
 }
@@ -349,12 +343,7 @@ function Composer({ thread }: { thread: Thread }) {
           }}
         />
         {busy ? (
-          <Button
-            kind="danger"
-            icon="stop"
-            label="Stop the answer"
-            onPress={() => attempt(() => cancel(thread))}
-          />
+          <Button kind="danger" icon="stop" label="Stop the answer" onPress={() => attempt(() => cancel(thread))} />
         ) : (
           <button
             class="button primary square"

@@ -164,9 +164,7 @@ function DeliveryLine({ delivery, badSignature }: { delivery: Delivery; badSigna
       </code>
       {body.id ? (
         <>
-          <span>
-            {body.duplicate || delivery.status === 200 ? "the first one's id" : "kept and dispatched as"}
-          </span>
+          <span>{body.duplicate || delivery.status === 200 ? "the first one's id" : "kept and dispatched as"}</span>
           <a href={`/events/${body.id}`} title={body.id}>
             {shortId(body.id)}
           </a>

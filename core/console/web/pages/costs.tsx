@@ -29,8 +29,7 @@ export function Costs() {
           {data.calls.length === 0 ? (
             <Empty icon="costs" title="No model was called yet.">
               <p>
-                Ask something in the <a href="/chat">chat</a>: each call stands here with its tokens and its
-                price.
+                Ask something in the <a href="/chat">chat</a>: each call stands here with its tokens and its price.
               </p>
             </Empty>
           ) : (

@@ -31,11 +31,7 @@ const MEANING = {
 } as const;
 
 export function EventPage({ id }: { id: string }) {
-  const {
-    data: event,
-    error,
-    reload,
-  } = useQuery<EventDetail>(`/api/events/${id}`, ["run", "step", "approval"]);
+  const { data: event, error, reload } = useQuery<EventDetail>(`/api/events/${id}`, ["run", "step", "approval"]);
   const tab = useSignal<Tab>("data");
   const back = { href: "/events", text: "Events" };
   if (!event) {
@@ -122,8 +118,7 @@ function Way({ event }: { event: EventDetail }) {
       .map((run) => run.finishedAt!)
       .sort()
       .at(-1) ?? null;
-  const came =
-    event.source === "schedule" ? "Fired by the clock" : event.source === "chat" ? "You said it" : "Came in";
+  const came = event.source === "schedule" ? "Fired by the clock" : event.source === "chat" ? "You said it" : "Came in";
   return (
     <ol class="way">
       <li>

@@ -1,18 +1,6 @@
-import type { EventItem, Page, Refusal } from "../api.ts";
+import type { CapabilityItem, EventItem, Page, Refusal } from "../api.ts";
 import { plural } from "../format.ts";
-import {
-  Button,
-  Choice,
-  Command,
-  Empty,
-  Id,
-  PageBody,
-  Pending,
-  SearchBox,
-  Status,
-  Tabs,
-  Time,
-} from "../parts.tsx";
+import { Button, Choice, Command, Empty, Id, PageBody, Pending, SearchBox, Status, Tabs, Time } from "../parts.tsx";
 import { useList, useQuery } from "../query.ts";
 import { place, setQuery } from "../router.ts";
 import { attempt } from "../state.ts";
@@ -28,8 +16,14 @@ export function Events() {
   }
   const text = filters.toString();
   const list = useList<EventItem>(`/api/events${text ? `?${text}` : ""}`, ["event", "run"]);
-  const sources = new Set(["chat", "schedule", "github", ...(list.items ?? []).map((event) => event.source)]);
-  if (query.get("source")) sources.add(query.get("source")!);
+  const capabilities = useQuery<Page<CapabilityItem>>("/api/capabilities");
+  const sources = new Set([
+    "chat",
+    "schedule",
+    ...(capabilities.data?.items ?? []).flatMap((one) => one.webhooks.map((webhook) => webhook.source)),
+    ...(list.items ?? []).map((event) => event.source),
+    ...query.getAll("source"),
+  ]);
   return (
     <PageBody title="Events" sub="Every fact that came in, kept for ever: webhooks, the clock, and you.">
       <div class="toolbar">
@@ -62,7 +56,10 @@ export function Events() {
           <Pending error={list.error} lines={10} />
         ) : list.items.length === 0 ? (
           text ? (
-            <Empty icon="search" title="No event is like that.">
+            <Empty
+              icon="search"
+              title={list.more ? "None of the newest events is like that." : "No event is like that."}
+            >
               <a href="/events">Take the filters away</a>
             </Empty>
           ) : (
@@ -76,7 +73,9 @@ export function Events() {
         )}
         {list.items && list.more && (
           <div class="load-more">
-            <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
+            <Button onPress={() => attempt(list.loadMore)}>
+              {list.items.length === 0 ? "Look further back" : "Load more"}
+            </Button>
           </div>
         )}
       </div>

@@ -2,18 +2,7 @@ import type { Approval, EventItem, Page, Refusal, Run } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
 import { money } from "../format.ts";
 import { Icon } from "../icons.tsx";
-import {
-  Command,
-  Empty,
-  Handler,
-  Meter,
-  PageBody,
-  Panel,
-  Pending,
-  Problem,
-  Status,
-  Time,
-} from "../parts.tsx";
+import { Command, Empty, Handler, Meter, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { status } from "../state.ts";
 import { Checklist } from "./checklist.tsx";
@@ -55,8 +44,8 @@ function DemoBanner() {
       <Mark />
       <div>
         <p>
-          <strong>demo, no model.</strong> A scripted stand-in answers, here on this machine. It costs nothing
-          and knows little; everything around it is real.
+          <strong>demo, no model.</strong> A scripted stand-in answers, here on this machine. It costs nothing and knows
+          little; everything around it is real.
         </p>
         <p class="next">
           Make it real: put a key into <code>home/.env</code> and start again.
@@ -111,9 +100,7 @@ function NeedsYou() {
   );
 }
 
-type FeedItem =
-  | { readonly at: string; readonly event: EventItem }
-  | { readonly at: string; readonly refusal: Refusal };
+type FeedItem = { readonly at: string; readonly event: EventItem } | { readonly at: string; readonly refusal: Refusal };
 
 function Feed() {
   const events = useQuery<Page<EventItem>>("/api/events?limit=25", ["event", "run"]);
@@ -147,11 +134,7 @@ function Feed() {
                     <b>{item.event.source}</b> <span>{item.event.type}</span>
                   </span>
                   <span class="row-runs">
-                    {item.event.runs.total ? (
-                      <RunsOf runs={item.event.runs} />
-                    ) : (
-                      <Status value={item.event.outcome} />
-                    )}
+                    {item.event.runs.total ? <RunsOf runs={item.event.runs} /> : <Status value={item.event.outcome} />}
                   </span>
                 </a>
               </li>

@@ -43,8 +43,8 @@ export function Login() {
         <>
           {error.value && <Problem failure={error.value} />}
           <p>
-            There is no password. On the machine where Daimon runs, make a link that works once, for ten
-            minutes, and open it here:
+            There is no password. On the machine where Daimon runs, make a link that works once, for ten minutes, and
+            open it here:
           </p>
           <Command text="npx daimon login" />
           <p class="faint">

@@ -141,9 +141,7 @@ function Figures({ run }: { run: RunDetail }) {
       <div>
         <dt>Event</dt>
         <dd>
-          <a href={`/events/${run.eventId}`}>
-            {run.event ? `${run.event.source} ${run.event.type}` : "its event"}
-          </a>
+          <a href={`/events/${run.eventId}`}>{run.event ? `${run.event.source} ${run.event.type}` : "its event"}</a>
         </dd>
         {run.parentId && (
           <dd class="faint">

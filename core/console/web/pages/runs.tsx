@@ -65,8 +65,7 @@ export function Runs() {
               <a href="/runs">Show all runs</a>
             ) : (
               <p>
-                A run begins when an event has a trigger, a schedule fires, or you ask in the{" "}
-                <a href="/chat">chat</a>.
+                A run begins when an event has a trigger, a schedule fires, or you ask in the <a href="/chat">chat</a>.
               </p>
             )}
           </Empty>

@@ -17,9 +17,7 @@ export function Schedules() {
           <Command text="npx daimon add competitor-analysis" />
         </Empty>
       ) : (
-        data.items.map((schedule) => (
-          <ScheduleCard key={schedule.name} schedule={schedule} onChange={reload} />
-        ))
+        data.items.map((schedule) => <ScheduleCard key={schedule.name} schedule={schedule} onChange={reload} />)
       )}
     </PageBody>
   );

@@ -19,11 +19,7 @@ export function Settings() {
 function Doctor() {
   const { data, error, reload } = useQuery<{ checks: Check[] }>("/api/doctor");
   return (
-    <Panel
-      title="Doctor"
-      aside={<Button kind="quiet" icon="retry" label="Check again" onPress={reload} />}
-      flush
-    >
+    <Panel title="Doctor" aside={<Button kind="quiet" icon="retry" label="Check again" onPress={reload} />} flush>
       {!data ? (
         <Pending error={error} lines={4} />
       ) : (
@@ -56,10 +52,7 @@ function Tokens() {
       reload();
     });
   const revoke = (name: string) =>
-    attempt(
-      () => request("DELETE", `/api/tokens/${encodeURIComponent(name)}`).then(reload),
-      `${name} is revoked.`,
-    );
+    attempt(() => request("DELETE", `/api/tokens/${encodeURIComponent(name)}`).then(reload), `${name} is revoked.`);
   return (
     <Panel title="Tokens" aside={<span class="faint">for scripts and the command line</span>}>
       <form
