@@ -30,12 +30,7 @@ test("the report is written, filed under its date beside one that is there, and 
   assert.match(text, /> Demo, no model/);
   assert.match(text, /### Example Studio\n[\s\S]*### Sample Labs\n/);
   const keys = run.steps.map((step) => step.key);
-  for (const key of [
-    "read the list",
-    "research Sample Labs/model",
-    "write the report/model",
-    `hub create ${report}`,
-  ])
+  for (const key of ["read the list", "research Sample Labs/model", "write the report/model", `hub create ${report}`])
     assert.ok(keys.includes(key), `${key} of ${keys}`);
   const { id } = await openConversation(house.database, { channel: "web", external: "owner", title: "" });
   assert.ok(JSON.stringify(await lastMessages(house.database, id, 1)).includes(report));

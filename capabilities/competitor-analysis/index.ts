@@ -58,11 +58,7 @@ const weekly = defineSchedule({
         "Say what the folder is",
       );
     }
-    await hub.create(
-      path,
-      renderReport({ date, eventId: event.id, report, findings }),
-      `Competitor report of ${date}`,
-    );
+    await hub.create(path, renderReport({ date, eventId: event.id, report, findings }), `Competitor report of ${date}`);
     const demo = report.demo ? " It was written by the demo model, so it knows nothing new." : "";
     await send({ text: `The competitor report of ${date} is filed as [${path}](${path}).${demo}` });
     return { report: path, competitors: competitors.length };

@@ -29,9 +29,7 @@ export function renderReport(parts: {
 }): string {
   const { date, eventId, report, findings } = parts;
   const usd = findings.reduce((sum, { answer }) => sum + answer.usd, report.usd);
-  const cut = [...findings.map(({ answer }) => answer), report].filter(
-    (answer) => answer.end !== "answered",
-  ).length;
+  const cut = [...findings.map(({ answer }) => answer), report].filter((answer) => answer.end !== "answered").length;
   return [
     "---",
     `title: "Competitors, ${date}"`,

@@ -68,18 +68,14 @@ export const readers = {
       text: lines.join("\n"),
     };
   }),
-  "issues.opened": reader(
-    "issues.opened",
-    issue,
-    ({ issue: { number, title, body, html_url }, ...data }) => ({
-      kind: "issue",
-      title: `Issue #${number}: ${title}`,
-      summary: `${data.sender.login} opened issue #${number} in ${data.repository.full_name}`,
-      url: html_url,
-      facts: [["Repository", data.repository.full_name]],
-      text: body ?? null,
-    }),
-  ),
+  "issues.opened": reader("issues.opened", issue, ({ issue: { number, title, body, html_url }, ...data }) => ({
+    kind: "issue",
+    title: `Issue #${number}: ${title}`,
+    summary: `${data.sender.login} opened issue #${number} in ${data.repository.full_name}`,
+    url: html_url,
+    facts: [["Repository", data.repository.full_name]],
+    text: body ?? null,
+  })),
   "pull_request.opened": reader("pull_request.opened", pullRequest, ({ pull_request: pull, ...data }) => ({
     kind: "pull-request",
     title: `Pull request #${pull.number}: ${pull.title}`,
@@ -118,11 +114,7 @@ export const readers = {
 } satisfies Record<string, (data: unknown) => Entry>;
 
 /** Reads data of one type; what is not as GitHub documents it fails for good, naming the first place. */
-function reader<Data>(
-  type: string,
-  shape: z.ZodType<Data>,
-  read: (data: Data) => Entry,
-): (data: unknown) => Entry {
+function reader<Data>(type: string, shape: z.ZodType<Data>, read: (data: Data) => Entry): (data: unknown) => Entry {
   return (data) => {
     const parsed = shape.safeParse(data);
     if (parsed.success) return read(parsed.data);

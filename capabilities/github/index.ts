@@ -49,7 +49,5 @@ export default defineCapability({
     file("file-star", "star.created"),
     file("file-ping", "ping"),
   ],
-  secrets: [
-    { name: "GITHUB_WEBHOOK_SECRET", description: "What GitHub signs its deliveries with", generate: true },
-  ],
+  secrets: [{ name: "GITHUB_WEBHOOK_SECRET", description: "What GitHub signs its deliveries with", generate: true }],
 });

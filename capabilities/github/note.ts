@@ -33,8 +33,7 @@ function fenced(text: string): string {
     .replaceAll("\r\n", "\n")
     .replace(/[^\P{C}\n\t\u200d]/gu, "")
     .trim();
-  const shown =
-    clean.length > MOST_TEXT ? `${clean.slice(0, MOST_TEXT)}\n… (cut; the event holds all of it)` : clean;
+  const shown = clean.length > MOST_TEXT ? `${clean.slice(0, MOST_TEXT)}\n… (cut; the event holds all of it)` : clean;
   const longest = Math.max(2, ...[...shown.matchAll(/`+/g)].map((run) => run[0].length));
   const fence = "`".repeat(longest + 1);
   return `${fence}text\n${shown}\n${fence}`;

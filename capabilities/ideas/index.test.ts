@@ -46,8 +46,5 @@ test("an idea is dropped only after the owner's yes, and stays to be found", asy
   assert.doesNotMatch((await house.hub.read(path)).text, /Dropped/);
   await house.runs.answer(approvalId, "approved", "owner");
   assert.equal((await until(runId)).status, "completed");
-  assert.match(
-    (await house.hub.read(path)).text,
-    /# knit a scarf\n[\s\S]*\*\*Dropped\*\* on \d{4}-\d\d-\d\d\.\n$/,
-  );
+  assert.match((await house.hub.read(path)).text, /# knit a scarf\n[\s\S]*\*\*Dropped\*\* on \d{4}-\d\d-\d\d\.\n$/);
 });

@@ -5,23 +5,13 @@ const saveIdea = defineTool({
   description: "Saves an idea of the owner as a note in the hub's inbox. Returns the note's path.",
   input: z.object({
     text: z.string().trim().min(1).max(20_000).describe("The idea, in the owner's own words."),
-    title: z
-      .string()
-      .trim()
-      .min(1)
-      .max(120)
-      .optional()
-      .describe("A few words. Default: the text's beginning."),
+    title: z.string().trim().min(1).max(120).optional().describe("A few words. Default: the text's beginning."),
   }),
   effect: "write",
   sink: () => "hub:inbox",
   repeatable: true,
   run: async ({ text, title = firstWords(text) }, context) => {
-    const head = [
-      `title: ${JSON.stringify(title)}`,
-      `created: ${day(context)}`,
-      `source: ${context.event.id}`,
-    ];
+    const head = [`title: ${JSON.stringify(title)}`, `created: ${day(context)}`, `source: ${context.event.id}`];
     const note = `---\n${head.join("\n")}\ntags: [idea]\n---\n\n# ${title}\n\n${text}\n`;
     const { path } = await createBeside(context, `${minute(context)}-${slug(title)}`, note);
     return { path };
@@ -45,11 +35,7 @@ const forgetIdea = defineTool({
   approval: true,
   run: async ({ path, reason }, context) => {
     await context.hub.read(path);
-    await context.hub.append(
-      path,
-      `\n**Dropped** on ${day(context)}${reason ? `: ${reason}` : ""}.\n`,
-      `Drop ${path}`,
-    );
+    await context.hub.append(path, `\n**Dropped** on ${day(context)}${reason ? `: ${reason}` : ""}.\n`, `Drop ${path}`);
     return { path };
   },
 });

@@ -11,9 +11,10 @@ const webhook = defineWebhook({
     secret: "GENERIC_WEBHOOK_SECRET",
   },
   type: [{ data: "type" }],
+  key: { header: "x-delivery-id" },
   setup:
     "Post JSON with a `type` to this address. Header `X-Signature`: the HMAC-SHA256 of the body in hex, with the value " +
-    "of `GENERIC_WEBHOOK_SECRET` in `home/.env` as its key.",
+    "of `GENERIC_WEBHOOK_SECRET` in `home/.env` as its key. `X-Delivery-Id`, where there is one, names the delivery.",
 });
 
 /** The payload as a note. What strangers wrote stands in a fence that it cannot close. */
