@@ -20,7 +20,7 @@ import { type JournalRoot, openJournal } from "../runs/journal.ts";
 import { answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
 import { keepOutgoing, lastMessages, openConversation } from "../store/messages.ts";
-import type { StepRow } from "../store/steps.ts";
+import type { Step as StepRow } from "../define/run.ts";
 import { testDatabase } from "../test/database.ts";
 import { type Script, scriptedModel, testConfig, testEnvironment } from "../test/models.ts";
 import { type ConversationMessage, createAgents } from "./agents.ts";

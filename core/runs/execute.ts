@@ -2,11 +2,14 @@ import type { Clock } from "../base/clock.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import type { Limits } from "../define/limits.ts";
+import type { Step } from "../define/run.ts";
 import type { Database } from "../store/database.ts";
 import type { ClaimedRun, Release } from "../store/runs.ts";
-import type { StepRow, StepSeed } from "../store/steps.ts";
+import type { StepSeed } from "../store/steps.ts";
 import { type ContextServices, createContext } from "./context.ts";
-import { type JournalRoot, openJournal, type Suspension, toPlain } from "./journal.ts";
+import { type JournalRoot, openJournal } from "./journal.ts";
+import type { Suspension } from "./ledger.ts";
+import { toPlain } from "./record.ts";
 import type { RegisteredHandler } from "./registered.ts";
 import { decideRetry, effectiveLimits } from "./rules.ts";
 
@@ -37,7 +40,7 @@ type Ending =
 export async function executeRun(
   run: ClaimedRun,
   handler: RegisteredHandler | undefined,
-  kept: readonly StepRow[],
+  kept: readonly Step[],
   abort: AbortController,
   options: ExecuteOptions,
 ): Promise<Release | null> {

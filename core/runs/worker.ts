@@ -1,8 +1,10 @@
 import { createBatch } from "../base/batch.ts";
 import type { Log } from "../base/log.ts";
+import type { Step } from "../define/run.ts";
+import { isDataError } from "../store/database.ts";
 import { handBack, takeOver } from "../store/processes.ts";
 import { type ClaimedRun, claimRuns, deleteWaits, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
-import { keepSteps, type StepRow, type StepSeed, stepsOf } from "../store/steps.ts";
+import { keepSteps, type StepSeed, stepsOf } from "../store/steps.ts";
 import { type ExecuteOptions, executeRun, type Interruption } from "./execute.ts";
 import type { Presence } from "./presence.ts";
 import type { Handlers } from "./registered.ts";
@@ -36,7 +38,8 @@ type Underway = { readonly abort: AbortController; readonly done: Promise<void> 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, clock, log, presence } = options;
   const underway = new Map<string, Underway>();
-  const keepStep = createBatch((steps: StepSeed[]) => keepSteps(database, steps), { most: 256, lanes: 2 });
+  const keepSoon = createBatch((steps: StepSeed[]) => keepSteps(database, steps), { most: 256, lanes: 2 });
+  const keepStep = (step: StepSeed) => whileUseful(() => keepSoon(step), presence.holds);
   const release = createBatch((releases: Release[]) => releaseRuns(database, releases), {
     most: 256,
     lanes: 2,
@@ -84,7 +87,7 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   };
 
-  const carry = async (run: ClaimedRun, kept: readonly StepRow[], abort: AbortController) => {
+  const carry = async (run: ClaimedRun, kept: readonly Step[], abort: AbortController) => {
     options.live.publish({ kind: "run", id: run.id, status: "running", name: run.handler });
     try {
       const written = await executeRun(run, options.handlers.get(run.handler), kept, abort, {
@@ -175,14 +178,18 @@ export function createWorker(options: WorkerOptions): Worker {
   };
 }
 
-/** Tries until it is done, or of no use any more: a database that is away for a moment costs no work. */
+/**
+ * Tries until it is done: a database that is away for a moment costs no work. False when it is of no use any more,
+ * because others may have taken our runs meanwhile. Throws what no other try would mend.
+ */
 async function whileUseful(write: () => Promise<boolean>, useful: () => boolean): Promise<boolean> {
   for (;;) {
     try {
       return await write();
     } catch (error) {
-      if (!useful()) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      if (isDataError(error)) throw error;
+      if (!useful()) return false;
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 }

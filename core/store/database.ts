@@ -55,3 +55,9 @@ async function rows<Row>(
   const result = await client.query(name ? { text, values, name } : { text, values });
   return result.rows as Row[];
 }
+
+/** True when the database refused the data itself (SQLSTATE class 22), so that no other try would mend it. */
+export function isDataError(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && code.startsWith("22");
+}

@@ -1,23 +1,10 @@
-import type { Label } from "../define/label.ts";
-import type { Failure, StepKind, StepStatus } from "../define/run.ts";
+import type { Step } from "../define/run.ts";
 import type { Database } from "./database.ts";
 import { toJson } from "./events.ts";
 
 /** A step to be kept, with the fence of the run it belongs to. */
-export interface StepSeed {
-  readonly runId: string;
+export interface StepSeed extends Step {
   readonly claim: number;
-  readonly key: string;
-  readonly kind: StepKind;
-  readonly status: StepStatus;
-  readonly value: unknown;
-  readonly error: Failure | null;
-  readonly attempt: number;
-  readonly label: Label;
-  readonly detail: unknown;
-  readonly usd: number;
-  readonly startedAt: Date;
-  readonly finishedAt: Date | null;
 }
 
 // The share lock makes a takeover of the run and this write take turns: whoever comes second sees the other.
@@ -64,25 +51,9 @@ export async function keepSteps(database: Database, steps: readonly StepSeed[]):
   return steps.map((step) => keys.has(`${step.runId} ${step.key}`));
 }
 
-/** A kept step, as a run that goes on reads it. */
-export interface StepRow {
-  readonly runId: string;
-  readonly key: string;
-  readonly kind: StepKind;
-  readonly status: StepStatus;
-  readonly value: unknown;
-  readonly error: Failure | null;
-  readonly attempt: number;
-  readonly label: Label;
-  readonly detail: unknown;
-  readonly usd: number;
-  readonly startedAt: Date;
-  readonly finishedAt: Date | null;
-}
-
 /** The kept steps of some runs, each run's in the order in which they ended. */
-export async function stepsOf(database: Database, runIds: readonly string[]): Promise<StepRow[]> {
-  return await database.query<StepRow>(
+export async function stepsOf(database: Database, runIds: readonly string[]): Promise<Step[]> {
+  return await database.query<Step>(
     `select run_id as "runId", key, kind, status, value, error, attempt, detail, usd,
        json_build_object('integrity', integrity, 'privacy', privacy) as label,
        started_at as "startedAt", finished_at as "finishedAt"

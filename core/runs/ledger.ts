@@ -1,0 +1,150 @@
+import type { Clock } from "../base/clock.ts";
+import { DaimonError } from "../base/errors.ts";
+import type { Live } from "../base/live.ts";
+import type { Label } from "../define/label.ts";
+import type { Failure, Step, Waiting } from "../define/run.ts";
+import { join } from "../policy/labels.ts";
+import type { Database } from "../store/database.ts";
+import type { ClaimedRun, WaitSeed } from "../store/runs.ts";
+import type { StepSeed } from "../store/steps.ts";
+import { nextStepKey } from "./rules.ts";
+
+/** Why a run lets go of its worker, and what will wake it. */
+export interface Suspension {
+  readonly waiting: Waiting;
+  /** Null: only a fact wakes it. */
+  readonly wakeAt: Date | null;
+  readonly wait: WaitSeed | null;
+}
+
+export interface LedgerOptions {
+  readonly run: ClaimedRun;
+  /** What is kept of earlier tries. */
+  readonly kept: readonly Step[];
+  /** The code that runs is not the code that kept these steps. */
+  readonly changed: boolean;
+  readonly database: Database;
+  /** False: the run is no longer ours. */
+  readonly keep: (step: StepSeed) => Promise<boolean>;
+  readonly clock: Clock;
+  readonly live: Live;
+  readonly signal: AbortSignal;
+  /** A step could not be kept because the run is no longer ours. */
+  readonly onLost: () => void;
+  readonly chance: () => number;
+}
+
+/** What one execution knows of its run: what is kept, what was read and spent, what is under way. */
+export interface Ledger {
+  readonly options: LedgerOptions;
+  /** Which try of the run this is, from 1. */
+  readonly attempt: number;
+  label: Label;
+  usd: number;
+  /** The last event that each kind of wait has had, so that the next one gets a later event. */
+  readonly consumed: Map<string, string>;
+  readonly counts: Map<string, number>;
+  /** The next step of that name, and what is kept of it. Throws `run.changed`. */
+  take(prefix: string, name: string, kind: Step["kind"]): { key: string; kept: Step | undefined };
+  /** Work that the run must not let go in. After the run was let go, whoever asks waits for ever. */
+  during<Value>(work: () => Promise<Value>): Promise<Value>;
+  keep(step: KeptFields): Promise<void>;
+  /** Lets the run go when nothing is under way any more. Never returns. */
+  suspend(suspension: Suspension): Promise<never>;
+  /** Settles when nothing of the run can go on until something wakes it. */
+  readonly suspended: Promise<readonly Suspension[]>;
+  close(): void;
+}
+
+export type KeptFields = Omit<StepSeed, "runId" | "claim" | "attempt" | "label" | "finishedAt">;
+
+const NEVER = new Promise<never>(() => {});
+
+export function openLedger(options: LedgerOptions): Ledger {
+  const { run, clock } = options;
+  const kept = new Map(options.kept.map((row) => [row.key, row]));
+  const asked = new Set<string>();
+  const suspensions: Suspension[] = [];
+  const { promise: suspended, resolve: letGo } = Promise.withResolvers<readonly Suspension[]>();
+  let active = 0;
+  let closed = false;
+
+  // When nothing is under way but waits, the run lets go: one turn of the event loop later, because a step that
+  // has just ended may be followed by the next one.
+  const settle = () => {
+    if (closed || active > 0 || suspensions.length === 0) return;
+    setImmediate(() => {
+      if (closed || active > 0) return;
+      closed = true;
+      letGo(suspensions);
+    });
+  };
+
+  return {
+    options,
+    attempt: run.attempts + 1,
+    label: options.kept.reduce((sum, row) => join(sum, row.label), run.label),
+    usd: options.kept.reduce((sum, row) => sum + row.usd, 0),
+    consumed: new Map(),
+    counts: new Map(),
+    suspended,
+    take(prefix, name, kind) {
+      const key = nextStepKey(this.counts, prefix + name);
+      const row = kept.get(key);
+      asked.add(key);
+      const other = row && row.kind !== kind ? row : !row && options.changed ? findUnasked(kept, asked) : undefined;
+      if (other) throw changedError(run.handler, key, other);
+      return { key, kept: row };
+    },
+    async during(work) {
+      if (closed) return await NEVER;
+      active++;
+      try {
+        const value = await work();
+        return closed ? await NEVER : value;
+      } catch (error) {
+        if (closed) return await NEVER;
+        throw error;
+      } finally {
+        active--;
+        settle();
+      }
+    },
+    async keep(step) {
+      const finishedAt = step.status === "started" ? null : clock.now();
+      const { attempt, label } = this;
+      const ours = await options.keep({ ...step, runId: run.id, claim: run.claim, attempt, label, finishedAt });
+      if (!ours) {
+        closed = true;
+        options.onLost();
+        await NEVER;
+      }
+      options.live.publish({ kind: "step", id: run.id, name: step.key, status: step.status });
+    },
+    suspend(suspension) {
+      suspensions.push(suspension);
+      settle();
+      return NEVER;
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
+/** An error as a step's kept failure throws it again. */
+export function fromFailure(failure: Failure | null): DaimonError {
+  return new DaimonError(failure?.code ?? "step.failed", failure?.message ?? "The step failed.", failure?.next);
+}
+
+function findUnasked(kept: ReadonlyMap<string, Step>, asked: ReadonlySet<string>): Step | undefined {
+  return [...kept.values()].find((row) => row.status === "completed" && !asked.has(row.key));
+}
+
+function changedError(handler: string, key: string, row: Step): DaimonError {
+  return new DaimonError(
+    "run.changed",
+    `The code of ${handler} changed while this run waited: it asks for step "${key}", but the journal goes on with "${row.key}" (${row.kind}).`,
+    "Replay the event to run the new code from the start, or bring the old code back and retry.",
+  );
+}
