@@ -38,7 +38,7 @@ export function signatureHeaders(
   const prefix = verification.prefix ?? "";
   if (verification.scheme === "equality") return { [verification.header]: prefix + secret };
   const stamp: Record<string, string> = verification.timestamp
-    ? { [verification.timestamp.header]: String(Math.floor(now.getTime() / 1000)) }
+    ? { [verification.timestamp.header.toLowerCase()]: String(Math.floor(now.getTime() / 1000)) }
     : {};
   const stamped = { ...request, headers: { ...request.headers, ...stamp } };
   return { ...stamp, [verification.header]: prefix + sign(stamped, verification, secret) };
