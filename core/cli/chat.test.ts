@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { test } from "node:test";
-import { type ApiRequest, answerEvents, testApi, testCli } from "../test/cli.ts";
+import { type ApiRequest, answerEvents, interrupt, testApi, testCli } from "../test/cli.ts";
 
 const RUN = "run_01m823xdnzj341tneeqqj6mnta";
 const began: [string, unknown] = ["run", { runId: RUN, eventId: "evt_1", conversation: "cnv_1" }];
@@ -89,7 +89,7 @@ test("Ctrl-C cancels the run and exits 130", async (t) => {
     "POST /api/chat": (_: ApiRequest, response: ServerResponse) => answerEvents(response, [began, delta("Well")], true),
     [`DELETE /api/runs/${RUN}`]: { httpStatus: 202, runId: RUN },
   });
-  const { code, stdout, stderr } = await run(["chat", "hi"], { signal: { name: "SIGINT", after: "Well" } });
+  const { code, stdout, stderr } = await run(["chat", "hi"], { react: [["Well", interrupt]] });
   assert.deepEqual([code, stdout, stderr], [130, "Well\n", "Canceled.\n"]);
   assert.equal(api.requests.at(-1)!.route, `DELETE /api/runs/${RUN}`);
 });

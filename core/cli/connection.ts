@@ -39,7 +39,7 @@ export async function call<Answer>(method: string, path: string, body?: unknown)
   return (text ? JSON.parse(text) : undefined) as Answer;
 }
 
-/** The server-sent events of an answer, until it ends or `signal` aborts; `data` is JSON. */
+/** The server-sent events of an answer (first `open`, by us), until it ends or `signal` aborts; `data` is JSON. */
 export async function* stream(
   method: string,
   path: string,
@@ -47,6 +47,7 @@ export async function* stream(
 ): AsyncGenerator<{ event: string; data: unknown }> {
   try {
     const response = await request(method, path, options);
+    yield { event: "open", data: {} };
     response.setEncoding("utf8");
     let rest = "";
     for await (const chunk of response) {

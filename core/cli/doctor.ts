@@ -1,10 +1,8 @@
 import { execFile } from "node:child_process";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { statfs } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Environment, ROOT, readEnvironment } from "../base/environment.ts";
+import { type Environment, readEnvironment } from "../base/environment.ts";
 import { toFailure } from "../base/errors.ts";
 import type { Check } from "../console/web/api.ts";
 import { readConfig } from "./config.ts";
@@ -21,9 +19,9 @@ const warning = (message: string, next: string): Finding => ({ state: "warning",
 const failed = (message: string, next: string): Finding => ({ state: "failed", message, next });
 
 /** What this process can see for itself. */
-const LOOKS: Readonly<Record<string, Look>> = { node, git, home, "home/.env": secretsFile, disk };
+const LOOKS: Readonly<Record<string, Look>> = { node, git, home, "home/.env": secretsFile };
 /** What the server says of itself when it runs. */
-const LOOKS_WITHOUT_SERVER: Readonly<Record<string, Look>> = { database, port, "model keys": modelKeys };
+const LOOKS_WITHOUT_SERVER: Readonly<Record<string, Look>> = { database, "model keys": modelKeys };
 
 /** Looks at all that must stand for Daimon to run; asks the server too when it runs. Throws `doctor.problems`, exit 6. */
 export async function doctor(options: ReadOptions) {
@@ -91,12 +89,6 @@ function secretsFile({ home }: Environment): Finding {
   return open ? failed(`others can read ${file}`, `chmod 600 '${file}'`) : ok("only you can read it");
 }
 
-async function disk({ home }: Environment): Promise<Finding> {
-  const { bavail, bsize } = await statfs(existsSync(home) ? home : ROOT);
-  const free = `${((bavail * bsize) / 2 ** 30).toFixed(1)} GiB free`;
-  return bavail * bsize < 2 ** 30 ? warning(free, "Make room.") : ok(free);
-}
-
 /** Starts the embedded database, or reaches the given one, and asks it something. A home without one gets none here. */
 async function database(environment: Environment): Promise<Finding> {
   if (!environment.databaseUrl && !existsSync(join(environment.home, "postgres"))) {
@@ -116,16 +108,6 @@ async function database(environment: Environment): Promise<Finding> {
     await opened.close();
     await server.stop();
   }
-}
-
-function port({ port, host }: Environment): Promise<Finding> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", ({ code }: NodeJS.ErrnoException) =>
-      resolve(failed(`${host}:${port} cannot be had (${code})`, "daimon start --port 4243")),
-    );
-    probe.listen(port, host, () => probe.close(() => resolve(ok(`${host}:${port} is free`))));
-  });
 }
 
 const KEYS: Readonly<Record<string, string>> = { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY" };

@@ -103,13 +103,14 @@ function printDelivery(delivery: Delivery): void {
 
 /** Prints each event as it comes in, across restarts of the server, until Ctrl-C. */
 export async function listen(source: string | undefined, options: ReadOptions) {
+  findServer();
   const zone = await ownerZone();
-  say(`Listening at ${findServer().url}${source ? ` for ${source}` : ""}. Ctrl-C ends it.`);
   const { signal } = new AbortController();
   for (;;) {
     try {
-      for await (const { data } of stream("GET", "/api/live", { signal })) {
+      for await (const { event, data } of stream("GET", "/api/live", { signal })) {
         const { kind, id } = data as { kind: string; id: string };
+        if (event === "open") say(`Listening at ${findServer().url}. Ctrl-C ends it.`);
         if (kind === "event") await printEvent(id, { source, zone, ...options });
       }
     } catch (error) {

@@ -4,9 +4,8 @@ import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ROOT } from "../base/environment.ts";
-import { type Cli, testCli } from "../test/cli.ts";
+import { type Cli, interrupt, type Outcome, testCli } from "../test/cli.ts";
 
 /** The whole of Daimon as a process of its own, on an empty home; it is ready when this returns. */
 async function startSystem({ home, beforeRemoval }: Cli) {
@@ -20,7 +19,9 @@ async function startSystem({ home, beforeRemoval }: Cli) {
     child.kill("SIGTERM");
     await once(child, "exit");
   });
-  const [told] = (await once(child.stdout, "data")) as [Buffer];
+  const ended = once(child, "exit").then(() => assert.fail("It ended before it was ready."));
+  ended.catch(() => {});
+  const [told] = (await Promise.race([once(child.stdout, "data"), ended])) as [Buffer];
   return { child, told: told.toString() };
 }
 
@@ -37,12 +38,20 @@ test("the CLI tells the whole way of an event and of a question through the runn
   const json = async (...words: string[]) => JSON.parse((await daimon([...words, "--json"])).stdout);
 
   // The world: a signed webhook, a broken signature, the same delivery twice.
-  const listening = cli.run(["listen", "github"], { signal: { name: "SIGINT", after: "github push" } });
-  await sleep(1500);
-  const sent = await daimon(["send", "github", "push", "--wait"]);
+  let sending: Promise<Outcome> | undefined;
+  const send = () => {
+    sending = daimon(["send", "github", "push", "--wait"]);
+  };
+  const heard = await cli.run(["listen", "github"], {
+    react: [
+      ["Listening", send],
+      ["github push", interrupt],
+    ],
+  });
+  const sent = await sending!;
   assert.match(sent.stdout, /^202 {2}evt_\w{26}\n$/);
   assert.match(sent.stderr, /✓ .*\nrun_\w{26} completed\n$/);
-  assert.match((await listening).stdout, /evt_\w{26} {2}dispatched {2}github push/);
+  assert.match(heard.stdout, /evt_\w{26} {2}dispatched {2}github push/);
   assert.match((await daimon(["send", "github", "--bad-signature"])).stdout, /^401 {2}.*signature/);
   assert.match((await daimon(["send", "github", "--duplicate"])).stdout, /^202 {2}(evt_\w+)\n200 {2}\1 {2}duplicate/);
   await daimon(["send", "nobody"], 3);

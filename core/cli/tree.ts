@@ -7,16 +7,8 @@ import { formatHelp, setExamples, subcommandTerm } from "./help.ts";
 
 /** What the one file that knows all rooms gives to the command line. */
 export interface CliMain {
-  /** Runs the system, and resolves when it has stopped. */
-  start(options: StartOptions): Promise<void>;
-}
-
-interface StartOptions {
-  /** Which of `web`, `worker`, `clock` to run. Default: all. */
-  readonly only?: readonly string[];
-  readonly port?: number;
-  /** Opens the browser at the login link. */
-  readonly open?: boolean;
+  /** Runs the system (only these of `web`, `worker`, `clock`), and resolves when it has stopped. */
+  start(options: { only?: readonly string[]; port?: number; open?: boolean }): Promise<void>;
 }
 
 // Each command's file is imported when the command is run, so that it loads only what it needs.
@@ -106,8 +98,7 @@ const oneOf = (flags: string, description: string, words: string): Option =>
   new Option(flags, description).choices(words.split(" "));
 
 function addBeginning(program: Command, main: CliMain): void {
-  verb(program, "start", "Run the system: web, worker and clock in one process", ["--open"], ((options: StartOptions) =>
-    main.start(options)) as Action)
+  verb(program, "start", "Run the system: web, worker and clock in one process", ["--open"], main.start)
     .addOption(new Option("--only <parts>", "run only these of web,worker,clock").argParser(parseParts))
     .addOption(count("--port <port>", "listen there (default: PORT, else 4242)"))
     .option("--open", "open the browser at the login link");

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -17,8 +17,8 @@ export interface RunOptions {
   /** Written to stdin, which is then closed. `open`: a stdin that stays open and silent. Default: none. */
   readonly input?: string | "open";
   readonly environment?: Readonly<Record<string, string>>;
-  /** Sent when stdout or stderr first says something that contains `after`. */
-  readonly signal?: { readonly name: NodeJS.Signals; readonly after: string };
+  /** What is done, in turn, once stdout or stderr has said the words. */
+  readonly react?: readonly (readonly [words: string, act: (child: ChildProcess) => unknown])[];
   /** The script. Default: the launcher. */
   readonly script?: string;
 }
@@ -30,6 +30,9 @@ export interface Cli {
   /** Runs `daimon <words>` as a process of its own, in an environment that holds nothing but what stands here. */
   run(words: readonly string[], options?: RunOptions): Promise<Outcome>;
 }
+
+/** Presses Ctrl-C, as a reaction. */
+export const interrupt = (child: ChildProcess): boolean => child.kill("SIGINT");
 
 /** A command line with an empty home of its own, removed after the test. */
 export function testCli(t: TestContext): Cli {
@@ -56,13 +59,11 @@ function run(words: readonly string[], options: RunOptions & { folder: string; h
   });
   if (options.input !== undefined && options.input !== "open") child.stdin!.end(options.input);
   const said = { stdout: "", stderr: "" };
-  let signal = options.signal;
+  const reactions = [...(options.react ?? [])];
   for (const name of ["stdout", "stderr"] as const) {
     child[name]!.setEncoding("utf8").on("data", (text: string) => {
       said[name] += text;
-      if (!signal || !said[name].includes(signal.after)) return;
-      child.kill(signal.name);
-      signal = undefined;
+      while (reactions[0] && said[name].includes(reactions[0][0])) reactions.shift()![1](child);
     });
   }
   return new Promise((resolve) => {
