@@ -5,16 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -184,9 +175,7 @@ function indent(text: string): string {
 /** Tells of all files together, and returns what to exit with. */
 function summarize(outcomes: readonly FileOutcome[], milliseconds: number): number {
   const skipped = outcomes.flatMap(({ file, lines }) =>
-    lines
-      .filter((line) => line.outcome === "skipped")
-      .map((line) => `  ${file}: ${line.name} (${line.text})`),
+    lines.filter((line) => line.outcome === "skipped").map((line) => `  ${file}: ${line.name} (${line.text})`),
   );
   if (skipped.length > 0) console.log(`\nSkipped:\n${skipped.join("\n")}`);
   const slowest = outcomes

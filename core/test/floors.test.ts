@@ -115,9 +115,7 @@ test("SQL is written in core/store/ alone; the hub's index of its own files is a
         .filter(([text]) => sql.test(text))
         .map(([text]) => `${path}: ${text.slice(0, 80).replaceAll(/\s+/g, " ")}`),
     );
-  const drivers = files.filter(
-    ({ path, code }) => !path.startsWith("core/store/") && /\bfrom "pg"/.test(code),
-  );
+  const drivers = files.filter(({ path, code }) => !path.startsWith("core/store/") && /\bfrom "pg"/.test(code));
   none([...wrongs, ...drivers.map(({ path }) => `${path} imports the driver`)]);
 });
 
