@@ -170,15 +170,20 @@ async function follow(thread: Thread, answer: Signal<Turn>, body: ReadableStream
   if (answer.value.state === "writing") await watch(thread, answer);
 }
 
-/** After a reload: the last question may have a run that is under way. It was created in the same moment. */
+/** After a reload: the run of a last question without an answer, under way or failed. Both began in one moment. */
 async function resume(thread: Thread, id: string, question: Turn): Promise<void> {
-  for (const status of ["running", "waiting", "queued"]) {
+  for (const status of ["running", "waiting", "queued", "failed", "canceled"]) {
     const { items } = await request<Page<Run>>("GET", `/api/runs?status=${status}&limit=200`);
     const run = items.find((one) => one.createdAt === question.at && one.handler.startsWith("agent:"));
     if (!run) continue;
     const event = await request<EventDetail>("GET", `/api/events/${run.eventId}`);
     if ((event.data as { conversation?: string } | null)?.conversation !== id || thread.writing.value) return;
-    const answer = signal<Turn>({ ...newTurn("daimon", ""), runId: run.id, state: "writing" });
+    const answer = signal<Turn>({
+      ...newTurn("daimon", ""),
+      at: question.at,
+      runId: run.id,
+      state: "writing",
+    });
     thread.turns.value = [...thread.turns.value, answer];
     return await watch(thread, answer);
   }

@@ -66,7 +66,7 @@ export function Timeline({ run }: { run: RunDetail }) {
 
 function StepRow(props: { step: Step; scope: string; run: Run; begin: number; length: number }) {
   const { step, scope, run, begin, length } = props;
-  const open = useSignal(step.status === "failed" && run.status === "failed");
+  const open = useSignal(step.status === "failed" && step.error?.message !== run.error?.message);
   const detail = (step.detail ?? {}) as StepDetail;
   const name = scope ? step.key.slice(scope.length + 1) : step.key;
   const from = Date.parse(step.startedAt);
@@ -101,7 +101,7 @@ function StepRow(props: { step: Step; scope: string; run: Run; begin: number; le
         </span>
         <span class="step-cost num">
           {step.usd > 0 && money(step.usd)}
-          {step.kind === "model" && (
+          {detail.inputTokens !== undefined && (
             <span class="faint" title="Tokens in and out">
               {count((detail.inputTokens ?? 0) + (detail.cacheReadTokens ?? 0) + (detail.cacheWriteTokens ?? 0))} →{" "}
               {count(detail.outputTokens ?? 0)}
@@ -140,16 +140,16 @@ function StepInside({ step, detail }: { step: Step; detail: StepDetail }) {
   ];
   if (detail.model)
     figures.push(["Model", `${detail.provider} ${detail.model}${detail.demo ? " (demo, no model)" : ""}`]);
-  if (step.kind === "model") {
+  if (detail.inputTokens !== undefined) {
     figures.push(
       ["Prompt", `${count(detail.promptTokens ?? 0)} tokens`],
-      ["In", `${count(detail.inputTokens ?? 0)} tokens`],
+      ["In", `${count(detail.inputTokens)} tokens`],
       ["From the cache", `${count(detail.cacheReadTokens ?? 0)} tokens`],
       ["Into the cache", `${count(detail.cacheWriteTokens ?? 0)} tokens`],
       ["Out", `${count(detail.outputTokens ?? 0)} tokens`],
     );
   }
-  if (step.usd > 0 || step.kind === "model") figures.push(["Cost", money(step.usd)]);
+  if (step.usd > 0) figures.push(["Cost", money(step.usd)]);
   if (detail.effect) figures.push(["Effect", detail.effect]);
   if (detail.sink) figures.push(["Goes to", detail.sink]);
   const plain = step.kind !== "model" && step.kind !== "tool" && step.detail ? step.detail : undefined;

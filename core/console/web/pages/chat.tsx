@@ -5,7 +5,7 @@ import { ApprovalCard } from "../approval.tsx";
 import { count, money } from "../format.ts";
 import { Icon, Mark } from "../icons.tsx";
 import { Fields, Json } from "../json.tsx";
-import { Button, Pending, Problem, Status, Time } from "../parts.tsx";
+import { Button, Pending, Problem, Status, Time, waitingFor } from "../parts.tsx";
 import { fetchMarkdown, Prose } from "../prose.tsx";
 import { type Query, useChanges, useQuery } from "../query.ts";
 import { go, place } from "../router.ts";
@@ -200,6 +200,10 @@ function Writing({ runId, quiet }: { runId: string | null; quiet: boolean }) {
       </>
     );
   }
+  const halted = status.value?.stopped
+    ? "Everything is stopped: it goes on when you resume."
+    : run.data?.status === "waiting" && `It ${waitingFor(run.data)}`;
+  if (halted) return <Status value="waiting" word={halted} />;
   return (
     <span class={`writing${quiet ? " quiet" : ""}`} role="status">
       <i />

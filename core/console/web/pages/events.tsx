@@ -112,7 +112,7 @@ export function Fresh({ count, onShow }: { count: number; onShow: () => void }) 
   );
 }
 
-export function EventRows({ items }: { items: readonly EventItem[] }) {
+function EventRows({ items }: { items: readonly EventItem[] }) {
   return (
     <ul class="rows event-rows">
       {items.map((event) => (

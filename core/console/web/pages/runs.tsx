@@ -82,7 +82,7 @@ export function Runs() {
   );
 }
 
-export function RunRows({ items }: { items: readonly Run[] }) {
+function RunRows({ items }: { items: readonly Run[] }) {
   return (
     <ul class="rows run-rows">
       {items.map((run) => (
