@@ -17,9 +17,7 @@ if (!existsSync(modules)) {
 } else if (isNewEnough) {
   await runHere();
 } else if (!existsSync(bundled)) {
-  stop(
-    `Daimon needs Node 24, and this is ${process.version}: run \`npm ci\` again, which brings Node 24 along.`,
-  );
+  stop(`Daimon needs Node 24, and this is ${process.version}: run \`npm ci\` again, which brings Node 24 along.`);
 } else if (process.execve) {
   process.execve(bundled, [bundled, here, ...process.argv.slice(2)], process.env);
 } else {
@@ -46,8 +44,7 @@ async function runHere() {
   try {
     await import("../core/main.ts");
   } catch (error) {
-    const missing =
-      error.code === "ERR_MODULE_NOT_FOUND" && /Cannot find package '[^']+'/.exec(error.message);
+    const missing = error.code === "ERR_MODULE_NOT_FOUND" && /Cannot find package '[^']+'/.exec(error.message);
     if (!missing) throw error;
     stop(`${missing[0]}: Daimon's packages are not all installed. Run \`npm ci\` first.`);
   }

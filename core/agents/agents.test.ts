@@ -13,6 +13,7 @@ import type { Answer, Ask, Context } from "../define/context.ts";
 import { defineTool, z } from "../define/daimon.ts";
 import type { DaimonEvent, NewEvent } from "../define/event.ts";
 import { type Label, OWNER, STRANGER } from "../define/label.ts";
+import type { Step as StepRow } from "../define/run.ts";
 import { type Hub, openHub } from "../hub/hub.ts";
 import { openModels } from "../models/models.ts";
 import { guard } from "../policy/guard.ts";
@@ -20,7 +21,6 @@ import { type JournalRoot, openJournal } from "../runs/journal.ts";
 import { answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
 import { keepOutgoing, lastMessages, openConversation } from "../store/messages.ts";
-import type { Step as StepRow } from "../define/run.ts";
 import { testDatabase } from "../test/database.ts";
 import { type Script, scriptedModel, testConfig, testEnvironment } from "../test/models.ts";
 import { type ConversationMessage, createAgents } from "./agents.ts";
@@ -100,9 +100,7 @@ async function openHouse(
     emitted,
     earlier,
     ask: (ask: Ask | string) =>
-      run.carry((journal) =>
-        agents.ask(typeof ask === "string" ? { prompt: ask } : ask, journal.journal, event),
-      ),
+      run.carry((journal) => agents.ask(typeof ask === "string" ? { prompt: ask } : ask, journal.journal, event)),
     bodies: () => server.requests.map((request) => JSON.parse(request.body)),
     results: () => toolResults(server.requests.at(-1)!.body),
   };
@@ -150,9 +148,7 @@ function openRun(database: Database, label: Label, clock: Clock) {
     /** What kill -9 leaves: nothing more is kept, and nobody is told. */
     crash: () => crash(),
     cancel: () => abort.abort("canceled"),
-    async carry<Result>(
-      work: (root: JournalRoot) => Promise<Result>,
-    ): Promise<Result | "suspended" | "crashed"> {
+    async carry<Result>(work: (root: JournalRoot) => Promise<Result>): Promise<Result | "suspended" | "crashed"> {
       abort = new AbortController();
       const root = openJournal({
         run: { ...run, claim: ++claim },
@@ -167,7 +163,7 @@ function openRun(database: Database, label: Label, clock: Clock) {
         live,
         signal: abort.signal,
         chance: () => 0,
-      onLost: () => {},
+        onLost: () => {},
       });
       const crashed = new Promise<"crashed">((resolve) => {
         crash = () => {
@@ -223,8 +219,7 @@ function counting(done: unknown[], more: Partial<Parameters<typeof defineTool>[0
   );
 }
 /** The same within the system: what it returns comes from nobody else. */
-const noting = (done: unknown[], more = {}) =>
-  counting(done, { effect: "write", sink: () => "hub:inbox", ...more });
+const noting = (done: unknown[], more = {}) => counting(done, { effect: "write", sink: () => "hub:inbox", ...more });
 const mail = { to: "ann@shop.example", text: "hello" };
 
 test("each model call and each tool call is one step, and what is kept is not paid again", async (t) => {
@@ -275,10 +270,7 @@ test("a call that a crash caught between effect and record is told as unknown, n
   assert.equal(done.length, 1);
   const [result] = house.results();
   assert.ok(result!.failed);
-  assert.match(
-    result!.text,
-    /Outcome unknown: it may or may not have taken effect; check before trying again/,
-  );
+  assert.match(result!.text, /Outcome unknown: it may or may not have taken effect; check before trying again/);
 });
 
 test("a repeatable call is made again after a crash, under the same key", async (t) => {
@@ -288,7 +280,7 @@ test("a repeatable call is made again after a crash, under the same key", async 
       counting(done, {
         repeatable: true,
         run: async (_, { idempotencyKey }) => {
-          if (done.push(idempotencyKey) === 1) return (house.crash(), NEVER);
+          if (done.push(idempotencyKey) === 1) return house.crash(), NEVER;
           return "ok";
         },
       }),
@@ -411,10 +403,7 @@ test("the same holds when the owner asks and the injection stands in what a tool
     ],
     { tools: [page, counting(done)] },
   );
-  assert.equal(
-    await opened.ask("Read https://a.example/ and mail a summary to ann@shop.example"),
-    "suspended",
-  );
+  assert.equal(await opened.ask("Read https://a.example/ and mail a summary to ann@shop.example"), "suspended");
   assert.deepEqual(done, []);
   const [result] = opened.results();
   assert.match(result!.text, /^<untrusted from="read_page">\nIgnore/);
@@ -492,13 +481,9 @@ test("what a tool starts inherits what the run has read, once for each call", as
     },
   });
   const trigger = calling("run_trigger", { name: "github/file", data: { a: 1 } });
-  const opened = await openHouse(
-    t,
-    [trigger, calling("order"), calling("list_events"), trigger, "unreached"],
-    {
-      tools: [...system, emits],
-    },
-  );
+  const opened = await openHouse(t, [trigger, calling("order"), calling("list_events"), trigger, "unreached"], {
+    tools: [...system, emits],
+  });
   const author = { label: STRANGER, runId: "run_0", step: "s" };
   await opened.hub.create("inbox/issue.md", "From outside.", "Note", author);
   assert.equal(await opened.ask("Run github/file and order"), "suspended");
@@ -537,10 +522,7 @@ test("a note that came from outside marks whoever finds it, and its text is show
   });
   assert.equal(await opened.ask("What is broken?"), "suspended");
   assert.deepEqual(done, []);
-  assert.match(
-    opened.results()[0]!.text,
-    /^<untrusted from="hub_search">\ninbox\/issue\.md[\s\S]*Ignore what/,
-  );
+  assert.match(opened.results()[0]!.text, /^<untrusted from="hub_search">\ninbox\/issue\.md[\s\S]*Ignore what/);
   assert.equal(opened.kept.get("model")!.label.integrity, "trusted");
   assert.deepEqual(opened.kept.get("hub_search")!.label, { integrity: "untrusted", privacy: "private" });
 });

@@ -186,8 +186,7 @@ function earlier(messages: readonly ConversationMessage[], event: DaimonEvent) {
 
 /** What a person is told where there is no model to answer. Anything else is thrown: the run is tried again. */
 function explain(error: unknown): Answer & { error: Failure } {
-  if (!(error instanceof DaimonError) || !/^(model|model-key|limit|price|agent)\./.test(error.code))
-    throw error;
+  if (!(error instanceof DaimonError) || !/^(model|model-key|limit|price|agent)\./.test(error.code)) throw error;
   const failure = toFailure(error);
   if (!isPermanent(failure)) throw error;
   const text = [error.message, error.next].filter(Boolean).join(" ");

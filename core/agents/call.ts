@@ -47,10 +47,7 @@ const RESULT_TOKENS = 8000;
  * One tool call from the model, to the end: known, fitting, allowed or approved, made, kept. Whatever goes wrong
  * is the outcome that the model reads; only an aborted run throws.
  */
-export async function callTool(
-  options: CallOptions,
-  call: ModelAnswer["toolCalls"][number],
-): Promise<Outcome> {
+export async function callTool(options: CallOptions, call: ModelAnswer["toolCalls"][number]): Promise<Outcome> {
   const { journal } = options;
   const registered = options.tools.get(call.name);
   if (!registered) {
@@ -60,8 +57,7 @@ export async function callTool(
   const { tool } = registered;
   if (call.invalid) return await refuse(journal, call, `The call cannot be read: ${call.invalid}`);
   const parsed = await tool.input.safeParseAsync(call.input);
-  if (!parsed.success)
-    return await refuse(journal, call, `The input does not fit:\n${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) return await refuse(journal, call, `The input does not fit:\n${z.prettifyError(parsed.error)}`);
   if (options.tried) {
     return await refuse(
       journal,
@@ -159,11 +155,7 @@ async function execute(options: CallOptions, made: Made, notes: StepNotes): Prom
 }
 
 /** Keeps a call that was not made, so that the run's history shows it. */
-async function refuse(
-  journal: StepJournal,
-  call: { name: string; input: unknown },
-  text: string,
-): Promise<Outcome> {
+async function refuse(journal: StepJournal, call: { name: string; input: unknown }, text: string): Promise<Outcome> {
   const name = call.name.replace(/\W/g, "_").slice(0, 64) || "tool";
   return await journal.record<Outcome>({
     name,
@@ -206,9 +198,7 @@ export function watch(
 export function plain<Value>(value: Value): Value {
   const clean = (text: string) => text.replaceAll("\0", "").toWellFormed();
   if (typeof value === "string") return clean(value) as Value;
-  return JSON.parse(
-    JSON.stringify(value, (_, inner: unknown) => (typeof inner === "string" ? clean(inner) : inner)),
-  );
+  return JSON.parse(JSON.stringify(value, (_, inner: unknown) => (typeof inner === "string" ? clean(inner) : inner)));
 }
 
 function cut(text: string): string {

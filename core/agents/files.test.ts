@@ -47,26 +47,14 @@ const refusals: [string, string, RegExp][] = [
   ["broken YAML", "---\ndescription: a\nname: [b\n---\nx", /x\.md:[34]: /],
   ["a missing description", "---\nname: a\n---\nx", /x\.md:1: "description" is missing\./],
   ["a misspelt field", "---\ndescription: a\n\ntool: b\n---\nx", /x\.md:4: "tool" is not known\./],
-  [
-    "a wrong kind of value",
-    "---\ndescription: a\ntools: hub_read\n---\nx",
-    /x\.md:3: "tools" must be a list/,
-  ],
+  ["a wrong kind of value", "---\ndescription: a\ntools: hub_read\n---\nx", /x\.md:3: "tools" must be a list/],
   [
     "a limit that is not one",
     "---\ndescription: a\nlimits:\n  turns: 0\n---\nx",
     /x\.md:3: "limits.turns" must be more than 0/,
   ],
-  [
-    "an unknown limit",
-    "---\ndescription: a\nlimits: { euro: 1 }\n---\nx",
-    /x\.md:3: "limits.euro" is not known/,
-  ],
-  [
-    "a name with spaces",
-    "---\nname: My Agent\ndescription: a\n---\nx",
-    /x\.md:2: "name" must be small letters/,
-  ],
+  ["an unknown limit", "---\ndescription: a\nlimits: { euro: 1 }\n---\nx", /x\.md:3: "limits.euro" is not known/],
+  ["a name with spaces", "---\nname: My Agent\ndescription: a\n---\nx", /x\.md:2: "name" must be small letters/],
   ["no instructions", "---\ndescription: a\n---\n\n", /x\.md:3: there are no instructions/],
   ["a list for a front matter", "---\n- a\n---\nx", /x\.md:1: /],
 ];

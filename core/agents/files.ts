@@ -20,10 +20,7 @@ const frontMatter = z.strictObject({
   description: text,
   model: text.default("light"),
   tools: z
-    .union(
-      [z.literal("*"), z.array(z.string().regex(/^[a-zA-Z0-9_]{1,64}$/))],
-      'must be a list of tool names, or "*"',
-    )
+    .union([z.literal("*"), z.array(z.string().regex(/^[a-zA-Z0-9_]{1,64}$/))], 'must be a list of tool names, or "*"')
     .default([]),
   limits: z
     .strictObject(
@@ -37,14 +34,12 @@ const frontMatter = z.strictObject({
 /** An agent from its Markdown. Throws `agent.invalid`, naming file and line. */
 export function parseAgent(markdown: string, path: string): Agent {
   const [, front, body] = /^---\r?\n([\s\S]*?)(?:^|\n)---[ \t]*(?:\r?\n([\s\S]*))?$/.exec(markdown) ?? [];
-  if (front === undefined)
-    throw invalid(path, 1, "it does not begin with a front matter between two lines of ---");
+  if (front === undefined) throw invalid(path, 1, "it does not begin with a front matter between two lines of ---");
   const counter = new LineCounter();
   const document = parseDocument(front, { lineCounter: counter });
   const line = (offset: number) => counter.linePos(offset).line + 1;
   const [problem] = document.errors;
-  if (problem)
-    throw invalid(path, line(problem.pos[0]), problem.message.split("\n")[0]!.replace(/ at line.*$/, ""));
+  if (problem) throw invalid(path, line(problem.pos[0]), problem.message.split("\n")[0]!.replace(/ at line.*$/, ""));
 
   const parsed = frontMatter.safeParse(document.toJS() ?? {});
   if (!parsed.success) {
@@ -55,8 +50,7 @@ export function parseAgent(markdown: string, path: string): Agent {
     throw invalid(path, lineOf(keys), `"${keys.join(".")}" ${missing ? "is missing" : what}`);
   }
   const instructions = (body ?? "").trim();
-  if (!instructions)
-    throw invalid(path, line(front.length) + 1, "there are no instructions below the front matter");
+  if (!instructions) throw invalid(path, line(front.length) + 1, "there are no instructions below the front matter");
   const { tools, ...rest } = parsed.data;
   return {
     ...rest,

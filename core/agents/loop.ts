@@ -82,10 +82,7 @@ export async function runLoop(options: LoopOptions): Promise<Answer> {
     for (const call of turn.toolCalls) {
       const again = count(tried, canonicalJson([call.name, call.input]));
       if (again > MOST_REPETITIONS + 1) {
-        return end(
-          "turns",
-          `I stopped: I called ${call.name} in the same way ${again} times and came no further.`,
-        );
+        return end("turns", `I stopped: I called ${call.name} in the same way ${again} times and came no further.`);
       }
       const outcome = await callTool({ ...options, label, ownerText, tried: again > MOST_REPETITIONS }, call);
       label = join(label, outcome.label);
@@ -95,11 +92,7 @@ export async function runLoop(options: LoopOptions): Promise<Answer> {
   }
 }
 
-async function callModel(
-  options: LoopOptions,
-  messages: readonly ModelMessage[],
-  label: Label,
-): Promise<Turn> {
+async function callModel(options: LoopOptions, messages: readonly ModelMessage[], label: Label): Promise<Turn> {
   const { agent, journal, limits } = options;
   return await journal.record<Turn>({
     name: "model",
@@ -133,21 +126,16 @@ async function callModel(
   });
 }
 
-type ToolResult = Extract<
-  Extract<ModelMessage, { role: "tool" }>["content"][number],
-  { type: "tool-result" }
->;
+type ToolResult = Extract<Extract<ModelMessage, { role: "tool" }>["content"][number], { type: "tool-result" }>;
 
 function toolResult(call: ModelAnswer["toolCalls"][number], outcome: Outcome): ToolResult {
-  const value =
-    outcome.label.integrity === "untrusted" ? wrapUntrusted(outcome.text, call.name) : outcome.text;
+  const value = outcome.label.integrity === "untrusted" ? wrapUntrusted(outcome.text, call.name) : outcome.text;
   const output = { type: outcome.failed ? ("error-text" as const) : ("text" as const), value };
   return { type: "tool-result", toolCallId: call.id, toolName: call.name, output };
 }
 
 function finalText(turn: Turn, said: string): string {
-  if (turn.finish === "length")
-    return `${said}\n\n(The answer was cut here: it reached the model's longest.)`.trim();
+  if (turn.finish === "length") return `${said}\n\n(The answer was cut here: it reached the model's longest.)`.trim();
   return said || "(The model gave no answer.)";
 }
 

@@ -74,11 +74,7 @@ export function openToolbox(options: ToolboxOptions): OpenToolbox {
   };
 }
 
-function openHubAccess(
-  options: ToolboxOptions,
-  current: () => Label,
-  note: (label: Label) => void,
-): HubAccess {
+function openHubAccess(options: ToolboxOptions, current: () => Label, note: (label: Label) => void): HubAccess {
   const { hub } = options;
   let writes = 0;
   const write = async (kind: "create" | "append", path: string, text: string, why: string) => {

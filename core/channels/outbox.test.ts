@@ -4,13 +4,7 @@ import { systemClock } from "../base/clock.ts";
 import { DaimonError } from "../base/errors.ts";
 import { openLog } from "../base/log.ts";
 import type { Channel } from "../define/channel.ts";
-import {
-  claimMessages,
-  keepOutgoing,
-  lastMessages,
-  markMessage,
-  openConversation,
-} from "../store/messages.ts";
+import { claimMessages, keepOutgoing, lastMessages, markMessage, openConversation } from "../store/messages.ts";
 import { testDatabase } from "../test/database.ts";
 import { createOutbox } from "./outbox.ts";
 
@@ -100,9 +94,7 @@ test("an error that no other try would mend, and a channel that is gone, fail at
   await house.say("two");
   house.outbox.wake();
   assert.deepEqual(await house.settled(), ["one failed", "two failed"]);
-  const rows = await house.database.query<{ error: { code: string } }>(
-    "select error from messages order by id",
-  );
+  const rows = await house.database.query<{ error: { code: string } }>("select error from messages order by id");
   assert.deepEqual(
     rows.map((row) => row.error.code),
     ["secret.missing", "channel.missing"],

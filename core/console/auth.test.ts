@@ -16,8 +16,7 @@ const signIn = ({ app }: TestConsole, code: string, base = ORIGIN) =>
 
 const cookieOf = (response: Response) => response.headers.get("set-cookie")!.split(";")[0]!;
 
-const errorOf = async (response: Response) =>
-  ((await response.json()) as { error: { code: string } }).error.code;
+const errorOf = async (response: Response) => ((await response.json()) as { error: { code: string } }).error.code;
 
 test("a login link signs in once, with a cookie that no script reads and no other site sends", async (t) => {
   const house = await testConsole(t);

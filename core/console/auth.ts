@@ -16,18 +16,13 @@ export async function createLoginLink(database: Database, base: string, now: Dat
 }
 
 /** The origin a request was sent to, or null when its `Host` is not exactly one of ours (DNS rebinding). */
-export function ownOrigin(
-  context: Context,
-  options: Pick<ConsoleOptions, "config" | "address">,
-): string | null {
+export function ownOrigin(context: Context, options: Pick<ConsoleOptions, "config" | "address">): string | null {
   const host = (context.req.header("host") ?? new URL(context.req.url).host).toLowerCase();
   const { publicUrl } = options.config;
   if (publicUrl && new URL(publicUrl).host === host) return new URL(publicUrl).origin;
   const listener = options.address();
   const bare = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
-  const ours = ["localhost", "127.0.0.1", "[::1]", bare].map(
-    (name) => new URL(`http://${name}:${listener.port}`),
-  );
+  const ours = ["localhost", "127.0.0.1", "[::1]", bare].map((name) => new URL(`http://${name}:${listener.port}`));
   return ours.find((url) => url.host === host)?.origin ?? null;
 }
 
@@ -50,11 +45,7 @@ export function guardDoor(options: ConsoleOptions): MiddlewareHandler {
     const foreign =
       context.req.path.startsWith("/api/") && site !== undefined && !["same-origin", "none"].includes(site);
     if ((origin !== undefined && origin !== own) || foreign) {
-      throw new DaimonError(
-        "auth.origin",
-        "Another site may not send requests here.",
-        "Open the console itself.",
-      );
+      throw new DaimonError("auth.origin", "Another site may not send requests here.", "Open the console itself.");
     }
     await next();
   };

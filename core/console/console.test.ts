@@ -71,24 +71,20 @@ test("writing is not enough for logins and tokens", async (t) => {
   const house = await testConsole(t);
   const token = await house.token("write");
   assert.equal((await house.ask("GET", "/api/tokens", { token })).status, 403);
-  assert.equal(
-    (await house.ask("POST", "/api/tokens", { token, body: { name: "a", scope: "admin" } })).status,
-    403,
-  );
+  assert.equal((await house.ask("POST", "/api/tokens", { token, body: { name: "a", scope: "admin" } })).status, 403);
   assert.equal((await house.ask("DELETE", "/api/tokens/a", { token })).status, 403);
   assert.equal((await house.ask("POST", "/api/logins", { token })).status, 403);
 });
 
 test("the routes that there are, those of the reference and those tested here are the same", async (t) => {
   const { app } = await testConsole(t);
-  const bare = (method: string, path: string) =>
-    `${method} ${path.replace(/\/(:\w+|\w+_\w+|a%2Fb|phone)/, "/*")}`;
+  const bare = (method: string, path: string) => `${method} ${path.replace(/\/(:\w+|\w+_\w+|a%2Fb|phone)/, "/*")}`;
   const there = app.routes.flatMap(({ method, path }) =>
     method !== "ALL" && path.startsWith("/api/") ? [bare(method, path)] : [],
   );
   const reference = readFileSync(join(ROOT, "docs/reference/api.md"), "utf8");
-  const told = [...reference.matchAll(/`(GET|POST|PUT|PATCH|DELETE) (\/api\/[\w/:-]+)/g)].map(
-    ([, method, path]) => bare(method!, path!),
+  const told = [...reference.matchAll(/`(GET|POST|PUT|PATCH|DELETE) (\/api\/[\w/:-]+)/g)].map(([, method, path]) =>
+    bare(method!, path!),
   );
   const tested = [...ROUTES.map(([method, path]) => bare(method, path.split("?")[0]!)), "POST /api/session"];
   assert.deepEqual(there.toSorted(), told.toSorted());
@@ -106,18 +102,8 @@ test("every name that this machine is called by is let in, with the port it list
 
 test("every answer carries the headers that keep scripts, frames and sniffers out", async (t) => {
   const house = await testConsole(t);
-  for (const path of [
-    "/",
-    "/assets/app-1.js",
-    "/assets/none.js",
-    "/api/status",
-    "/api/none",
-    "/hooks/none",
-  ]) {
-    for (const response of [
-      await house.ask("GET", path),
-      await house.app.request(`http://evil.test${path}`),
-    ]) {
+  for (const path of ["/", "/assets/app-1.js", "/assets/none.js", "/api/status", "/api/none", "/hooks/none"]) {
+    for (const response of [await house.ask("GET", path), await house.app.request(`http://evil.test${path}`)]) {
       const csp = response.headers.get("content-security-policy")!;
       assert.match(csp, /^default-src 'none'; script-src 'self';.*trusted-types 'none'$/);
       assert.equal(response.headers.get("x-content-type-options"), "nosniff");
@@ -131,8 +117,7 @@ test("every answer carries the headers that keep scripts, frames and sniffers ou
 
 test("pages: every path is the one page, assets are kept for ever, other doors are not pages", async (t) => {
   const house = await testConsole(t);
-  const get = (path: string, headers: Record<string, string> = {}) =>
-    house.app.request(ORIGIN + path, { headers });
+  const get = (path: string, headers: Record<string, string> = {}) => house.app.request(ORIGIN + path, { headers });
   for (const path of ["/", "/login", "/events/evt_1", "/apiary"]) {
     const response = await get(path, { "sec-fetch-site": "cross-site" });
     assert.equal(response.status, 200);
@@ -184,10 +169,7 @@ test("what cannot be read is refused with the name of the field", async (t) => {
   assert.match(await refused("GET", "/api/events?q=%00"), /^400 request\.invalid "q": must not contain NUL/);
   assert.match(await refused("GET", "/api/costs?since=soon"), /^400 request\.invalid "since": /);
   assert.match(await refused("PUT", "/api/stop", { stopped: "yes" }), /^400 request\.invalid "stopped": /);
-  assert.match(
-    await refused("POST", "/api/chat", { text: "  " }),
-    /^400 request\.invalid "text": must not be empty/,
-  );
+  assert.match(await refused("POST", "/api/chat", { text: "  " }), /^400 request\.invalid "text": must not be empty/);
   assert.match(await refused("PUT", "/api/stop", []), /^400 request\.invalid The body: /);
   assert.match(await refused("GET", "/api/hub/file?path=none.md"), /^404 hub\.missing There is no none\.md/);
   assert.match(await refused("POST", "/api/chat", { text: "a".repeat(1024 * 1024) }), /^413 request\.large /);

@@ -34,8 +34,7 @@ export function createPages(build: () => Promise<ReadonlyMap<string, PageFile>>,
 }
 
 function send(context: Context, file: PageFile): Response {
-  const brotli =
-    file.brotli && /\bbr\b/.test(context.req.header("accept-encoding") ?? "") ? file.brotli : undefined;
+  const brotli = file.brotli && /\bbr\b/.test(context.req.header("accept-encoding") ?? "") ? file.brotli : undefined;
   const body = brotli ?? file.body;
   const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
   context.header("Content-Type", file.type);

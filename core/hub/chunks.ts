@@ -63,7 +63,7 @@ export function chunkText(text: string): Chunk[] {
       for (const [start, end] of cutLine(content)) {
         chunks.push({ first: line, last: line, start: at + start, end: at + end, headings: under });
       }
-    } else {
+    } else if (open || content.trim() !== "") {
       open ??= { first: line, start: at, bytes: 0, headings: under };
       open.bytes += bytes;
       const paragraphEnds = content.trim() === "" && open.bytes >= GOAL_BYTES * 0.75;
@@ -83,8 +83,7 @@ function cutLine(line: string): [number, number][] {
     let end = Math.min(start + GOAL_BYTES, line.length);
     if (end < line.length) {
       const piece = line.slice(start, end);
-      const sentence =
-        Math.max(piece.lastIndexOf(". "), piece.lastIndexOf("? "), piece.lastIndexOf("! ")) + 2;
+      const sentence = Math.max(piece.lastIndexOf(". "), piece.lastIndexOf("? "), piece.lastIndexOf("! ")) + 2;
       const word = piece.lastIndexOf(" ") + 1;
       const cut = sentence > GOAL_BYTES / 2 ? sentence : word;
       if (cut > GOAL_BYTES / 4) end = start + cut;

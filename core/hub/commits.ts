@@ -49,10 +49,7 @@ export function commitMessage(why: string, path: string, author: Author): string
 const oneLine = (text: string) => text.replace(/[\s\p{Cc}]+/gu, " ").trim();
 
 /** The newest commit that carries this author's `Step:` and `Run:` trailers, with the path it wrote. */
-export async function findStep(
-  root: string,
-  author: Author,
-): Promise<{ path: string; commit: string } | null> {
+export async function findStep(root: string, author: Author): Promise<{ path: string; commit: string } | null> {
   if (!author.step) return null;
   const only = (key: string) => `%(trailers:key=${key},valueonly,separator=%x00)`;
   const format = `--format=%H%x00%x00${only("Step")}%x00%x00${only("Run")}`;
@@ -135,9 +132,7 @@ export async function findMade(
 ): Promise<(string | null)[]> {
   const range = base ? `${base}..HEAD` : "HEAD";
   const log = await git(root, ["log", "-z", "--reverse", "--format=%H%n%B", range]).catch(() => "");
-  const made = log
-    .split("\0")
-    .map((entry) => [entry.split("\n", 1)[0]!, entry.slice(entry.indexOf("\n")).trim()]);
+  const made = log.split("\0").map((entry) => [entry.split("\n", 1)[0]!, entry.slice(entry.indexOf("\n")).trim()]);
   return commits.map(({ message }) => {
     const at = made.findIndex(([, text]) => text === message.trim());
     return at < 0 ? null : made.splice(at, 1)[0]![0]!;

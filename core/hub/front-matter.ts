@@ -28,8 +28,7 @@ function parse(matter: string): { values: Record<string, unknown> } | { problem:
   if (problem) return { problem: problem.message };
   const values: unknown = document.toJS({ maxAliasCount: 20 });
   if (values === null) return { values: {} };
-  if (typeof values !== "object" || Array.isArray(values))
-    return { problem: "it is not a list of names and values" };
+  if (typeof values !== "object" || Array.isArray(values)) return { problem: "it is not a list of names and values" };
   return { values: values as Record<string, unknown> };
 }
 

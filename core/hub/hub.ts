@@ -97,9 +97,7 @@ export async function openHub(options: {
       if (place.kind === "missing") return OWNER;
       if (place.kind === "file") return labelOfFile(place.absolute);
       const names = readdirSync(place.absolute, { withFileTypes: true }).filter((entry) => entry.isFile());
-      const strange = names.some(
-        ({ name }) => labelOfFile(join(place.absolute, name)).integrity === "untrusted",
-      );
+      const strange = names.some(({ name }) => labelOfFile(join(place.absolute, name)).integrity === "untrusted");
       return strange ? { ...OWNER, integrity: "untrusted" } : OWNER;
     },
     async close() {

@@ -6,11 +6,7 @@ import { DaimonError } from "../base/errors.ts";
  * Runs `work` while no other process does so with the same `file`. The lock is SQLite's, that is the kernel's:
  * it falls with the process that holds it, so there is no stale lock to find. Throws `hub.busy` after `patience` ms.
  */
-export async function locked<Result>(
-  file: string,
-  work: () => Promise<Result>,
-  patience = 30_000,
-): Promise<Result> {
+export async function locked<Result>(file: string, work: () => Promise<Result>, patience = 30_000): Promise<Result> {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     const end = performance.now() + patience;

@@ -72,12 +72,7 @@ function scanFolder(root: string, path: string, depth: number): Folder {
     path,
     depth,
     abstract,
-    known:
-      path === "" ||
-      path === "archive" ||
-      abstract !== "" ||
-      children.length > 0 ||
-      holdsTrusted(absolute, files),
+    known: path === "" || path === "archive" || abstract !== "" || children.length > 0 || holdsTrusted(absolute, files),
     touched: statSync(absolute).mtimeMs,
     children,
     below: children.reduce((sum, child) => sum + 1 + child.below, 0),

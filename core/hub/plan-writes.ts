@@ -1,14 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DaimonError } from "../base/errors.ts";
 import { type Author, type Blob, blobId, commitMessage, type NewCommit } from "./commits.ts";
@@ -41,11 +32,7 @@ export function checkChange({ path, text, author }: Change): void {
   refuseArchive(clean);
   if (byAgent(author)) refuseIdentity(clean);
   if (text.includes("\0") || !text.isWellFormed()) {
-    throw new DaimonError(
-      "hub.text",
-      `The text for "${path}" is not plain Unicode text.`,
-      "The hub keeps Markdown.",
-    );
+    throw new DaimonError("hub.text", `The text for "${path}" is not plain Unicode text.`, "The hub keeps Markdown.");
   }
   if (marked(author) && !clean.toLowerCase().endsWith(".md")) {
     throw new DaimonError(

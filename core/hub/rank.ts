@@ -31,61 +31,74 @@ export interface Candidate {
   readonly score: number;
 }
 
-interface Row {
-  readonly file: number;
-  readonly score: number;
-}
-
 const CHUNK_SHARE = 0.7;
 const MOST_CHUNKS = 300;
-const MOST_FILES = 100;
 /** A term that stands in more than this share of all passages tells nothing. */
 const COMMON = 0.3;
 const FEWEST_TERMS = 2;
+/** Passages that are scored: those with the rarest terms, more than the second number only if they are fewer than the first. */
+const FEWEST_SCORED = 300;
+const MOST_SCORED = 4000;
+/** Bytes of the budget that are not worth another passage. */
+const LEAST_LEFT = 80;
 
-const CHUNKS = (scope: string) => `
-  select c.file, f.path, f.title, c.first, c.last, c.start, c.finish, -bm25(chunk_text, 2.0, 1.0, 0.3) as score
-  from chunk_text join chunks c on c.id = chunk_text.rowid join files f on f.id = c.file
-  where chunk_text match :match ${scope} order by score desc limit ${MOST_CHUNKS}`;
-const FILES = (scope: string) => `
-  select f.id as file, -bm25(file_text, 2.0, 1.0) as score
-  from file_text join files f on f.id = file_text.rowid
-  where file_text match :match ${scope} order by score desc limit ${MOST_FILES}`;
+// Counting which rows match is cheap, scoring one is not: `+rowid in (…)` leaves out rows before they are scored.
+const CHUNKS = (only: string) => `
+  select c.file, f.path, f.title, c.first, c.last, c.start, c.finish, best.score
+  from (select rowid as id, -bm25(chunk_text, 2.0, 1.0, 0.3) as score from chunk_text
+        where chunk_text match :terms ${only} order by score desc limit ${MOST_CHUNKS}) best
+  join chunks c on c.id = best.id join files f on f.id = c.file order by best.score desc`;
+const RARE = "and +rowid in (select rowid from chunk_text where chunk_text match :rare)";
+const UNDER = `and +rowid in (select c.id from files f join chunks c on c.file = f.id
+  where f.path = :under or (f.path > :under || '/' and f.path < :under || '0'))`;
+const FILES = `
+  select rowid as file, -bm25(file_text, 2.0, 1.0) as score from file_text
+  where file_text match :terms and +rowid in (select value from json_each(:files))`;
 
-/** Passages by falling score: 0.7 of the passage's BM25 and 0.3 of its file's, each by its best. */
+/**
+ * Passages by falling score: 0.7 of the passage's BM25 and 0.3 of its file's, each as a share of the best. A
+ * passage is also found, with less weight, by the words around it.
+ */
 export function candidates(database: DatabaseSync, request: SearchRequest): Candidate[] {
-  const terms = tellingTerms(database, searchTerms(request.query));
+  const { terms, rare } = tellingTerms(database, searchTerms(request.query));
   if (terms.length === 0) return [];
-  const under = request.under?.replace(/\/+$/u, "");
-  const scope = under ? "and (f.path = :under or (f.path > :under || '/' and f.path < :under || '0'))" : "";
-  const values = { match: terms.map((term) => `"${term}"`).join(" OR "), ...(under ? { under } : {}) };
-  const chunks = database.prepare(CHUNKS(scope)).all(values) as unknown as (Candidate & Row)[];
-  const files = database.prepare(FILES(scope)).all(values) as unknown as Row[];
+  const under = request.under;
+  const values = { terms: anyOf(terms), ...(under ? { under } : rare ? { rare: anyOf(rare) } : {}) };
+  type Row = Candidate & { file: number };
+  const statement = database.prepare(CHUNKS(under ? UNDER : rare ? RARE : ""));
+  const chunks = statement.all(values) as unknown as Row[];
+  const files = JSON.stringify([...new Set(chunks.map(({ file }) => file))]);
+  const found = database.prepare(FILES).all({ terms: values.terms, files }) as { file: number; score: number }[];
+  const bestFile = Math.max(...found.map(({ score }) => score), Number.MIN_VALUE);
+  const ofFile = new Map(found.map(({ file, score }) => [file, score / bestFile]));
   const best = chunks[0]?.score || 1;
-  const bestFile = files[0]?.score || 1;
-  const scores = new Map(files.map(({ file, score }) => [file, score / bestFile]));
   return chunks
     .map((chunk) => {
-      const score = (CHUNK_SHARE * chunk.score) / best + (1 - CHUNK_SHARE) * (scores.get(chunk.file) ?? 0);
+      const score = (CHUNK_SHARE * chunk.score) / best + (1 - CHUNK_SHARE) * (ofFile.get(chunk.file) ?? 0);
       return { ...chunk, score };
     })
     .sort((a, b) => b.score - a.score);
 }
 
-/** Leaves out terms that stand in too many passages, but keeps the two rarest. */
-function tellingTerms(database: DatabaseSync, terms: readonly string[]): string[] {
-  const { most } = database.prepare("select count(*) * ? as most from chunks").get(COMMON) as {
-    most: number;
-  };
-  if (terms.length <= FEWEST_TERMS || most < 10) return [...terms];
-  const counted = stems(database, terms).map(({ term, stem }) => {
-    const row = database.prepare("select doc from chunk_terms where term = ?").get(stem) as
-      | { doc: number }
-      | undefined;
-    return { term, count: row?.doc ?? 0 };
+const anyOf = (terms: readonly string[]) => terms.map((term) => `"${term}"`).join(" OR ");
+
+/** The terms to score by, without those that stand everywhere, and the rarest of them when all would match too much. */
+function tellingTerms(database: DatabaseSync, terms: readonly string[]): { terms: string[]; rare?: string[] } {
+  const { total } = database.prepare("select coalesce(max(id), 0) as total from chunks").get() as { total: number };
+  if (total < FEWEST_SCORED) return { terms: [...terms] };
+  const count = database.prepare("select doc from chunk_terms where term = ?");
+  const counted = stems(database, terms)
+    .map(({ term, stem }) => ({ term, count: (count.get(stem) as { doc: number } | undefined)?.doc ?? 0 }))
+    .sort((a, b) => a.count - b.count)
+    .filter((one, index) => index < FEWEST_TERMS || one.count <= total * COMMON);
+  let scored = 0;
+  const rare = counted.filter((one) => {
+    const wanted = scored < FEWEST_SCORED || scored + one.count <= MOST_SCORED;
+    if (wanted) scored += one.count;
+    return wanted;
   });
-  counted.sort((a, b) => a.count - b.count);
-  return counted.filter(({ count }, index) => index < FEWEST_TERMS || count <= most).map(({ term }) => term);
+  const names = (list: readonly { term: string }[]) => list.map(({ term }) => term);
+  return { terms: names(counted), ...(rare.length < counted.length ? { rare: names(rare) } : {}) };
 }
 
 /** The stem of each term, by the very tokenizer of the index. */
@@ -104,35 +117,37 @@ function stems(database: DatabaseSync, terms: readonly string[]) {
 
 /** Loads passages until `budget` is spent; what does not fit is passed over. Neighbours become one hit. */
 export function pack(root: string, found: readonly Candidate[], budget: number) {
-  const texts = new Map<string, string | null>();
+  const texts = new Map<string, string>();
   const chosen = new Map<string, Candidate[]>();
   let bytes = 0;
   for (const candidate of found) {
-    const { path, title, start, finish } = candidate;
-    if (!texts.has(path)) texts.set(path, readNow(root, path));
-    const text = texts.get(path)?.slice(start, finish);
-    if (!text) continue;
-    const header = chosen.has(path) ? 0 : Buffer.byteLength(path + title) + 8;
-    const cost = Buffer.byteLength(text) + header;
-    if (bytes + cost > budget * 4) {
-      if (budget * 4 - bytes < 120) break;
-      continue;
-    }
+    const { path, start, finish } = candidate;
+    const text = texts.get(path) ?? readNow(root, path);
+    texts.set(path, text);
+    const passage = text.slice(start, finish);
+    const title = titleBeside(candidate, text);
+    const header = Buffer.byteLength(path) + 10 + (chosen.has(path) ? 0 : Buffer.byteLength(title));
+    const cost = Buffer.byteLength(passage) + header;
+    if (passage === "" || bytes + cost > budget * 4) continue;
     bytes += cost;
     chosen.set(path, [...(chosen.get(path) ?? []), candidate]);
+    if (budget * 4 - bytes < LEAST_LEFT) break;
   }
-  const hits = [...chosen].flatMap(([path, list]) =>
-    merge(list).map((hit) => toHit(path, texts.get(path)!, hit)),
-  );
+  const hits = [...chosen].flatMap(([path, list]) => merge(list, texts.get(path)!));
   hits.sort((a, b) => b.score - a.score);
-  return { hits: hits.map(({ score: _, ...hit }) => hit), tokens: Math.ceil(bytes / 4) };
+  return { hits: hits.map((hit) => toHit(hit, texts.get(hit.path)!)), tokens: Math.ceil(bytes / 4) };
 }
 
-function merge(list: readonly Candidate[]): Candidate[] {
+/** The title, when neither the path nor the file's beginning, if that is the passage, says it. */
+function titleBeside({ title, path, start }: Candidate, text: string): string {
+  return path.includes(title) || (text.slice(start).includes(title) && start < 200) ? "" : title;
+}
+
+function merge(list: readonly Candidate[], text: string): Candidate[] {
   const merged: Candidate[] = [];
   for (const next of [...list].sort((a, b) => a.start - b.start)) {
     const last = merged.at(-1);
-    if (last && last.finish === next.start) {
+    if (last && text.slice(last.finish, next.start).trim() === "") {
       const score = Math.max(last.score, next.score);
       merged[merged.length - 1] = { ...last, last: next.last, finish: next.finish, score };
     } else merged.push(next);
@@ -140,21 +155,16 @@ function merge(list: readonly Candidate[]): Candidate[] {
   return merged;
 }
 
-function toHit(path: string, text: string, { title, first, last, start, finish, score }: Candidate) {
-  const passage = text.slice(start, finish).trimEnd();
-  return {
-    path,
-    lines: `${first}-${last}`,
-    text: passage,
-    ...(passage.includes(title) || path.includes(title) ? {} : { title }),
-    score,
-  };
+function toHit(candidate: Candidate, text: string): SearchHit {
+  const { path, first, last, start, finish } = candidate;
+  const title = titleBeside(candidate, text);
+  return { path, lines: `${first}-${last}`, text: text.slice(start, finish).trimEnd(), ...(title ? { title } : {}) };
 }
 
-function readNow(root: string, path: string): string | null {
+function readNow(root: string, path: string): string {
   try {
     return readFileSync(join(root, path), "utf8");
   } catch {
-    return null;
+    return ""; // gone since the last look
   }
 }

@@ -108,10 +108,7 @@ export class SearchIndex {
     this.#seenVersion = version;
     const rows = this.#database.prepare("select path, changed, size from files").all();
     this.#known = new Map(
-      (rows as unknown as ({ path: string } & Scanned)[]).map(({ path, changed, size }) => [
-        path,
-        { changed, size },
-      ]),
+      (rows as unknown as ({ path: string } & Scanned)[]).map(({ path, changed, size }) => [path, { changed, size }]),
     );
   }
 }
@@ -136,8 +133,7 @@ function openAnew(file: string): DatabaseSync {
 function openOnce(file: string): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 10_000 });
   database.exec("pragma journal_mode = wal; pragma synchronous = off; pragma cache_size = -8000;");
-  const version = () =>
-    (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
+  const version = () => (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
   if (version() !== VERSION) {
     database.exec("begin immediate");
     const now = version(); // another process may have been first

@@ -99,8 +99,7 @@ export function parseSkill(text: string, folder: string) {
       `the name ${JSON.stringify(name)} is not of small letters, digits and single hyphens; using the folder's`,
     );
   } else if (name !== folder) warnings.push(`the name "${name}" is not the folder's`);
-  if (description.length > 1024)
-    warnings.push(`the description has ${description.length} characters, more than 1024`);
+  if (description.length > 1024) warnings.push(`the description has ${description.length} characters, more than 1024`);
   const good = warnings.length === 0 || warnings.every((warning) => !warning.endsWith("using the folder's"));
   return { skill: { name: good ? String(name) : folder, description: description.trim() }, body, warnings };
 }
@@ -110,8 +109,7 @@ function describe({ name, file, folder, path }: Found): string {
   const resources = filesBelow(folder, "").filter((resource) => resource !== "SKILL.md");
   const shown = resources.slice(0, MOST_RESOURCES).map((resource) => `- skills/${name}/${resource}`);
   if (resources.length > shown.length) shown.push(`- … +${resources.length - shown.length} files`);
-  const list =
-    shown.length > 0 ? `\n\nResources, to be read with hub_read when needed:\n${shown.join("\n")}` : "";
+  const list = shown.length > 0 ? `\n\nResources, to be read with hub_read when needed:\n${shown.join("\n")}` : "";
   return `<skill_content name="${name}" path="${path}">\n${body.trim()}${list}\n</skill_content>`;
 }
 
@@ -130,8 +128,7 @@ function filesBelow(folder: string, prefix: string, depth = 4): string[] {
     .filter((entry) => !entry.name.startsWith("."))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
-      if (entry.isDirectory())
-        return depth > 0 ? filesBelow(folder, `${prefix}${entry.name}/`, depth - 1) : [];
+      if (entry.isDirectory()) return depth > 0 ? filesBelow(folder, `${prefix}${entry.name}/`, depth - 1) : [];
       return entry.isFile() ? [`${prefix}${entry.name}`] : [];
     });
 }

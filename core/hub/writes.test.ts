@@ -221,10 +221,7 @@ async function crashedAt(t: TestContext, point: "planned" | "written" | "committ
     by: "Daimon",
     time: 1,
   };
-  writeFileSync(
-    join(root, ".git/daimon/intent.json"),
-    JSON.stringify({ base, commits: [{ ...commit, change: 0 }] }),
-  );
+  writeFileSync(join(root, ".git/daimon/intent.json"), JSON.stringify({ base, commits: [{ ...commit, change: 0 }] }));
   if (point !== "planned") writeFileSync(join(root, "inbox/log.md"), text);
   if (point === "committed") {
     // As it is after git's part: the commit is there, the index is not.
@@ -295,15 +292,7 @@ const WRITER = `
   await hub.close();`;
 
 function startWriter(home: string, name: string, count: number) {
-  const words = [
-    "--input-type=module",
-    "-e",
-    WRITER,
-    join(home, "hub"),
-    join(home, "cache"),
-    name,
-    String(count),
-  ];
+  const words = ["--input-type=module", "-e", WRITER, join(home, "hub"), join(home, "cache"), name, String(count)];
   const env = { PATH: process.env.PATH, HOME: home };
   const child = spawn(process.execPath, words, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   let said = "";
@@ -321,12 +310,9 @@ function startWriter(home: string, name: string, count: number) {
 /** Every line once in the file, once in the history, and nothing left over. */
 function checkLog(root: string, names: readonly string[], count: number): void {
   const lines = readFileSync(join(root, "inbox/log.md"), "utf8").trim().split("\n").sort();
-  const expected = names.flatMap((name) =>
-    Array.from({ length: count }, (_, line) => `${name} line ${line}.`),
-  );
+  const expected = names.flatMap((name) => Array.from({ length: count }, (_, line) => `${name} line ${line}.`));
   assert.deepEqual(lines, expected.sort());
-  const format =
-    "--format=%(trailers:key=Run,valueonly,separator=)/%(trailers:key=Step,valueonly,separator=)";
+  const format = "--format=%(trailers:key=Run,valueonly,separator=)/%(trailers:key=Step,valueonly,separator=)";
   const steps = askGit(root, "log", format)
     .split("\n")
     .filter((step) => step.includes("/line "));
@@ -358,12 +344,10 @@ test("kill -9 in the middle of writing, again and again, loses no acknowledged l
   for (let round = 0; round < ROUNDS; round++) {
     const writer = startWriter(home, "w", 30);
     const killer = (async () => {
-      while (writer.said() === "" && writer.child.exitCode === null && writer.complaint() === "")
-        await pause(2);
+      while (writer.said() === "" && writer.child.exitCode === null && writer.complaint() === "") await pause(2);
       await pause(Math.random() * 60);
       // Half the time git is killed with it, half the time git outlives the process that started it.
-      if (writer.child.exitCode === null)
-        process.kill(round % 2 ? -writer.child.pid! : writer.child.pid!, "SIGKILL");
+      if (writer.child.exitCode === null) process.kill(round % 2 ? -writer.child.pid! : writer.child.pid!, "SIGKILL");
     })();
     const [ending] = await Promise.all([writer.ended, killer]);
     for (const line of writer.said().split("\n").filter(Boolean)) acknowledged.add(line);

@@ -4,16 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import {
-  type Author,
-  type Blob,
-  blobId,
-  findMade,
-  findStep,
-  lookUp,
-  makeCommits,
-  updateIndex,
-} from "./commits.ts";
+import { type Author, type Blob, blobId, findMade, findStep, lookUp, makeCommits, updateIndex } from "./commits.ts";
 import { git, gitFolder, head } from "./git.ts";
 import { locked } from "./lock.ts";
 import { locate } from "./paths.ts";
@@ -144,9 +135,7 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
       try {
         const ids = await makeCommits({ root, gitFolder: folder, base: now, commits });
         untidied += commits.length;
-        await index(
-          commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, ids[0]!.length) })),
-        );
+        await index(commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, ids[0]!.length) })));
         return ids;
       } catch (error) {
         if (toFailure(error).code !== "hub.moved" || tries > 20) throw error;

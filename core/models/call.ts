@@ -226,14 +226,11 @@ let library: Promise<typeof import("ai")> | undefined;
 export function loadLibrary(): Promise<typeof import("ai")> {
   library ??= import("ai").then((ai) => {
     // A model's name instead of a model would be sent to a gateway of the library's maker.
-    globalThis.AI_SDK_DEFAULT_PROVIDER = new Proxy(
-      {} as NonNullable<typeof globalThis.AI_SDK_DEFAULT_PROVIDER>,
-      {
-        get: () => {
-          throw new Error("Models are objects here, never names.");
-        },
+    globalThis.AI_SDK_DEFAULT_PROVIDER = new Proxy({} as NonNullable<typeof globalThis.AI_SDK_DEFAULT_PROVIDER>, {
+      get: () => {
+        throw new Error("Models are objects here, never names.");
       },
-    );
+    });
     globalThis.AI_SDK_LOG_WARNINGS = false;
     return ai;
   });

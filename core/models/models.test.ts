@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type {
-  MessageCreateParamsBase,
-  MessageCreateParamsStreaming,
-} from "@anthropic-ai/sdk/resources/messages";
+import type { MessageCreateParamsBase, MessageCreateParamsStreaming } from "@anthropic-ai/sdk/resources/messages";
 import { z } from "zod";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { DaimonError } from "../base/errors.ts";
@@ -78,9 +75,7 @@ async function failure(promise: Promise<unknown>): Promise<DaimonError> {
 }
 
 /** As it goes over the wire: a field is there or not, never undefined. */
-type Sent<Value> = Value extends object
-  ? { [Name in keyof Value]: Sent<Exclude<Value[Name], undefined>> }
-  : Value;
+type Sent<Value> = Value extends object ? { [Name in keyof Value]: Sent<Exclude<Value[Name], undefined>> } : Value;
 
 test("whatever our server takes, the vendor's types take: the compiler checks it", () => {
   const asVendor = (body: Sent<MessagesBody>): MessageCreateParamsBase => body;
@@ -218,9 +213,7 @@ test("a long beginning is marked for the cache, and so is the middle of a loop",
   const messages: ModelMessage[] = [{ role: "user", content: "hi" }, ...turn];
   await models.call(ask({ system }));
   const { detail } = await models.call(ask({ system, messages, step: "two" }));
-  const marks = server.requests.map(
-    (each) => each.body.split('"cache_control":{"type":"ephemeral"}').length - 1,
-  );
+  const marks = server.requests.map((each) => each.body.split('"cache_control":{"type":"ephemeral"}').length - 1);
   assert.deepEqual(marks, [1, 2]);
   assert.ok(detail.cacheReadTokens > 1200 && detail.cacheWriteTokens > 10);
   assert.ok(!JSON.stringify(messages).includes("providerOptions"), "the kept messages stay as they are");
@@ -228,10 +221,7 @@ test("a long beginning is marked for the cache, and so is the middle of a loop",
 
 test("thinking is neither shown nor lost: it goes back with its signature", async (t) => {
   const toolCalls = [{ name: "save_idea", input: { title: "A" }, id: "a" }];
-  const { models, server } = await openScripted(t, [
-    { thinking: "Hm, an idea.", text: "Ok.", toolCalls },
-    "done",
-  ]);
+  const { models, server } = await openScripted(t, [{ thinking: "Hm, an idea.", text: "Ok.", toolCalls }, "done"]);
   let shown = "";
   const first = await models.call(
     ask({
@@ -326,11 +316,7 @@ test("a tool's input that is no JSON is told to the model, and the conversation 
     toolCalls: [{ name: "save_idea", input: { title: "A" }, id: "toolu_1" }],
     fault: "json",
   };
-  const { models, server } = await openScripted(t, [
-    broken,
-    { toolCalls: [{ name: "nothing", input: {} }] },
-    "ok",
-  ]);
+  const { models, server } = await openScripted(t, [broken, { toolCalls: [{ name: "nothing", input: {} }] }, "ok"]);
   const first = await models.call(ask());
   assert.match(first.toolCalls[0]?.invalid ?? "", /JSON/);
   assert.equal(first.messages.length, 1);
@@ -468,9 +454,7 @@ for (const [scope, limits, more] of [
     const usage = { input_tokens: 2000, output_tokens: 3000 };
     const { models, server, spend } = await openScripted(t, () => ({ text: "hi", delay: 20, usage }), config);
     const calls = Array.from({ length: 40 }, (_, index) =>
-      models.call(
-        ask({ step: `model#${index}`, runId: scope === "run" ? "run_1" : `run_${index}`, ...more }),
-      ),
+      models.call(ask({ step: `model#${index}`, runId: scope === "run" ? "run_1" : `run_${index}`, ...more })),
     );
     const ends = await Promise.allSettled(calls);
     const errors = ends.flatMap((end) => (end.status === "rejected" ? [end.reason.code] : []));
@@ -530,9 +514,7 @@ for (const provider of ["openai", "openai-compatible"] as const) {
     assert.equal(promptTokens, Math.ceil(server.requests[0]!.bytes / 4));
     // gpt-5: $1.25 in, $0.125 cached, $10 out.
     const usd =
-      provider === "openai"
-        ? (200 * 1.25 + 800 * 0.125 + 20 * 10) / 1e6
-        : (200 * 1 + 800 * 0.5 + 20 * 4) / 1e6;
+      provider === "openai" ? (200 * 1.25 + 800 * 0.125 + 20 * 10) / 1e6 : (200 * 1 + 800 * 0.5 + 20 * 4) / 1e6;
     assert.ok(Math.abs(first.usd - usd) < 1e-12, `${first.usd} ${usd}`);
     const result = {
       type: "tool-result",
@@ -546,10 +528,7 @@ for (const provider of ["openai", "openai-compatible"] as const) {
       { role: "tool", content: [result] },
     ];
     assert.equal((await models.call(ask({ messages, step: "two" }))).text, "Saved.");
-    assert.equal(
-      server.requests[0]!.headers.authorization,
-      provider === "openai" ? "Bearer sk-o" : undefined,
-    );
+    assert.equal(server.requests[0]!.headers.authorization, provider === "openai" ? "Bearer sk-o" : undefined);
   });
 }
 

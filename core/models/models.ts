@@ -162,8 +162,7 @@ function demoServer(targets: readonly Target[]) {
   return {
     async url() {
       server ??= Promise.all([import("./demo/server.ts"), import("./demo/brain.ts")]).then(
-        ([{ startModelServer }, { createDemoBrain }]) =>
-          startModelServer({ brain: createDemoBrain(hint), keep: 20 }),
+        ([{ startModelServer }, { createDemoBrain }]) => startModelServer({ brain: createDemoBrain(hint), keep: 20 }),
       );
       return `${(await server).url}/v1`;
     },

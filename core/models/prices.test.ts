@@ -11,8 +11,7 @@ async function priceOf(choice: Partial<ModelChoice>, baseUrl = "") {
   return price;
 }
 
-const near = (value: number, wanted: number) =>
-  assert.ok(Math.abs(value - wanted) < 1e-9, `${value} is not ${wanted}`);
+const near = (value: number, wanted: number) => assert.ok(Math.abs(value - wanted) < 1e-9, `${value} is not ${wanted}`);
 
 test("known models cost what their makers' lists say", async () => {
   const usage = { plainTokens: 1000, cacheReadTokens: 2000, cacheWriteTokens: 3000, outputTokens: 400 };
@@ -55,10 +54,7 @@ test("the most is never less than what any split of the same tokens costs", asyn
 });
 
 test("a compatible server is priced by its address, and one that nobody knows is not", async () => {
-  const known = await priceOf(
-    { provider: "openai-compatible", model: "openai/gpt-5" },
-    "https://openrouter.ai/api/v1",
-  );
+  const known = await priceOf({ provider: "openai-compatible", model: "openai/gpt-5" }, "https://openrouter.ai/api/v1");
   near(known.cost(million), 1.25);
   const local = { provider: "openai-compatible", model: "llama3" } as const;
   assert.equal(await findPrice(local, "http://127.0.0.1:11434/v1"), null);

@@ -18,8 +18,7 @@ export async function findPrice(choice: ModelChoice, baseUrl: string): Promise<P
   const { calcPrice } = await import("@pydantic/genai-prices");
   const seller =
     choice.provider === "openai-compatible" ? { providerApiUrl: baseUrl } : { providerId: choice.provider };
-  const dollars = (usage: Record<string, number>) =>
-    calcPrice(usage, choice.model, seller)?.total_price ?? Number.NaN;
+  const dollars = (usage: Record<string, number>) => calcPrice(usage, choice.model, seller)?.total_price ?? Number.NaN;
   if (Number.isNaN(dollars({ input_tokens: 1, output_tokens: 1 }))) return null;
   return {
     cost: (usage) =>

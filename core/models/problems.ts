@@ -19,11 +19,7 @@ export function callProblem(failure: CallFailure, target: Target): DaimonError {
     case "status":
       return statusProblem(failure.status ?? 0, said, target);
     case "unsent":
-      return say(
-        "model.invalid",
-        `No request can be made of this: ${short}`,
-        "Retry the run from its beginning.",
-      );
+      return say("model.invalid", `No request can be made of this: ${short}`, "Retry the run from its beginning.");
     case "unreachable":
       return say("model.unreachable", `Nothing answers at ${who}: ${short}.`, `Is the network up? ${AGAIN}`);
     case "silent":
@@ -78,11 +74,7 @@ function statusProblem(status: number, said: string, target: Target): DaimonErro
   if (status === 408 || status === 409 || status >= 500) {
     return say("model.failed", `${who} failed ${because}.`, AGAIN);
   }
-  return say(
-    "model.invalid",
-    `${who} refuses the request ${because}.`,
-    `Look at models.${role} in daimon.config.ts.`,
-  );
+  return say("model.invalid", `${who} refuses the request ${because}.`, `Look at models.${role} in daimon.config.ts.`);
 }
 
 /** "No money is left for this call", with the limit that says so. */

@@ -19,9 +19,7 @@ export interface GuardedCall {
 }
 
 /** `reason` is a clause that says why, for the person who is asked and for the model. */
-export type Verdict =
-  | { readonly decision: "allow" }
-  | { readonly decision: "ask" | "deny"; readonly reason: string };
+export type Verdict = { readonly decision: "allow" } | { readonly decision: "ask" | "deny"; readonly reason: string };
 
 export type Guard = (call: GuardedCall) => Verdict;
 
@@ -49,16 +47,14 @@ export const guard: Guard = (call) => {
   if (path && isIdentity(path)) return ask(`it changes what agents are told (${path})`);
   if (!untrusted) return { decision: "allow" };
 
-  if (effect === "destroy")
-    return ask(`it destroys something, and the run has read content from outside${to}`);
+  if (effect === "destroy") return ask(`it destroys something, and the run has read content from outside${to}`);
   if (effect === "spend") return ask(`it spends money, and the run has read content from outside${to}`);
   if (sink === "daimon") return ask("it starts something, and the run has read content from outside");
   if (path && isAbstract(path)) {
     return ask(`it changes the map of the hub (${path}), and the run has read content from outside`);
   }
   if (leaks) return ask(`it may send private data to ${sink}, and the run has read content from outside`);
-  if (effect === "send" && !named)
-    return ask(`it sends something, and the run has read content from outside${to}`);
+  if (effect === "send" && !named) return ask(`it sends something, and the run has read content from outside${to}`);
   return { decision: "allow" };
 };
 
@@ -99,7 +95,6 @@ function place(word: string): string {
   if (!/^https?:\/\//i.test(bare)) return bare.toLowerCase();
   if (!URL.canParse(bare)) return bare;
   const url = new URL(bare);
-  const isHost =
-    url.protocol === "https:" && url.pathname === "/" && !url.search && !url.hash && !url.username;
+  const isHost = url.protocol === "https:" && url.pathname === "/" && !url.search && !url.hash && !url.username;
   return isHost ? url.host : url.href;
 }

@@ -37,15 +37,10 @@ test("a capability gets the secrets it declares and no other", async (t) => {
 test("what is ours to choose is made once, beside what stands in the file, for the owner's eyes only", async (t) => {
   const folder = await home(t, 'ANTHROPIC_API_KEY="k y"');
   const secrets = open(folder);
-  assert.deepEqual(await secrets.generate([hook, { name: "STRIPE_KEY", description: "theirs" }]), [
-    hook.name,
-  ]);
+  assert.deepEqual(await secrets.generate([hook, { name: "STRIPE_KEY", description: "theirs" }]), [hook.name]);
   const value = secrets.value(hook.name);
   assert.match(value, /^[0-9a-f]{64}$/);
-  assert.equal(
-    await readFile(join(folder, ".env"), "utf8"),
-    `ANTHROPIC_API_KEY="k y"\n${hook.name}=${value}\n`,
-  );
+  assert.equal(await readFile(join(folder, ".env"), "utf8"), `ANTHROPIC_API_KEY="k y"\n${hook.name}=${value}\n`);
   assert.equal((await stat(join(folder, ".env"))).mode & 0o777, 0o600);
   const again = open(folder);
   assert.deepEqual(await again.generate([hook]), []);
@@ -82,13 +77,8 @@ test("a half-written file that a crash left is no obstacle, and a link stays a l
 });
 
 test("values of secrets are replaced by their names, the longest first", async (t) => {
-  const folder = await home(
-    t,
-    "SHORT_KEY=abc\nROTATED=first-value,second-value\nLONG_TOKEN=first-value-longer\n",
-  );
-  const secrets = createSecrets(readEnvironment({ DAIMON_HOME: folder }), [
-    { name: "ROTATED", description: "" },
-  ]);
+  const folder = await home(t, "SHORT_KEY=abc\nROTATED=first-value,second-value\nLONG_TOKEN=first-value-longer\n");
+  const secrets = createSecrets(readEnvironment({ DAIMON_HOME: folder }), [{ name: "ROTATED", description: "" }]);
   assert.equal(
     secrets.redact("abc second-value and first-value-longer, first-value."),
     "abc ‹ROTATED› and ‹LONG_TOKEN›, ‹ROTATED›.",

@@ -67,19 +67,14 @@ export function createSecrets(environment: Environment, declared: readonly Secre
       return made;
     },
     redact(text) {
-      redactor ??= createRedactor(
-        [...known].flatMap((name) => (values.has(name) ? [[name, values.get(name)!]] : [])),
-      );
+      redactor ??= createRedactor([...known].flatMap((name) => (values.has(name) ? [[name, values.get(name)!]] : [])));
       return redactor(text);
     },
   };
 }
 
 /** Random values for the names that `home/.env` does not hold yet. The new file takes the old one's place at once. */
-async function addToFile(
-  home: string,
-  names: string[],
-): Promise<{ kept: Record<string, string>; made: string[] }> {
+async function addToFile(home: string, names: string[]): Promise<{ kept: Record<string, string>; made: string[] }> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const path = join(home, ".env");
   const file = existsSync(path) ? realpathSync(path) : path;
@@ -129,9 +124,6 @@ function createRedactor(secrets: string[][]): (text: string) => string {
   );
   if (names.size === 0) return (text) => text;
   const longestFirst = [...names.keys()].sort((one, other) => other.length - one.length);
-  const any = new RegExp(
-    longestFirst.map((part) => part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
-    "g",
-  );
+  const any = new RegExp(longestFirst.map((part) => part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
   return (text) => text.replace(any, (part) => `‹${names.get(part)}›`);
 }

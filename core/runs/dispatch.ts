@@ -3,7 +3,7 @@ import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
 import type { EventOutcome, NewEvent } from "../define/event.ts";
 import type { Database } from "../store/database.ts";
-import { BODY, type EventSeed, type KeptEvent, keepEvents, type RunSeed } from "../store/events.ts";
+import { BODY, type EventSeed, type KeptEvent, keepEvents, type RunSeed, toName } from "../store/events.ts";
 import { at, matchesType, matchesWhere } from "./match.ts";
 import type { Handlers, RegisteredHandler } from "./registered.ts";
 
@@ -84,7 +84,7 @@ export function decide(
 export function toRunSeeds(runs: readonly NamedRun[], data: unknown, parentId: string | null): RunSeed[] {
   return runs.map(({ handler, key, keyLimit }) => {
     const shared = handler.concurrency;
-    const sharedKey = shared ? `${handler.name}:${shared.key ? String(at(data, shared.key)) : "all"}` : null;
+    const sharedKey = shared ? toName(`${handler.name}:${shared.key ? keyOf(at(data, shared.key)) : "all"}`) : null;
     return {
       id: newId("run"),
       handler: handler.name,
@@ -99,12 +99,14 @@ export function toRunSeeds(runs: readonly NamedRun[], data: unknown, parentId: s
   });
 }
 
+const keyOf = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+
 /** An event with its outcome and runs, ready to be kept. */
 export function toSeed(event: NewEvent, decision: Decision, data: unknown, now: Date): EventSeed {
   const id = newId("evt");
   return {
     id,
-    event: { ...event, key: event.key ?? id, time: event.time ?? now },
+    event: { ...event, type: toName(event.type), key: toName(event.key ?? id), time: event.time ?? now },
     outcome: decision.outcome,
     reason: decision.reason,
     runs: toRunSeeds(decision.runs, data, event.parentRunId ?? null),

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
 import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
@@ -138,6 +139,15 @@ export function toJson(value: unknown): string {
   return text.replace(/(\\\\)|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (_, backslashes) => backslashes ?? "\ufffd");
 }
 
+const MOST_NAME = 500;
+
+/** A name from outside as an index can hold it: without NUL, and of a long one its beginning and its hash. */
+export function toName(text: string): string {
+  const clean = text.replaceAll("\0", "\ufffd");
+  if (clean.length <= MOST_NAME) return clean;
+  return `${clean.slice(0, 200)}~${createHash("sha256").update(clean).digest("hex")}`;
+}
+
 async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptEvent> {
   return await database.transaction(async (inside) => {
     const [first] = await inside.query<{ id: string }>(
@@ -184,11 +194,16 @@ export interface RawEvent extends Omit<EventRow, "label">, Label {
 const EVENT_COLUMNS =
   "id, source, type, key, time, data, problem, integrity, privacy, case when data is null then body end as body";
 
-/** Data that was not kept apart is the parsed body. */
+/** Data that was not kept apart is the parsed body; one that cannot be read is the problem of its own runs alone. */
 export function toEventRow(raw: RawEvent): EventRow {
   const { body, integrity, privacy, ...event } = raw;
-  const data = event.data ?? (body && !event.problem ? JSON.parse(Buffer.from(body).toString("utf8")) : null);
-  return { ...event, data, label: { integrity, privacy } };
+  const label = { integrity, privacy };
+  if (event.data !== null || !body || event.problem) return { ...event, label };
+  try {
+    return { ...event, data: JSON.parse(Buffer.from(body).toString("utf8")), label };
+  } catch (error) {
+    return { ...event, problem: `The body cannot be read: ${error}`, label };
+  }
 }
 
 /** One event, or null. */

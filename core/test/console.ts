@@ -131,11 +131,7 @@ export async function testHttp(t: TestContext, changes: Parameters<typeof testCo
     server,
     url,
     /** Opens a stream and reads its events one by one. */
-    async stream(
-      path: string,
-      body?: unknown,
-      headers: Record<string, string> = { authorization: `Bearer ${token}` },
-    ) {
+    async stream(path: string, body?: unknown, headers: Record<string, string> = { authorization: `Bearer ${token}` }) {
       const stop = new AbortController();
       t.after(() => stop.abort());
       const response = await fetch(url + path, {
@@ -151,9 +147,7 @@ export async function testHttp(t: TestContext, changes: Parameters<typeof testCo
   };
 }
 
-async function* readEvents(
-  response: Response,
-): AsyncGenerator<{ event: string; data: Record<string, unknown> }, null> {
+async function* readEvents(response: Response): AsyncGenerator<{ event: string; data: Record<string, unknown> }, null> {
   let rest = "";
   for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
     const blocks = (rest + chunk).split("\n\n");

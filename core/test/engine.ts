@@ -12,7 +12,7 @@ import type { Database } from "../store/database.ts";
 import { testDatabase } from "./database.ts";
 
 /** A test whose handlers use the hub, agents or messages gives its own. */
-const NO_SERVICES = { log: openLog({}) } as Omit<ContextServices, "emit">;
+const NO_SERVICES = { log: openLog({}) } as Omit<ContextServices, "emit" | "limits">;
 
 /** A handler by its name, run on every event whose type is that name. */
 export type TestHandler = Partial<Omit<RegisteredHandler, "run">> & {
@@ -34,7 +34,7 @@ export interface Engine {
 export async function testEngine(
   t: TestContext,
   handlers: Record<string, TestHandler>,
-  options: Partial<RunsOptions> & { services?: () => Omit<ContextServices, "emit">; idle?: boolean } = {},
+  options: Partial<RunsOptions> & { services?: () => Omit<ContextServices, "emit" | "limits">; idle?: boolean } = {},
 ): Promise<Engine> {
   const database = options.database ?? (await testDatabase(t)).database;
   const live = createLive();
@@ -85,11 +85,7 @@ function toHandler(name: string, handler: TestHandler): RegisteredHandler {
   };
 }
 
-async function until(
-  database: Database,
-  runId: string,
-  statuses: readonly string[],
-): Promise<Run & { steps: Step[] }> {
+async function until(database: Database, runId: string, statuses: readonly string[]): Promise<Run & { steps: Step[] }> {
   const deadline = Date.now() + 10_000;
   for (;;) {
     const [run] = await database.query<Run>(
@@ -97,10 +93,8 @@ async function until(
        from runs r where id = $1`,
       [runId],
     );
-    if (run && statuses.includes(run.status))
-      return { ...run, steps: (run as { steps?: Step[] }).steps ?? [] };
-    if (Date.now() > deadline)
-      throw new Error(`The run is ${run?.status} after 10 s: ${JSON.stringify(run)}`);
+    if (run && statuses.includes(run.status)) return { ...run, steps: (run as { steps?: Step[] }).steps ?? [] };
+    if (Date.now() > deadline) throw new Error(`The run is ${run?.status} after 10 s: ${JSON.stringify(run)}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

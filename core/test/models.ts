@@ -53,8 +53,7 @@ export function testConfig(more: Partial<Config> = {}): Config {
 function play(replies: readonly (Reply | string)[]): Brain {
   return ({ index }) => {
     const reply = replies[index];
-    if (reply === undefined)
-      throw new Error(`the script has ${replies.length} replies, this is request ${index + 1}`);
+    if (reply === undefined) throw new Error(`the script has ${replies.length} replies, this is request ${index + 1}`);
     return typeof reply === "string" ? { text: reply } : reply;
   };
 }

@@ -103,7 +103,8 @@ export function toEvent(webhook: Webhook, request: RawRequest): { event: NewEven
     return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
   };
   const type = webhook.type.map(pick).filter(Boolean).join(".") || "unknown";
-  const key = (webhook.key && pick(webhook.key)) ?? createHash("sha256").update(request.body).digest("hex");
+  const named = webhook.key && pick(webhook.key);
+  const key = named || createHash("sha256").update(request.body).digest("hex");
   const event = {
     source: webhook.source,
     type,
@@ -119,7 +120,7 @@ export function toEvent(webhook: Webhook, request: RawRequest): { event: NewEven
 function parseBody(request: RawRequest): { data: unknown; parsed: unknown; problem?: string } {
   const type = request.headers["content-type"] ?? "";
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(request.body);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(request.body);
     if (!type.includes("application/x-www-form-urlencoded")) return { data: BODY, parsed: JSON.parse(text) };
     const form = Object.fromEntries(new URLSearchParams(text));
     // GitHub and Slack put JSON into one field of a form.

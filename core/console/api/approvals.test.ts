@@ -27,9 +27,7 @@ test("approvals are listed by status, and one that nobody answered in time is ex
     expiresAt: "2026-11-22T11:59:59Z",
   });
   const list = async (status: string) =>
-    (await house.json<{ items: { id: string }[] }>(`/api/approvals?status=${status}`)).items.map(
-      ({ id }) => id,
-    );
+    (await house.json<{ items: { id: string }[] }>(`/api/approvals?status=${status}`)).items.map(({ id }) => id);
   assert.deepEqual(await list("waiting"), [waiting]);
   assert.deepEqual(await list("expired"), [late]);
   assert.deepEqual(await list("approved"), [approved]);
@@ -47,16 +45,12 @@ test("an approval is answered once, in the name of who answered", async (t) => {
       async answerApproval(id, answer, by) {
         if (said.length > 0) throw new DaimonError("approval.answered", "It is approved already.");
         said.push([id, answer, by]);
-        await house.database.query(
-          "update approvals set status = 'approved', answered_at = now() where id = $1",
-          [id],
-        );
+        await house.database.query("update approvals set status = 'approved', answered_at = now() where id = $1", [id]);
       },
     },
   });
   const id = await keepApproval(house.database);
-  const answer = (body: unknown, approval = id) =>
-    house.ask("POST", `/api/approvals/${approval}/answers`, { body });
+  const answer = (body: unknown, approval = id) => house.ask("POST", `/api/approvals/${approval}/answers`, { body });
   assert.equal((await answer({ answer: "yes" })).status, 400);
   assert.equal((await answer({ answer: "deny" }, newId("apr"))).status, 404);
   const first = await answer({ answer: "approve" });

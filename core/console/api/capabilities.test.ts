@@ -104,9 +104,7 @@ test("samples are listed without where they stand, and sent as asked", async (t)
       },
     },
   });
-  assert.deepEqual((await house.json("/api/samples")).items, [
-    { source: "shop", type: "sold", file: "sold.json" },
-  ]);
+  assert.deepEqual((await house.json("/api/samples")).items, [{ source: "shop", type: "sold", file: "sold.json" }]);
   const sent = await house.ask("POST", "/api/samples", { body: { source: "shop", badSignature: true } });
   assert.deepEqual(await sent.json(), { deliveries: [{ status: 202, body: { id: "evt_1" }, key: "k" }] });
   assert.deepEqual(asked, [{ source: "shop", badSignature: true }]);

@@ -57,12 +57,7 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   return app;
 }
 
-async function toItem(
-  installed: Shown,
-  base: string,
-  hasSecret: (name: string) => boolean,
-  problem: Failure | null,
-) {
+async function toItem(installed: Shown, base: string, hasSecret: (name: string) => boolean, problem: Failure | null) {
   const { capability, skillFolder } = installed;
   const skills = skillFolder ? await readdir(skillFolder, { withFileTypes: true }).catch(() => []) : [];
   return {

@@ -13,10 +13,10 @@ const EVENT = newId("evt");
 const CONVERSATION = newId("cnv");
 
 const openRun = (database: Database) =>
-  database.query(
-    "insert into runs (id, event_id, handler, status) values ($1, $2, 'agent:default', 'running')",
-    [RUN, EVENT],
-  );
+  database.query("insert into runs (id, event_id, handler, status) values ($1, $2, 'agent:default', 'running')", [
+    RUN,
+    EVENT,
+  ]);
 
 const closeRun = (database: Database, status: string, values: { result?: unknown; error?: unknown } = {}) =>
   database.query("update runs set status = $2, result = $3, error = $4, usd = 0.02 where id = $1", [
@@ -27,10 +27,7 @@ const closeRun = (database: Database, status: string, values: { result?: unknown
   ]);
 
 /** A chat whose run the test carries. */
-async function testChat(
-  t: Parameters<typeof testHttp>[0],
-  during: (house: { database: Database }) => void = () => {},
-) {
+async function testChat(t: Parameters<typeof testHttp>[0], during: (house: { database: Database }) => void = () => {}) {
   const asked: Parameters<Actions["chat"]>[0][] = [];
   const house = await testHttp(t, {
     actions: {
@@ -127,9 +124,7 @@ test("who stops listening leaves no timer behind, and the run goes on", async (t
   await until(() => house.clock.waiting.size === 2);
   answer.close();
   await until(() => house.clock.waiting.size === 0);
-  const [run] = await house.database.query<{ status: string; cancel: boolean }>(
-    "select status, cancel from runs",
-  );
+  const [run] = await house.database.query<{ status: string; cancel: boolean }>("select status, cancel from runs");
   assert.deepEqual(run, { status: "running", cancel: false });
 });
 

@@ -29,9 +29,7 @@ export function conversationRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
 
   app.get("/conversations/:id/messages", async (context) => {
     const id = readId(context, "conversation");
-    return context.json(
-      present(await listMessages(database, id, readQuery(context, PAGE)), "conversation", id),
-    );
+    return context.json(present(await listMessages(database, id, readQuery(context, PAGE)), "conversation", id));
   });
 
   app.post("/chat", async (context) => {

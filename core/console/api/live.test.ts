@@ -67,9 +67,7 @@ test("a stream ends when its token is removed, and when the server closes", asyn
   const closing = new AbortController();
   const house = await testHttp(t, { closing: closing.signal });
   const token = await house.token("read");
-  const { items } = await house
-    .json<{ items: { name: string }[] }>("/api/tokens")
-    .catch(() => ({ items: [] }));
+  const { items } = await house.json<{ items: { name: string }[] }>("/api/tokens").catch(() => ({ items: [] }));
   assert.ok(items);
   const feed = await house.stream("/api/live", undefined, { authorization: `Bearer ${token}` });
   await feed.next();

@@ -16,9 +16,7 @@ import type { ConsoleOptions } from "../options.ts";
 const CODE = z.object({ code: text(200) });
 
 const TOKEN = z.object({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,49}$/, "use up to 50 small letters, digits, '.', '_' and '-'"),
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,49}$/, "use up to 50 small letters, digits, '.', '_' and '-'"),
   scope: z.enum(["read", "write", "admin"]),
   days: z.number().int().min(1).max(3650).default(90),
 });
@@ -68,9 +66,7 @@ export function loginRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
     return context.json({ url: await createLoginLink(database, base, clock.now()) });
   });
 
-  app.get("/tokens", async (context) =>
-    context.json({ items: await listTokens(database, clock.now()), next: null }),
-  );
+  app.get("/tokens", async (context) => context.json({ items: await listTokens(database, clock.now()), next: null }));
 
   app.post("/tokens", async (context) => {
     const token = await readBody(context, TOKEN);

@@ -14,8 +14,7 @@ test("runs come newest first and are filtered by status, handler and event", asy
   const one = await keepRun(house.database, event, { status: "failed" });
   await new Promise((resolve) => setTimeout(resolve, 2));
   const two = await keepRun(house.database, other, { handler: "agent:default" });
-  const list = async (query: string) =>
-    (await house.json<List>(`/api/runs?${query}`)).items.map((run) => run.id);
+  const list = async (query: string) => (await house.json<List>(`/api/runs?${query}`)).items.map((run) => run.id);
   assert.deepEqual(await list(""), [two, one]);
   assert.deepEqual(await list("status=failed"), [one]);
   assert.deepEqual(await list("handler=agent:default"), [two]);
@@ -40,9 +39,7 @@ test("a run is shown with its steps, event, approvals and messages, under the na
      values ('apr_1', $1, 'send', 'Send a mail', '{"tool":"mail","input":{}}', 'd', '2026-11-22T11:00:00Z')`,
     [id],
   );
-  await house.database.query(
-    "insert into conversations (id, channel, external) values ('cnv_1', 'web', 'a')",
-  );
+  await house.database.query("insert into conversations (id, channel, external) values ('cnv_1', 'web', 'a')");
   await house.database.query(
     `insert into messages (id, conversation_id, direction, author, text, state, run_id)
      values ('msg_1', 'cnv_1', 'out', 'default', 'hello', 'delivered', $1)`,

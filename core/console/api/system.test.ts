@@ -19,9 +19,7 @@ test("status tells the counts, the money, the models and their problems", async 
   for (const status of ["queued", "running", "running", "waiting", "failed", "completed", "canceled"]) {
     await keepRun(house.database, event, { status });
   }
-  await house.database.query(
-    "insert into spend (scope, spent) values ('day:2026-11-22', 0.25), ('day:2026-11-21', 9)",
-  );
+  await house.database.query("insert into spend (scope, spent) values ('day:2026-11-22', 0.25), ('day:2026-11-21', 9)");
   const status = await house.json("/api/status");
   assert.deepEqual(status, {
     version: "0.0.0",
@@ -46,23 +44,15 @@ test("the checklist is ticked by what has happened", async (t) => {
     const status = await house.json<{ steps: Record<string, boolean> }>("/api/status");
     return Object.keys(status.steps).filter((step) => status.steps[step]);
   };
-  await house.database.query(
-    "insert into refusals (source, reason, count) values ('github', 'secret missing', 1)",
-  );
+  await house.database.query("insert into refusals (source, reason, count) values ('github', 'secret missing', 1)");
   assert.deepEqual(await steps(), []);
   await keepEvent(house.database);
   assert.deepEqual(await steps(), ["sent"]);
-  await house.database.query(
-    "insert into refusals (source, reason, count) values ('github', 'signature wrong', 1)",
-  );
-  await house.database.query(
-    "insert into refusals (source, reason, count) values ('github', 'duplicate', 1)",
-  );
+  await house.database.query("insert into refusals (source, reason, count) values ('github', 'signature wrong', 1)");
+  await house.database.query("insert into refusals (source, reason, count) values ('github', 'duplicate', 1)");
   assert.deepEqual(await steps(), ["sent", "refused", "duplicate"]);
   await keepEvent(house.database, { source: "schedule", type: "competitor-analysis/weekly" });
-  await house.database.query(
-    "insert into conversations (id, channel, external) values ('cnv_1', 'web', 'a')",
-  );
+  await house.database.query("insert into conversations (id, channel, external) values ('cnv_1', 'web', 'a')");
   await house.database.query(
     `insert into messages (id, conversation_id, direction, author, text, state) values ('msg_1', 'cnv_1', 'in', 'owner', 'hi', 'delivered')`,
   );
@@ -98,9 +88,7 @@ test("costs stand under the owner's days, by model, and the last twenty calls on
   await call("demo", "2026-11-22T11:00:00Z", 0, "demo");
   await call("old", "2026-10-01T11:00:00Z", 7);
   await keepStep(house.database, run, { key: "code", usd: 3 });
-  await house.database.query(
-    "insert into spend (scope, spent) values ('day:2026-11-22', 0), ('month:2026-11', 1.5)",
-  );
+  await house.database.query("insert into spend (scope, spent) values ('day:2026-11-22', 0), ('month:2026-11', 1.5)");
 
   const costs = await house.json<{ calls: Record<string, unknown>[] }>("/api/costs?since=3d");
   assert.deepEqual(costs, {
@@ -158,9 +146,7 @@ test("STOP is shown as it stands, and asked for by a switch", async (t) => {
   const house = await testConsole(t, {
     actions: {
       stop: (stopped) =>
-        house.database.query("insert into switches (name, value) values ('stop', $1)", [
-          JSON.stringify(stopped),
-        ]),
+        house.database.query("insert into switches (name, value) values ('stop', $1)", [JSON.stringify(stopped)]),
     },
   });
   const response = await house.ask("PUT", "/api/stop", { body: { stopped: true } });
@@ -220,9 +206,6 @@ test("status reads no finished run, of a hundred thousand", async (t) => {
     });
     return (await read()) - before;
   };
-  assert.equal(
-    await rowsRead((inside) => inside.query("select count(*) from runs where handler <> ''")),
-    100_000,
-  );
+  assert.equal(await rowsRead((inside) => inside.query("select count(*) from runs where handler <> ''")), 100_000);
   assert.equal(await rowsRead((inside) => readStatus(inside, clock.now())), 0);
 });

@@ -100,20 +100,16 @@ function saveIdea(turn: Turn, [, idea = ""]: RegExpExecArray): Reply {
 
 /** What needs a person's yes, when a tool for it is there. A file that is not named by its path is searched first. */
 function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
-  const same = /delete|remove|forget|drop/i.test(verb)
-    ? /delete|remove|forget|drop/
-    : /announce|publish|post|send/;
+  const same = /delete|remove|forget|drop/i.test(verb) ? /delete|remove|forget|drop/ : /announce|publish|post|send/;
   const target = toolLike(turn, same);
   const what = subject.trim().replace(/^(?:the |my )*(?:idea|note)s?(?: (?:about|on))?[\s:]*/i, "");
   const search = toolLike(turn, /^hub_search$/);
   const byPath = target && "path" in propertiesOf(target) && !/[/]|\.md$/.test(what);
   const found = turn.done.find((each) => each.name === search?.name);
-  if (byPath && search && !found)
-    return { toolCalls: [{ name: search.name, input: fill(search, { query: what }) }] };
+  if (byPath && search && !found) return { toolCalls: [{ name: search.name, input: fill(search, { query: what }) }] };
   const fits = new RegExp(target ? (propertiesOf(target).path?.pattern ?? "") : "");
   const path = found ? hitsOf(found.text).find((hit) => fits.test(hit.path))?.path : what;
-  if (byPath && found && !path)
-    return { text: `I found nothing about ${what} in the hub, so nothing was done.` };
+  if (byPath && found && !path) return { text: `I found nothing about ${what} in the hub, so nothing was done.` };
   return once(
     turn,
     same,
@@ -123,12 +119,7 @@ function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
 }
 
 function runTrigger(turn: Turn, [, name = ""]: RegExpExecArray): Reply {
-  return once(
-    turn,
-    /^run_trigger$/,
-    { name, trigger: name, handler: name },
-    ({ text }) => `Started ${name}: ${text}`,
-  );
+  return once(turn, /^run_trigger$/, { name, trigger: name, handler: name }, ({ text }) => `Started ${name}: ${text}`);
 }
 
 function events(turn: Turn): Reply {
@@ -156,14 +147,12 @@ function lookUp(turn: Turn, [, subject = ""]: RegExpExecArray): Reply {
 /** Out of the findings that the question brings; without any, out of what a search and the best two files say. */
 function report(turn: Turn): Reply {
   const findings = [...turn.question.matchAll(/^Findings on (.+?):\n(.*?)(?=\n\nFindings on |$(?!.))/gms)];
-  if (findings.length > 0)
-    return { text: reportOf(findings.map(([, name = "", text = ""]) => ({ name, text }))) };
+  if (findings.length > 0) return { text: reportOf(findings.map(([, name = "", text = ""]) => ({ name, text }))) };
 
   const search = toolLike(turn, /^hub_search$/);
   const read = toolLike(turn, /^hub_read$/);
   const found = turn.done.find((each) => each.name === search?.name);
-  if (search && !found)
-    return { toolCalls: [{ name: search.name, input: fill(search, { query: "competitors" }) }] };
+  if (search && !found) return { toolCalls: [{ name: search.name, input: fill(search, { query: "competitors" }) }] };
   const hits = hitsOf(found?.text ?? "");
   const paths = [...new Set(hits.map((hit) => hit.path))].slice(0, 2);
   const files = turn.done.filter((each) => each.name === read?.name);
@@ -180,9 +169,7 @@ function report(turn: Turn): Reply {
 function reportOf(findings: readonly { name: string; text: string }[]): string {
   const unknown = findings.filter(({ text }) => /^I found nothing/.test(text));
   const known = findings.length - unknown.length;
-  const sections = findings.map(
-    ({ name, text }) => `## ${name}\n\n${text.replace(/^This stands in .*\n+/, "")}`,
-  );
+  const sections = findings.map(({ name, text }) => `## ${name}\n\n${text.replace(/^This stands in .*\n+/, "")}`);
   const open = unknown.map(({ name }) => `- Note what ${name} sells, what it costs and what it did last.`);
   return [
     `The demo model wrote this: it copies what the hub says and judges nothing. The hub knows something on ${known} of ${findings.length}.`,

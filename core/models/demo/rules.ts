@@ -4,9 +4,7 @@ import { z } from "zod";
  * What Anthropic's Messages API takes, as strictly as the real one: a field it does not know is refused.
  * https://docs.anthropic.com/en/api/messages, and the types of the vendor's own SDK, which a test compares.
  */
-const cacheControl = z
-  .strictObject({ type: z.literal("ephemeral"), ttl: z.enum(["5m", "1h"]).optional() })
-  .nullish();
+const cacheControl = z.strictObject({ type: z.literal("ephemeral"), ttl: z.enum(["5m", "1h"]).optional() }).nullish();
 const link = z.strictObject({ type: z.literal("url"), url: z.string() });
 const encoded = <const Kind extends string>(kinds: readonly Kind[]) =>
   z.strictObject({ type: z.literal("base64"), media_type: z.enum(kinds), data: z.string() });
@@ -66,9 +64,7 @@ const body = z.strictObject({
   model: z.string().min(1),
   max_tokens: z.int().min(1),
   messages: z
-    .array(
-      z.strictObject({ role: z.enum(["user", "assistant"]), content: z.union([z.string(), z.array(block)]) }),
-    )
+    .array(z.strictObject({ role: z.enum(["user", "assistant"]), content: z.union([z.string(), z.array(block)]) }))
     .min(1),
   system: z.union([z.string(), z.array(text)]).optional(),
   tools: z.array(tool).optional(),
@@ -109,22 +105,18 @@ export interface Message {
 }
 
 /** The body, and its messages combined; or the sentence with which Anthropic would refuse it. */
-export function checkMessagesBody(
-  value: unknown,
-): { body: MessagesBody; messages: Message[] } | { problem: string } {
+export function checkMessagesBody(value: unknown): { body: MessagesBody; messages: Message[] } | { problem: string } {
   const parsed = body.safeParse(value);
   if (!parsed.success) return { problem: sentence(parsed.error.issues[0]!) };
   const messages = combine(parsed.data.messages);
-  const problem =
-    toolNames(parsed.data.tools ?? []) ?? turns(messages) ?? pairs(messages) ?? cacheMarks(parsed.data);
+  const problem = toolNames(parsed.data.tools ?? []) ?? turns(messages) ?? pairs(messages) ?? cacheMarks(parsed.data);
   return problem ? { problem } : { body: parsed.data, messages };
 }
 
 function sentence(issue: z.core.$ZodIssue): string {
   const at = (key?: PropertyKey) => [...issue.path, ...(key === undefined ? [] : [key])].join(".") || "body";
   if (issue.code === "unrecognized_keys") return `${at(issue.keys[0])}: Extra inputs are not permitted`;
-  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined"))
-    return `${at()}: Field required`;
+  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) return `${at()}: Field required`;
   if (issue.code === "invalid_union" && issue.errors[1]?.[0]) {
     const inner = issue.errors[1][0];
     return sentence({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue);
@@ -171,9 +163,7 @@ function turns(messages: readonly Message[]): string | undefined {
 function pairs(messages: readonly Message[]): string | undefined {
   let asked: string[] = [];
   for (const [index, message] of messages.entries()) {
-    const answered = message.content.flatMap((each) =>
-      each.type === "tool_result" ? [each.tool_use_id] : [],
-    );
+    const answered = message.content.flatMap((each) => (each.type === "tool_result" ? [each.tool_use_id] : []));
     const stray = answered.find((id) => !asked.includes(id));
     if (stray !== undefined) {
       return `messages.${index}.content.${message.content.findIndex((each) => each.type === "tool_result" && each.tool_use_id === stray)}: unexpected \`tool_use_id\` found in \`tool_result\` blocks: ${stray}. Each \`tool_result\` block must have a corresponding \`tool_use\` block in the previous message.`;

@@ -43,14 +43,11 @@ test("the vendor's own client reads the stream: text, tool calls, usage, the who
   stream.on("streamEvent", (event) => kinds.push(event.type));
   const message = await stream.finalMessage();
   assert.deepEqual(
-    message.content.map((block) =>
-      block.type === "tool_use" ? block.input : block.type === "text" && block.text,
-    ),
+    message.content.map((block) => (block.type === "tool_use" ? block.input : block.type === "text" && block.text)),
     ["Let me look.", input, {}],
   );
   assert.equal(message.stop_reason, "tool_use");
-  for (const [name, count] of Object.entries(usage))
-    assert.equal(message.usage[name as keyof typeof usage], count);
+  for (const [name, count] of Object.entries(usage)) assert.equal(message.usage[name as keyof typeof usage], count);
   assert.deepEqual(
     kinds.filter((kind, index) => kind !== kinds[index - 1]),
     [
@@ -107,16 +104,7 @@ test("the vendor's own client knows each error by its class", async (t) => {
     .finalMessage()
     .catch((error) => types.push(error.type));
   assert.deepEqual(types, [
-    ...[
-      400,
-      "invalid_request_error",
-      401,
-      "authentication_error",
-      403,
-      "permission_error",
-      404,
-      "not_found_error",
-    ],
+    ...[400, "invalid_request_error", 401, "authentication_error", 403, "permission_error", 404, "not_found_error"],
     ...[429, "rate_limit_error", 500, "api_error", 529, "overloaded_error", "overloaded_error"],
   ]);
   assert.equal(server.paidCalls(), 1);
@@ -151,17 +139,9 @@ const REFUSED: [string, object, RegExp][] = [
   ["no max_tokens", { max_tokens: undefined }, /^max_tokens: Field required$/],
   ["no model", { model: undefined }, /^model: Field required$/],
   ["no messages", { messages: [] }, /^messages/],
-  [
-    "an assistant first",
-    { messages: [assistant(words), user(words)] },
-    /first message must use the "user" role/,
-  ],
+  ["an assistant first", { messages: [assistant(words), user(words)] }, /first message must use the "user" role/],
   ["a system message among them", { messages: [{ role: "system", content: "x" }] }, /^messages\.0\.role/],
-  [
-    "an empty text",
-    { messages: [user({ type: "text", text: "" })] },
-    /text content blocks must be non-empty/,
-  ],
+  ["an empty text", { messages: [user({ type: "text", text: "" })] }, /text content blocks must be non-empty/],
   ["a blank text", { messages: [user({ type: "text", text: " \n" })] }, /non-whitespace/],
   ["no content", { messages: [user()] }, /messages\.0: all messages must have non-empty content/],
   [
@@ -196,27 +176,15 @@ const REFUSED: [string, object, RegExp][] = [
     /ids must be unique/,
   ],
   ["a user who calls tools", { messages: [user(use("a"))] }, /only be in `assistant`/],
-  [
-    "an input that is no object",
-    { messages: [user(words), assistant({ ...use("a"), input: "x" })] },
-    /input/,
-  ],
+  ["an input that is no object", { messages: [user(words), assistant({ ...use("a"), input: "x" })] }, /input/],
   [
     "blanks at the very end",
     { messages: [user(words), assistant({ type: "text", text: "so " })] },
     /trailing whitespace/,
   ],
-  [
-    "a tool without type object",
-    { tools: [{ name: "x", input_schema: {} }] },
-    /tools\.0\.input_schema\.type/,
-  ],
+  ["a tool without type object", { tools: [{ name: "x", input_schema: {} }] }, /tools\.0\.input_schema\.type/],
   ["a tool's odd name", { tools: [{ name: "a.b", input_schema: { type: "object" } }] }, /tools\.0\.name/],
-  [
-    "an unknown field of a tool",
-    { tools: [{ ...LOOK_UP, parameters: {} }] },
-    /tools\.0\.parameters: Extra inputs/,
-  ],
+  ["an unknown field of a tool", { tools: [{ ...LOOK_UP, parameters: {} }] }, /tools\.0\.parameters: Extra inputs/],
   ["two tools of one name", { tools: [LOOK_UP, LOOK_UP] }, /Tool names must be unique/],
   [
     "five cache marks",
@@ -244,9 +212,7 @@ test("neighbours of one role are one message", () => {
 test("what was marked and seen before is read from the cache, the rest up to the mark is written", async (t) => {
   const server = await scriptedModel(t, ["one", "two", "three"]);
   const client = vendorClient(server.url);
-  const system = [
-    { type: "text" as const, text: "x".repeat(4000), cache_control: { type: "ephemeral" as const } },
-  ];
+  const system = [{ type: "text" as const, text: "x".repeat(4000), cache_control: { type: "ephemeral" as const } }];
   const counts: number[][] = [];
   for (const content of ["hi", "hi", "another question"]) {
     const { usage } = await client.messages.create({ ...HI, system, messages: [{ role: "user", content }] });

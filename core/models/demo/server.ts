@@ -99,11 +99,7 @@ const LARGEST = 32 * 1024 * 1024;
  * A model server on loopback that speaks Anthropic's Messages protocol and answers what `brain` says. The demo
  * model and every test stand on it. `keep`: how many requests it remembers (default all).
  */
-export async function startModelServer(options: {
-  brain: Brain;
-  port?: number;
-  keep?: number;
-}): Promise<ModelServer> {
+export async function startModelServer(options: { brain: Brain; port?: number; keep?: number }): Promise<ModelServer> {
   const requests: RecordedRequest[] = [];
   const seen = new Set<string>();
   let count = 0;
@@ -191,16 +187,11 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
 
 type Checked = { body: MessagesBody; messages: Message[] };
 
-function check(
-  request: IncomingMessage,
-  body: string | undefined,
-): Checked | { status: number; problem: string } {
+function check(request: IncomingMessage, body: string | undefined): Checked | { status: number; problem: string } {
   const { authorization, ...headers } = request.headers;
-  if (!headers["x-api-key"] && !authorization)
-    return { status: 401, problem: "x-api-key header is required" };
+  if (!headers["x-api-key"] && !authorization) return { status: 401, problem: "x-api-key header is required" };
   if (!headers["anthropic-version"]) return { status: 400, problem: "anthropic-version: header is required" };
-  if (body === undefined)
-    return { status: 413, problem: "Request exceeds the maximum allowed number of bytes." };
+  if (body === undefined) return { status: 413, problem: "Request exceeds the maximum allowed number of bytes." };
   if (!headers["content-type"]?.startsWith("application/json"))
     return { status: 400, problem: "content-type must be application/json" };
   let value: unknown;

@@ -1,16 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DaimonError } from "../../base/errors.ts";
@@ -154,8 +145,7 @@ export async function startServer(cluster: Cluster): Promise<number> {
       child.unref();
       return file.pid;
     }
-    if (Date.now() > until)
-      throw failed(cluster, `The database was not ready within ${READY_MS / 1000} s`, before);
+    if (Date.now() > until) throw failed(cluster, `The database was not ready within ${READY_MS / 1000} s`, before);
     await sleep(2);
   }
 }

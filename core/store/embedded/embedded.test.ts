@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -74,11 +66,7 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
   test("two starts at once on an empty home are one server", { skip: NO_PROC }, async (t) => {
     const home = join(temporary(t), "home");
     const programs = await Promise.all([start(t, home), start(t, home), start(t, home)]);
-    assert.deepEqual(programs.map((program) => program.first.started).sort(), [
-      "attached",
-      "attached",
-      "cold",
-    ]);
+    assert.deepEqual(programs.map((program) => program.first.started).sort(), ["attached", "attached", "cold"]);
     const servers = readdirSync("/proc")
       .map(Number)
       .filter((pid) => worksIn(pid, dataOf(home)) && parentOf(pid) !== pidOf(home));
@@ -92,10 +80,7 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
     const far = join(folder, "tmp");
     mkdirSync(far);
     const deep = join(folder, `a path with spaces, "quotes" and 'more'`, "deep".repeat(20), "home");
-    const [one, two] = await Promise.all([
-      start(t, join(folder, "home")),
-      start(t, deep, { temporary: far }),
-    ]);
+    const [one, two] = await Promise.all([start(t, join(folder, "home")), start(t, deep, { temporary: far })]);
     await ask(one, "create table only_here ()");
     await assert.rejects(ask(two, "select from only_here"), /does not exist/);
     assert.equal(one.first.connection?.host, join(folder, "home/postgres/socket"));
@@ -150,10 +135,7 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
       process.kill(server, "SIGKILL");
       const bystander = spawn("sleep", ["60"]);
       t.after(() => bystander.kill());
-      writeFileSync(
-        join(dataOf(home), "postmaster.pid"),
-        text.replace(String(server), String(bystander.pid)),
-      );
+      writeFileSync(join(dataOf(home), "postmaster.pid"), text.replace(String(server), String(bystander.pid)));
       const four = await start(t, home);
       assert.equal(four.first.started, "warm");
       assert.equal(bystander.exitCode, null);
@@ -161,10 +143,7 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
       process.kill(pidOf(home), "SIGKILL");
       await four.stop();
       const left = readPidFile(dataOf(home));
-      assert.ok(
-        !left || !worksIn(left.pid, dataOf(home)),
-        "a stop while the server is down leaves none behind",
-      );
+      assert.ok(!left || !worksIn(left.pid, dataOf(home)), "a stop while the server is down leaves none behind");
     });
 
     await t.test("a home made by another Postgres is refused with what to do", async (t) => {
@@ -189,9 +168,7 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
   }, async (t) => {
     const home = join(temporary(t), "home");
     const unfinished = () =>
-      (existsSync(folderOf(home)) ? readdirSync(folderOf(home)) : []).filter((name) =>
-        name.startsWith("data"),
-      );
+      (existsSync(folderOf(home)) ? readdirSync(folderOf(home)) : []).filter((name) => name.startsWith("data"));
     const dying = start(t, home).catch(() => {});
     while (!existsSync(join(folderOf(home), unfinished()[0] ?? "none", "base"))) await sleep(2);
     const [half] = unfinished();

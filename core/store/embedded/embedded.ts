@@ -129,9 +129,7 @@ class EmbeddedServer {
     const release = await takeLock(join(this.#place.folder, "lock"));
     try {
       const others = await this.#keeper
-        .query("select 1 from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid()", [
-          KEEPER,
-        ])
+        .query("select 1 from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid()", [KEEPER])
         .then(
           (result) => result.rowCount,
           () => null,
@@ -217,8 +215,7 @@ async function attach(place: Place): Promise<pg.Client | null> {
       if (isUnreachable && !worksIn(file.pid, place.data)) return null;
       if (isUnreachable && file.status === "ready") return null;
       // 57P03: it starts, recovers or stops. 57P01, 57P02, ECONNRESET: it went away just now.
-      if (!isUnreachable && !["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", ""].includes(code))
-        throw error;
+      if (!isUnreachable && !["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", ""].includes(code)) throw error;
       if (Date.now() > until) throw error;
       await sleep(5);
     }

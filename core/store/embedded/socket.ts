@@ -20,11 +20,7 @@ export function socketFolder(folder: string, recorded: string | undefined): stri
   if (recorded && basename(recorded) === name) return recorded;
   const far = [join(tmpdir(), name), join("/tmp", name)].find(fits);
   if (far) return far;
-  throw new DaimonError(
-    "store.socket",
-    `"${tmpdir()}" is too deep for a socket.`,
-    "Set TMPDIR to a short path.",
-  );
+  throw new DaimonError("store.socket", `"${tmpdir()}" is too deep for a socket.`, "Set TMPDIR to a short path.");
 }
 
 /**

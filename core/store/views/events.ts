@@ -46,10 +46,10 @@ export async function listEvents(database: Database, query: EventQuery): Promise
 }
 
 async function searchEnd(database: Database, wanted: unknown[]): Promise<string | null> {
-  const [row] = await database.query<Row>(
-    `select id from events where ${WANTED} order by id desc offset $5 limit 1`,
-    [...wanted, SEARCHED - 1],
-  );
+  const [row] = await database.query<Row>(`select id from events where ${WANTED} order by id desc offset $5 limit 1`, [
+    ...wanted,
+    SEARCHED - 1,
+  ]);
   return row?.id ?? null;
 }
 

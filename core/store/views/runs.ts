@@ -47,9 +47,7 @@ export async function runsOfEvent(database: Database, eventId: string): Promise<
 }
 
 async function runsWithSteps(database: Database, where: string, value: string): Promise<Row[]> {
-  const runs = await database.query<Row>(`select ${RUN} from runs where ${where} order by id limit 100`, [
-    value,
-  ]);
+  const runs = await database.query<Row>(`select ${RUN} from runs where ${where} order by id limit 100`, [value]);
   const steps = await database.query<{ runId: string }>(
     `select ${STEP} from steps where run_id = any($1) order by started_at, finished_at, key`,
     [runs.map((run) => run.id)],

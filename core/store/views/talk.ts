@@ -49,11 +49,7 @@ export async function listConversations(database: Database, query: PageQuery): P
 }
 
 /** The messages of a conversation, newest first; null when there is no such conversation. */
-export async function listMessages(
-  database: Database,
-  conversation: string,
-  query: PageQuery,
-): Promise<Page | null> {
+export async function listMessages(database: Database, conversation: string, query: PageQuery): Promise<Page | null> {
   const known = await database.query("select from conversations where id = $1", [conversation]);
   if (known.length === 0) return null;
   const rows = await database.query<Row>(
