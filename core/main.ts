@@ -1,4 +1,6 @@
 import { runCli } from "./cli/cli.ts";
-import { start } from "./house/start.ts";
 
-process.exitCode = await runCli(process.argv.slice(2), { start });
+// The house is loaded only when it is started: every other command is a client of it.
+process.exitCode = await runCli(process.argv.slice(2), {
+  start: async (options) => (await import("./house/start.ts")).start(options),
+});

@@ -28,14 +28,21 @@ const file = (name: string, type: keyof typeof readers) =>
     name,
     description: `Files ${type} in the hub's inbox and tells the owner`,
     on: { source: "github", type },
-    run: async ({ event, step, hub, send, now }) => {
+    run: async ({ event, step, hub, send }) => {
       const entry = await step.run("read the payload", () => readers[type](event.data));
-      const path = notePath(entry, event.id, now);
-      await hub.create(path, renderNote(entry, event.id, now), `github: ${oneLine(entry.summary, 100)}`);
-      await send({ text: `${oneLine(entry.title)}\n${oneLine(entry.summary)}.\nFiled as ${path}.` });
-      return { path };
+      const path = notePath(entry, event.id, event.time);
+      const note = renderNote(entry, event.id, event.time);
+      const filed = await hub.create(path, note, `github: ${oneLine(entry.summary, 100)}`).then(() => true, isThere);
+      if (filed) await send({ text: `${oneLine(entry.title)}\n${oneLine(entry.summary)}.\nFiled as ${path}.` });
+      return { path, filed };
     },
   });
+
+/** A replayed event is filed already; that is as good. */
+const isThere = (error: { code?: string }): false => {
+  if (error.code === "hub.exists") return false;
+  throw error;
+};
 
 export default defineCapability({
   name: "github",

@@ -13,11 +13,17 @@ export class DaimonError extends Error {
   }
 }
 
-/** An error as it is kept in a row and shown in the console. */
+/**
+ * An error as it is kept in a row and shown in the console. An error of a capability's own may have a code like ours
+ * (`payload.invalid`), and a `next`.
+ */
 export function toFailure(error: unknown): Failure {
-  if (error instanceof DaimonError) {
-    return { code: error.code, message: error.message, ...(error.next ? { next: error.next } : {}) };
+  if (error instanceof Error && "code" in error && CODE.test(String(error.code))) {
+    const next = "next" in error && error.next ? { next: String(error.next) } : {};
+    return { code: String(error.code), message: error.message, ...next };
   }
   if (error instanceof Error) return { code: "handler.threw", message: `${error.name}: ${error.message}` };
   return { code: "handler.threw", message: String(error) };
 }
+
+const CODE = /^[a-z][a-z-]*(\.[a-z-]+)+$/;

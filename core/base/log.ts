@@ -14,7 +14,7 @@ export function openLog(options: { file?: string; echo?: boolean }, fields: Reco
   const write = (level: string, message: string, more: Record<string, unknown> = {}) => {
     const entry = { time: new Date().toISOString(), level, message, ...fields, ...more };
     const line = JSON.stringify(entry, (_, value) => (typeof value === "string" ? value.slice(0, 2000) : value));
-    if (options.file) appendFileSync(options.file, `${line}\n`);
+    if (options.file) appendQuietly(options.file, `${line}\n`);
     if (options.echo)
       process.stderr.write(`${level === "info" ? "" : `${level}: `}${JSON.stringify(message).slice(1, -1)}\n`);
   };
@@ -24,4 +24,13 @@ export function openLog(options: { file?: string; echo?: boolean }, fields: Reco
     error: (message, more) => write("error", message, more),
     with: (more) => openLog(options, { ...fields, ...more }),
   };
+}
+
+/** A log that cannot be written ends nothing. */
+function appendQuietly(file: string, line: string): void {
+  try {
+    appendFileSync(file, line);
+  } catch (error) {
+    process.stderr.write(`The log cannot be written: ${error}\n`);
+  }
 }

@@ -18,6 +18,7 @@ import { guard } from "../policy/guard.ts";
 import { createSecrets } from "../policy/secrets.ts";
 import { loadCapabilities } from "../registry/load.ts";
 import type { Registry } from "../registry/registry.ts";
+import { listenForStrays } from "../registry/strays.ts";
 import type { ContextServices } from "../runs/context.ts";
 import { createRuns, type Runs } from "../runs/runs.ts";
 import { createScheduleClock, type RegisteredSchedule } from "../schedules/clock.ts";
@@ -74,6 +75,7 @@ export async function openHouse(options: HouseOptions) {
     migrate(database),
     secrets.generate(declaredSecrets(registry)),
   ]);
+  listenForStrays((folder, error) => log.error("A capability let go of an error.", { folder, error: String(error) }));
   const models = await openModels({ config, environment, database, log, clock });
   const parts = nameParts(registry, secrets, zone);
   const agentFiles = [DEFAULT_AGENT, ...registry.installed.flatMap((one) => one.agentFiles)];
