@@ -74,7 +74,7 @@ export function createScheduleClock(options: {
         const registered = options.schedules().get(row.name);
         if (!registered) continue;
         const { due, missed, next } = dueTimes(row, registered.schedule.catchup ?? "one", now);
-        const events = await toEvents(inside, registered, due, missed);
+        const events = await toEvents(inside, { ...registered, since: row.nextAt! }, due, missed);
         fired.push(...(await runs.keep(inside, events)));
         await advanceSchedule(inside, row.name, due.at(-1) ?? missed.at(-1) ?? now, next);
       }
@@ -144,28 +144,39 @@ export function createScheduleClock(options: {
   };
 }
 
-/** Which nominal times fire now, which are passed over, and when it fires next: pure. */
+/** Which nominal times fire now, the last of those that are passed over, and when it fires next: pure. */
 export function dueTimes(
   row: Pick<ScheduleRow, "cron" | "zone" | "nextAt">,
   catchup: NonNullable<Schedule["catchup"]>,
   now: Date,
 ): { due: Date[]; missed: Date[]; next: Date | null } {
-  const times: Date[] = [];
-  let next = row.nextAt;
-  while (next && next <= now) {
-    times.push(next);
-    if (times.length > MOST_MISSED) times.shift();
-    next = nextTime(row.cron, row.zone, next);
-  }
-  const onTime = times.filter((time) => now.getTime() - time.getTime() <= GRACE_MILLISECONDS);
+  const times = lastTimes(row, now, catchup === "all" ? MOST_MISSED : 3);
+  const last = times.at(-1);
+  const next = last ? nextTime(row.cron, row.zone, last) : row.nextAt;
   if (catchup === "all") return { due: times, missed: [], next };
+  const onTime = times.filter((time) => now.getTime() - time.getTime() <= GRACE_MILLISECONDS);
   const due = onTime.length > 0 ? onTime : catchup === "one" ? times.slice(-1) : [];
   return { due, missed: times.filter((time) => !due.includes(time)), next };
 }
 
+/**
+ * The last `most` times from `nextAt` to now, oldest first. Only as far back as is needed: a minute holds one time
+ * at most, and years in which nothing ran are not counted minute by minute.
+ */
+function lastTimes({ cron, zone, nextAt }: Pick<ScheduleRow, "cron" | "zone" | "nextAt">, now: Date, most: number) {
+  for (let span = most * 60_000; ; span *= 4) {
+    const from = now.getTime() - span;
+    const whole = nextAt === null || nextAt.getTime() >= from;
+    const times: Date[] = [];
+    let time = whole ? nextAt : nextTime(cron, zone, new Date(from));
+    for (; time && time <= now; time = nextTime(cron, zone, time)) times.push(time);
+    if (whole || times.length >= most) return times.slice(-most);
+  }
+}
+
 async function toEvents(
   inside: Database,
-  registered: RegisteredSchedule,
+  registered: RegisteredSchedule & { readonly since: Date },
   due: readonly Date[],
   missed: readonly Date[],
 ): Promise<{ event: NewEvent; decision: Decision }[]> {
@@ -173,7 +184,7 @@ async function toEvents(
   const last = missed.at(-1);
   if (last) {
     const catchup = registered.schedule.catchup ?? "one";
-    const reason = `${missed.length} missed while nothing ran; catchup is "${catchup}".`;
+    const reason = `Missed since ${registered.since.toISOString()}, while nothing ran; catchup is "${catchup}".`;
     events.push({
       event: toEvent(registered, last, "clock"),
       decision: { outcome: "skipped", reason, runs: [] },

@@ -86,10 +86,7 @@ test("a verified request is an event with its raw bytes and headers, and its run
 
 test("what is not verified leaves nothing but a count and a reason", async (t) => {
   const { post, refusals, changes, eventCount } = await testIntake(t, { push: note });
-  assert.deepEqual(
-    [(await post("push", { secret: "another" })).status, (await post("push", { secret: "another" })).code],
-    [401, undefined],
-  );
+  for (let time = 0; time < 2; time++) assert.equal((await post("push", { secret: "another" })).status, 401);
   assert.equal((await post("push", { headers: { "x-signature": "" } })).error?.code, "webhook.unverified");
   assert.equal(await eventCount(), 0);
   await new Promise((resolve) => setTimeout(resolve, 100));
