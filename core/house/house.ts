@@ -159,6 +159,8 @@ export async function openHouse(options: HouseOptions) {
     log,
   });
 
+  let warming: NodeJS.Timeout | undefined;
+
   return {
     ...{
       environment,
@@ -188,10 +190,11 @@ export async function openHouse(options: HouseOptions) {
       if (roles.includes("worker")) outbox.start();
       if (roles.includes("clock")) schedules.start();
       // What the first question would wait for is loaded when everything else is done.
-      if (roles.includes("worker")) setTimeout(() => void models.warm().catch(() => {}), WARM_MILLISECONDS).unref();
+      if (roles.includes("worker")) warming = setTimeout(() => void models.warm().catch(() => {}), WARM_MILLISECONDS);
     },
     /** Claims and fires nothing more, lets go of what is under way, closes. */
     async stop() {
+      clearTimeout(warming);
       await schedules.stop();
       await outbox.stop();
       await runs.stop(DRAIN_MILLISECONDS);

@@ -158,15 +158,20 @@ export async function openModels(options: {
 /** The demo model's server, started at its first use. */
 function demoServer(targets: readonly Target[]) {
   let server: Promise<ModelServer> | undefined;
+  let stopped = false;
   const hint = targets.find((each) => each.demo && each.keyName)?.keyName ?? "ANTHROPIC_API_KEY";
   return {
     async url() {
+      if (stopped) throw new DaimonError("model.unreachable", "The models are stopped.");
       server ??= Promise.all([import("./demo/server.ts"), import("./demo/brain.ts")]).then(
         ([{ startModelServer }, { createDemoBrain }]) => startModelServer({ brain: createDemoBrain(hint), keep: 20 }),
       );
       return `${(await server).url}/v1`;
     },
-    stop: async () => (await server)?.stop(),
+    async stop() {
+      stopped = true;
+      await (await server)?.stop();
+    },
   };
 }
 
