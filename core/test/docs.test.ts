@@ -145,6 +145,16 @@ test("every link of a page leads to a file, and to a heading where it names one"
   assert.deepEqual(broken, []);
 });
 
+test("every path of core/ that a page names is there", () => {
+  const gone = PAGES.flatMap((page) =>
+    [...readFileSync(join(ROOT, page), "utf8").matchAll(/`(core\/[\w./-]+)`/g)]
+      .map(([, path]) => path!)
+      .filter((path) => !existsSync(join(ROOT, path)))
+      .map((path) => `${page}: ${path}`),
+  );
+  assert.deepEqual(gone, []);
+});
+
 function leadsSomewhere(page: string, link: string): boolean {
   const [path, heading] = link.split("#") as [string, string?];
   const target = path ? normalize(join(dirname(page), path)) : page;
