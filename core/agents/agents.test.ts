@@ -335,7 +335,7 @@ test("an action that needs a person waits for exactly that answer, and is done o
   assert.deepEqual(approval!.action, { tool: "send_mail", input: mail });
   assert.match(
     approval!.title,
-    /default wants to call send_mail: every call of send_mail is asked \(ann@shop\.example\)/,
+    /May default use send_mail\? You are asked because every call of send_mail is asked \(ann@shop\.example\)/,
   );
   assert.equal(await house.ask("mail ann"), "suspended");
   assert.equal(done.length, 0);

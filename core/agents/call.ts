@@ -82,7 +82,7 @@ export async function callTool(options: CallOptions, call: ModelAnswer["toolCall
   });
   if (verdict.decision === "deny") return await refuse(journal, call, `Not allowed: ${verdict.reason}.`);
   if (verdict.decision === "ask") {
-    const title = `${options.agent.name} wants to call ${tool.name}: ${verdict.reason}.`;
+    const title = `May ${options.agent.name} use ${tool.name}? You are asked because ${verdict.reason}.`;
     if (!(await journal.approve("approve", { title, action: { tool: tool.name, input } }))) {
       return await refuse(
         journal,

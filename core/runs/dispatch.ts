@@ -2,10 +2,12 @@ import { createBatch } from "../base/batch.ts";
 import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
 import type { EventOutcome, NewEvent } from "../define/event.ts";
+import type { Limits } from "../define/limits.ts";
 import type { Database } from "../store/database.ts";
 import { BODY, type EventSeed, type KeptEvent, keepEvents, type RunSeed, toName } from "../store/events.ts";
 import { at, matchesType, matchesWhere } from "./match.ts";
 import type { Handlers, RegisteredHandler } from "./registered.ts";
+import { effectiveLimits } from "./rules.ts";
 
 /** A run that is asked for by name, beside those that triggers start. */
 export interface NamedRun {
@@ -34,6 +36,7 @@ export function createDispatch(options: {
   /** Told after runs were queued. */
   onQueued: () => void;
   now: () => Date;
+  allowed: Required<Limits>;
 }): (event: NewEvent, decision?: Decision, parsed?: unknown) => Promise<KeptEvent> {
   const keep = createBatch((seeds: EventSeed[]) => keepEvents(options.database, seeds), {
     most: 512,
@@ -41,7 +44,10 @@ export function createDispatch(options: {
   });
   return async (event, decision, parsed) => {
     const data = event.data === BODY ? parsed : event.data;
-    const seed = toSeed(event, decision ?? decide(options.handlers, event, data), data, options.now());
+    const seed = toSeed(event, decision ?? decide(options.handlers, event, data), data, {
+      now: options.now(),
+      allowed: options.allowed,
+    });
     const kept = await keep(seed);
     if (kept.runIds.length > 0 && !kept.duplicate) options.onQueued();
     if (!kept.duplicate)
@@ -81,7 +87,11 @@ export function decide(
 }
 
 /** The seeds of runs for `data`. */
-export function toRunSeeds(runs: readonly NamedRun[], data: unknown, parentId: string | null): RunSeed[] {
+export function toRunSeeds(
+  runs: readonly NamedRun[],
+  data: unknown,
+  from: { parentId: string | null; allowed: Required<Limits> },
+): RunSeed[] {
   return runs.map(({ handler, key, keyLimit }) => {
     const shared = handler.concurrency;
     const sharedKey = shared ? toName(`${handler.name}:${shared.key ? keyOf(at(data, shared.key)) : "all"}`) : null;
@@ -93,8 +103,8 @@ export function toRunSeeds(runs: readonly NamedRun[], data: unknown, parentId: s
       keyLimit: keyLimit ?? shared?.limit ?? null,
       attempts: handler.retry.attempts,
       delays: handler.retry.delays,
-      limits: handler.limits,
-      parentId,
+      limits: effectiveLimits(handler.limits, from.allowed),
+      parentId: from.parentId,
     };
   });
 }
@@ -102,13 +112,18 @@ export function toRunSeeds(runs: readonly NamedRun[], data: unknown, parentId: s
 const keyOf = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value));
 
 /** An event with its outcome and runs, ready to be kept. */
-export function toSeed(event: NewEvent, decision: Decision, data: unknown, now: Date): EventSeed {
+export function toSeed(
+  event: NewEvent,
+  decision: Decision,
+  data: unknown,
+  context: { now: Date; allowed: Required<Limits> },
+): EventSeed {
   const id = newId("evt");
   return {
     id,
-    event: { ...event, type: toName(event.type), key: toName(event.key ?? id), time: event.time ?? now },
+    event: { ...event, type: toName(event.type), key: toName(event.key ?? id), time: event.time ?? context.now },
     outcome: decision.outcome,
     reason: decision.reason,
-    runs: toRunSeeds(decision.runs, data, event.parentRunId ?? null),
+    runs: toRunSeeds(decision.runs, data, { parentId: event.parentRunId ?? null, allowed: context.allowed }),
   };
 }

@@ -92,7 +92,9 @@ export function createRuns(options: RunsOptions): Runs {
     keep: (inside, events) =>
       keepEvents(
         inside,
-        events.map(({ event, decision }) => toSeed(event, decision, event.data, options.clock.now())),
+        events.map(({ event, decision }) =>
+          toSeed(event, decision, event.data, { now: options.clock.now(), allowed: options.allowed }),
+        ),
       ),
     announce(kept) {
       for (const { eventId } of kept) options.live.publish({ kind: "event", id: eventId });
@@ -102,7 +104,7 @@ export function createRuns(options: RunsOptions): Runs {
       const event = await findEvent(database, eventId);
       if (!event) throw new DaimonError("event.missing", `There is no event ${eventId}.`, "daimon events list");
       const { runs } = decide(handlers, event, event.data);
-      const seeds = toRunSeeds(runs, event.data, null);
+      const seeds = toRunSeeds(runs, event.data, { parentId: null, allowed: options.allowed });
       await addRuns(database, event, seeds);
       onQueued();
       return { eventId, runIds: seeds.map((seed) => seed.id) };
