@@ -73,6 +73,7 @@ export function createRuns(options: RunsOptions): Runs {
     live: options.live,
     onQueued,
     now: options.clock.now,
+    allowed: options.allowed,
   });
   const emit = async (event: NewEvent) => (await dispatch(event)).eventId;
   const worker = createWorker({
