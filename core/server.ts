@@ -6,6 +6,8 @@ import type { Answer, Intake } from "./triggers/intake.ts";
 
 /** How long a body may take to arrive, in milliseconds. */
 const BODY_MILLISECONDS = 10_000;
+/** How long a body that is refused already is still listened to, in milliseconds. */
+const LINGER_MILLISECONDS = 2000;
 
 export interface WebServer {
   readonly url: string;
@@ -65,16 +67,12 @@ async function receive(
   const most = intake.maxBytes(source);
   if (request.method !== "POST")
     return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
-  const body = await readBody(request, most ?? 0);
+  if (most === undefined)
+    return answerEarly(request, response, failure(404, "source.missing", `There is no source "${source}".`));
+  const body = await readBody(request, most);
   if (body === "large") {
-    if (most !== undefined) intake.refuse(source, "body too large");
-    response.setHeader("connection", "close");
-    const answered =
-      most === undefined
-        ? failure(404, "source.missing", `There is no source "${source}".`)
-        : failure(413, "request.large", `The body is larger than ${most} bytes.`);
-    answer(response, answered);
-    return void request.resume();
+    intake.refuse(source, "body too large");
+    return answerEarly(request, response, failure(413, "request.large", `The body is larger than ${most} bytes.`));
   }
   if (body === "slow" || body === "broken") {
     intake.refuse(source, body === "slow" ? "body too slow" : "body broken off");
@@ -108,14 +106,32 @@ function readBody(request: IncomingMessage, most: number): Promise<Buffer | "lar
   });
 }
 
-function answer(response: ServerResponse, { status, body, headers }: Answer): void {
+function answer(response: ServerResponse, given: Answer): void {
+  response.end(begin(response, given));
+}
+
+/**
+ * Answers a body that is not wanted, then reads on for a while and throws away what comes: a sender whose
+ * connection is closed while it writes would hear of a broken connection, and not the answer.
+ */
+function answerEarly(request: IncomingMessage, response: ServerResponse, given: Answer): void {
+  response.write(begin(response, { ...given, headers: { connection: "close" } }));
+  const end = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(end, LINGER_MILLISECONDS);
+  request.once("end", end).once("close", end).resume();
+}
+
+function begin(response: ServerResponse, { status, body, headers }: Answer): string {
   const text = JSON.stringify(body);
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(text),
     ...headers,
   });
-  response.end(text);
+  return text;
 }
 
 const failure = (status: number, code: string, message: string): Answer => ({
