@@ -2,8 +2,9 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createAgents } from "../agents/agents.ts";
 import { DEFAULT_AGENT, readAgents } from "../agents/files.ts";
+import type { RegisteredTool } from "../agents/toolbox.ts";
 import { hubTools } from "../agents/tools/hub.ts";
-import { systemTools } from "../agents/tools/system.ts";
+import { type SystemToolsOptions, systemTools } from "../agents/tools/system.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Environment } from "../base/environment.ts";
 import { newId } from "../base/ids.ts";
@@ -17,18 +18,17 @@ import { openModels } from "../models/models.ts";
 import { guard } from "../policy/guard.ts";
 import { createSecrets } from "../policy/secrets.ts";
 import { loadCapabilities } from "../registry/load.ts";
-import type { Registry } from "../registry/registry.ts";
 import { listenForStrays } from "../registry/strays.ts";
 import type { ContextServices } from "../runs/context.ts";
 import { createRuns, type Runs } from "../runs/runs.ts";
-import { createScheduleClock, type RegisteredSchedule } from "../schedules/clock.ts";
+import { createScheduleClock } from "../schedules/clock.ts";
 import { connect, type Database } from "../store/database.ts";
 import { startDatabase } from "../store/embedded/embedded.ts";
 import { latestEvents } from "../store/events.ts";
 import { claimMessages, keepOutgoing, lastMessages, markMessage, openConversation } from "../store/messages.ts";
 import { migrate } from "../store/migrate.ts";
-import { openSignals, type Signal } from "../store/signals.ts";
-import { createHandlers, findTrigger, nameParts } from "./installed.ts";
+import { openSignals } from "../store/signals.ts";
+import { createHandlers, findTrigger, type InstalledParts, nameParts } from "./installed.ts";
 import { bridgeLive } from "./peers.ts";
 
 export type Role = "web" | "worker" | "clock";
@@ -44,104 +44,99 @@ export interface HouseOptions {
 const LEASE_MILLISECONDS = 30_000;
 const DRAIN_MILLISECONDS = 25_000;
 const WARM_MILLISECONDS = 1500;
+/** Messages of a conversation that an agent is handed at most. */
+const MOST_HISTORY = 50;
 
 /** All rooms, opened and joined; nothing claims, ticks or delivers before `start`. */
 export type House = Awaited<ReturnType<typeof openHouse>>;
 
-/** Opens every room that the roles need. The one place that knows them all, and it holds no logic of its own. */
+/** Opens every room that the roles need and joins them. The one place that knows them all. */
 export async function openHouse(options: HouseOptions) {
-  const { environment, config, roles } = options;
-  mkdirSync(environment.home, { recursive: true, mode: 0o700 });
-  const log = options.log ?? openLog({ file: join(environment.home, "daimon.log") });
-  const clock = systemClock;
-  const live = createLive();
-  const zone = ownerZone(config);
+  const ground = await openGround(options);
+  const rooms = joinRooms(ground);
+  let warming: NodeJS.Timeout | undefined;
+  return {
+    ...ground,
+    ...rooms,
+    /** The name of the token by which the CLI of this machine speaks to this process. */
+    serverToken: `server ${newId("prc")}`,
+    async start() {
+      await rooms.schedules.sync();
+      await rooms.runs.start();
+      if (ground.roles.includes("clock")) rooms.schedules.start();
+      if (!ground.roles.includes("worker")) return;
+      rooms.outbox.start();
+      // What the first question would wait for is loaded when everything else is done.
+      warming = setTimeout(() => void ground.models.warm().catch(() => {}), WARM_MILLISECONDS);
+    },
+    /** Claims and fires nothing more, lets go of what is under way, closes. */
+    async stop() {
+      clearTimeout(warming);
+      await rooms.schedules.stop();
+      await rooms.outbox.stop();
+      await rooms.runs.stop(DRAIN_MILLISECONDS);
+      await rooms.signals.close();
+      await ground.models.stop();
+      await ground.hub.close();
+      await ground.database.close();
+      await ground.server.stop();
+    },
+  };
+}
 
+/** What everything stands on: the database, what is installed, the hub, secrets and models. */
+async function openGround({ environment, config, roles, log: given }: HouseOptions) {
+  mkdirSync(environment.home, { recursive: true, mode: 0o700 });
+  const log = given ?? openLog({ file: join(environment.home, "daimon.log") });
+  const clock = systemClock;
   const [server, registry] = await Promise.all([
     startDatabase(environment, log),
     loadCapabilities(environment.capabilities, environment),
   ]);
   const database = connect({ ...server.connection, connections: roles.includes("worker") ? 12 : 6 });
+  const declared = registry.installed.flatMap((one) => one.capability.secrets ?? []);
+  const secrets = createSecrets(environment, declared);
   const skillFolders = registry.installed.map((one) => one.skillFolder).filter((folder) => folder !== null);
-  const secrets = createSecrets(environment, declaredSecrets(registry));
+  const place = { root: join(environment.home, "hub"), cache: join(environment.home, "cache") };
   const [hub] = await Promise.all([
-    openHub({
-      root: join(environment.home, "hub"),
-      cache: join(environment.home, "cache"),
-      log,
-      clock,
-      skillFolders,
-    }),
+    openHub({ ...place, log, clock, skillFolders }),
     migrate(database),
-    secrets.generate(declaredSecrets(registry)),
+    secrets.generate(declared),
   ]);
+  const { agents: agentList, problems } = await readAgents([
+    DEFAULT_AGENT,
+    ...registry.installed.flatMap((one) => one.agentFiles),
+  ]);
+  for (const { path, problem } of problems) log.error(problem.message, { path });
   listenForStrays((folder, error) => log.error("A capability let go of an error.", { folder, error: String(error) }));
   const models = await openModels({ config, environment, database, log, clock });
-  const parts = nameParts(registry, secrets, zone);
-  const agentFiles = [DEFAULT_AGENT, ...registry.installed.flatMap((one) => one.agentFiles)];
-  const { agents: agentList, problems } = await readAgents(agentFiles);
-  for (const { path, problem } of problems) log.error(problem.message, { path });
-
-  const hear = (signal: Signal, text: string) => {
-    if (signal === "live") bridge.hear(text);
-    else runs.heard(signal);
-  };
-  const signals = openSignals({ connection: server.connection, database, log }, hear);
-  const tools = new Map([...parts.tools]);
-  const agents = createAgents({
-    agents: () => agentList,
-    tools: () => tools,
-    models,
-    hub,
-    guard,
-    redact: secrets.redact,
-    limits: config.limits.run,
-    emit: async (event) => (await runs.dispatch(event)).eventId,
-    history: (conversationId) => lastMessages(database, conversationId, 50),
-    answer: async (answer) => {
-      const kept = await keepOutgoing(database, answer);
-      live.publish({ kind: "message", id: answer.conversationId });
-      outbox.wake();
-      return kept;
-    },
-    clock,
-    log,
-    zone,
-  });
-  const handlers = createHandlers(parts, agents.handler);
-  const runs: Runs = createRuns({
-    database,
-    handlers,
-    services: () => ({ hub, log, ask: agents.ask, send }),
-    live,
-    clock,
-    log,
-    allowed: config.limits.run,
-    concurrency: config.concurrency ?? 100,
-    leaseMilliseconds: Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS),
+  const zone = ownerZone(config);
+  const live = createLive();
+  return {
+    environment,
+    config,
     roles,
-    say: (signal) => signals.say(signal),
-  });
-  const bridge = bridgeLive({
+    log,
+    clock,
+    zone,
     live,
-    hasPeers: () => !roles.includes("web") || runs.hasPeers(),
-    say: (text) => signals.say("live", text),
-  });
-  const listEvents = (filter: { source?: string; limit: number }) => latestEvents(database, filter);
-  const runTrigger: Parameters<typeof systemTools>[0]["runTrigger"] = async ({
-    name,
-    data,
-    key,
-    label,
-    parentRunId,
-  }) => {
-    const handler = findTrigger(parts, name);
-    const event = { source: "daimon", type: `trigger.${name}`, key, data, label, parentRunId };
-    return await runs.dispatch(event, { outcome: "dispatched", reason: null, runs: [{ handler }] });
+    server,
+    registry,
+    database,
+    secrets,
+    hub,
+    agentList,
+    models,
   };
-  for (const registered of [...hubTools(hub), ...systemTools({ listEvents, runTrigger })])
-    tools.set(registered.tool.name, registered);
+}
 
+type Ground = Awaited<ReturnType<typeof openGround>>;
+
+/** The hall and the rooms above it. They need one another, so each is handed what it asks for when it asks. */
+function joinRooms(ground: Ground) {
+  const { environment, config, roles, log, clock, zone, live, registry, database, secrets, hub, agentList, models } =
+    ground;
+  const parts = nameParts(registry, secrets, zone);
   const outbox = createOutbox({
     channels: () => parts.channels,
     claim: (most) => claimMessages(database, most),
@@ -149,66 +144,51 @@ export async function openHouse(options: HouseOptions) {
     clock,
     log,
   });
-  const send = createSend(database, () => outbox.wake());
-  const schedules = createScheduleClock({
-    database,
-    runs,
-    schedules: () => parts.schedules as ReadonlyMap<string, RegisteredSchedule>,
-    clock,
-    live,
-    log,
+  const send = createSend(database, outbox.wake);
+  const tools = new Map<string, RegisteredTool>(parts.tools);
+  const agents = createAgents({
+    ...{ models, hub, guard, clock, log, zone, redact: secrets.redact, limits: config.limits.run },
+    agents: () => agentList,
+    tools: () => tools,
+    emit: async (event) => (await runs.dispatch(event)).eventId,
+    history: (conversationId) => lastMessages(database, conversationId, MOST_HISTORY),
+    answer: async (answer) => {
+      const kept = await keepOutgoing(database, answer);
+      live.publish({ kind: "message", id: answer.conversationId });
+      outbox.wake();
+      return kept;
+    },
   });
-
-  let warming: NodeJS.Timeout | undefined;
-
-  return {
-    ...{
-      environment,
-      config,
-      roles,
-      log,
-      clock,
-      live,
-      zone,
-      registry,
-      database,
-      secrets,
-      hub,
-      models,
-      parts,
-      agentList,
-      handlers,
-      runs,
-      schedules,
-    },
-    databaseStarted: server.started,
-    /** The name of the token by which the CLI of this machine speaks to this process. */
-    serverToken: `server ${newId("prc")}`,
-    async start() {
-      await schedules.sync();
-      await runs.start();
-      if (roles.includes("worker")) outbox.start();
-      if (roles.includes("clock")) schedules.start();
-      // What the first question would wait for is loaded when everything else is done.
-      if (roles.includes("worker")) warming = setTimeout(() => void models.warm().catch(() => {}), WARM_MILLISECONDS);
-    },
-    /** Claims and fires nothing more, lets go of what is under way, closes. */
-    async stop() {
-      clearTimeout(warming);
-      await schedules.stop();
-      await outbox.stop();
-      await runs.stop(DRAIN_MILLISECONDS);
-      await signals.close();
-      await models.stop();
-      await hub.close();
-      await database.close();
-      await server.stop();
-    },
-  };
+  const handlers = createHandlers(parts, agents.handler);
+  const runs: Runs = createRuns({
+    ...{ database, handlers, live, clock, log, roles, allowed: config.limits.run },
+    services: () => ({ hub, log, ask: agents.ask, send }),
+    concurrency: config.concurrency ?? 100,
+    leaseMilliseconds: Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS),
+    say: (signal) => signals.say(signal),
+  });
+  for (const registered of [...hubTools(hub), ...systemTools(createSystem(database, parts, runs))]) {
+    tools.set(registered.tool.name, registered);
+  }
+  const hasPeers = () => !roles.includes("web") || runs.hasPeers();
+  const bridge = bridgeLive({ live, hasPeers, say: (text) => signals.say("live", text) });
+  const signals = openSignals({ connection: ground.server.connection, database, log }, (signal, text) =>
+    signal === "live" ? bridge.hear(text) : runs.heard(signal),
+  );
+  const schedules = createScheduleClock({ database, runs, schedules: () => parts.schedules, clock, live, log });
+  return { parts, handlers, runs, outbox, signals, schedules };
 }
 
-function declaredSecrets(registry: Registry) {
-  return registry.installed.flatMap((one) => one.capability.secrets ?? []);
+/** What agents may see and start of the system itself. */
+function createSystem(database: Database, parts: InstalledParts, runs: Runs): SystemToolsOptions {
+  return {
+    listEvents: (filter) => latestEvents(database, filter),
+    runTrigger: async ({ name, ...event }) => {
+      const handler = findTrigger(parts, name);
+      const decision = { outcome: "dispatched", reason: null, runs: [{ handler }] } as const;
+      return await runs.dispatch({ source: "daimon", type: `trigger.${name}`, ...event }, decision);
+    },
+  };
 }
 
 /** Keeps a handler's message in the outbox: to the conversation its question came from, else to the owner's own. */

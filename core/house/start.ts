@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ROOT, readEnvironment } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
@@ -168,10 +168,11 @@ async function announce(house: House, web: WebServer): Promise<string> {
 
 function tell(house: House, link: string | undefined, milliseconds: number): void {
   const models = house.models.list();
+  const envFile = relative(process.cwd(), join(house.environment.home, ".env"));
   const lines = [
     `Daimon is ready (${Math.round(milliseconds)} ms, ${house.roles.join(" + ")}).`,
     ...(models.some((model) => model.demo)
-      ? ["No model key is set: the demo answers, no model. To make it real, write ANTHROPIC_API_KEY=… into home/.env."]
+      ? [`No model key is set: the demo answers, no model. To make it real, write ANTHROPIC_API_KEY=… into ${envFile}.`]
       : []),
     ...house.registry.refused.map(
       ({ name, problem }) => `The capability ${name} was refused: ${problem.message} ${problem.next ?? ""}`,
