@@ -128,7 +128,8 @@ function runRows(eventId: string, label: Label, runs: readonly RunSeed[]): unkno
   ]);
 }
 
-function columns(rows: readonly (readonly unknown[])[], width: number): unknown[][] {
+/** The columns of these rows, as `unnest` takes them. */
+export function columns(rows: readonly (readonly unknown[])[], width: number): unknown[][] {
   return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]));
 }
 
@@ -137,6 +138,11 @@ export function toJson(value: unknown): string {
   const text = JSON.stringify(value) ?? "null";
   if (!text.includes("\\u")) return text;
   return text.replace(/(\\\\)|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (_, backslashes) => backslashes ?? "\ufffd");
+}
+
+/** The same, with null for what is nothing. */
+export function toJsonOrNull(value: unknown): string | null {
+  return value === null || value === undefined ? null : toJson(value);
 }
 
 const MOST_NAME = 500;

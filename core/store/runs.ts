@@ -2,7 +2,7 @@ import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Failure, RunStatus, Waiting } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { type EventRow, type RawEvent, toEventRow, toJson } from "./events.ts";
+import { columns, type EventRow, type RawEvent, toEventRow, toJson, toJsonOrNull } from "./events.ts";
 
 /** A run as its worker sees it, with its event. */
 export interface ClaimedRun {
@@ -30,7 +30,7 @@ export async function claimRuns(database: Database, me: string, most: number): P
        r.parent_id as "parentId", r.created_at as "createdAt", r.started_at as "startedAt", r.worked_ms as "workedMilliseconds",
        r.integrity as run_integrity, r.privacy as run_privacy,
        e.id, e.source, e.type, e.key, e.time, e.data, e.problem, e.integrity, e.privacy, case when e.data is null then e.body end as body
-     from claim_runs($1, $2) r join events e on e.id = r.event_id`,
+     from claim_runs($1, $2) r cross join lateral (select * from events where events.id = r.event_id limit 1) e`,
     [me, most],
     "claim-runs",
   );
@@ -99,44 +99,24 @@ export interface WaitSeed {
  * worker has taken the run over, and nothing was written.
  */
 export async function releaseRuns(database: Database, releases: readonly Release[]): Promise<boolean[]> {
-  const rows = releases.map((release) => ({
-    id: release.id,
-    claim: release.claim,
-    status: release.status,
-    version: release.version,
-    attempts: release.attempts,
-    result: release.result ?? null,
-    error: release.error,
-    waiting: release.waiting,
-    wake_at: release.wakeAt,
-    integrity: release.label.integrity,
-    privacy: release.label.privacy,
-    usd: release.usd,
-    worked_ms: Math.round(release.workedMilliseconds),
-  }));
-  const waits = releases.flatMap((release) =>
-    release.waits.map((wait) => ({ ...wait, run_id: release.id, claim: release.claim })),
-  );
+  const rows = releases.map((release) => [
+    ...[release.id, release.claim, release.status, release.version, release.attempts],
+    ...[toJsonOrNull(release.result), toJsonOrNull(release.error), toJsonOrNull(release.waiting), release.wakeAt],
+    ...[release.label.integrity, release.label.privacy, release.usd, Math.round(release.workedMilliseconds)],
+  ]);
+  const waits = releases.flatMap((release) => release.waits.map((wait) => ({ ...wait, run_id: release.id })));
   const released = await database.query<{ id: string }>(
-    `with incoming as (
-       select * from json_to_recordset($1) as i(id text, claim integer, status text, version text, attempts integer, result jsonb,
-         error jsonb, waiting jsonb, wake_at timestamptz, integrity text, privacy text, usd double precision, worked_ms bigint)
-     ), released as (
-       update runs r set status = i.status, version = coalesce(r.version, i.version), attempts = i.attempts, result = i.result,
-         error = i.error, waiting = i.waiting, wake_at = i.wake_at, integrity = i.integrity, privacy = i.privacy, usd = i.usd,
-         worked_ms = i.worked_ms, worker = null, crashes = 0,
-         finished_at = case when i.status in ('completed', 'failed', 'canceled') then now() end
-       from incoming i where r.id = i.id and r.claim = i.claim and r.status = 'running'
-       returning r.id
+    `with released as (
+       select id from release_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) as id
      ), waiting as (
        insert into waits (run_id, step, source, types, match, since)
        select w.run_id, w.step, w.source, w.types, w.match, w.since
-       from json_to_recordset($2) as w(run_id text, step text, source text, types text[], match jsonb, since text)
+       from json_to_recordset($14) as w(run_id text, step text, source text, types text[], match jsonb, since text)
        join released on released.id = w.run_id
        on conflict (run_id, step) do nothing
      )
      select id from released`,
-    [toJson(rows), toJson(waits)],
+    [...columns(rows, 13), toJson(waits)],
     "release-runs",
   );
   const ids = new Set(released.map((row) => row.id));
@@ -164,12 +144,12 @@ export async function wakeRun(database: Database, id: string): Promise<boolean> 
 export async function wakeDue(database: Database, now: Date): Promise<number> {
   const rows = await database.query(
     `update runs set status = 'queued', wake_at = null
-     where status = 'waiting' and (
-       id in (select id from runs where status = 'waiting' and wake_at <= $1 order by wake_at limit 1000)
-       or id in (select w.run_id from waits w where w.created_at > now() - interval '1 minute' and exists (
+     where status = 'waiting' and id = any(array(
+       (select id from runs where status = 'waiting' and wake_at <= $1 order by wake_at limit 1000)
+       union (select w.run_id from waits w where w.created_at > now() - interval '1 minute' and exists (
          select from events e where e.source = w.source and e.id > w.since and event_data(e.data, e.body) @> w.match
            and exists (select from unnest(w.types) t where e.type like t))
-         and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed')))
+         and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed'))))
      returning id`,
     [now],
     "wake-due",

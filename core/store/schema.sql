@@ -94,11 +94,15 @@ create index runs_of_event on runs (event_id);
 create index runs_failed on runs (id) where status = 'failed';
 create index runs_of_schedule on runs (handler) where status in ('queued', 'running', 'waiting') and handler like 'schedule:%';
 
+-- The three functions of a worker, which it calls a thousand times a second. They read by index, row by row,
+-- whatever the planner believes: of a table that has just been filled it knows nothing, and keeps to its plan.
+
 -- Hands at most `most` ready runs to a worker. Runs without a key are taken by priority and age, past those
 -- that another worker is taking. Of each key at most `key_limit` run at a time: that needs the running ones to
 -- be counted while nobody else counts, so one worker at a time looks at keyed runs (the others look again soon).
 -- The keys are walked one by one along the index, so a key with a long queue costs no more than a short one.
-create function claim_runs(me text, most integer) returns setof runs language plpgsql as $$
+create function claim_runs(me text, most integer) returns setof runs language plpgsql
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off as $$
 declare
   taken integer := 0;
 begin
@@ -132,6 +136,24 @@ begin
     from mine where runs.id = mine.id returning runs.*;
 end $$;
 
+-- Lets runs go, and returns the ids of those that were still the caller's: `claim` is the fence, and a run has a
+-- worker exactly while it is running.
+create function release_runs(ids text[], claims integer[], statuses text[], versions text[], tries integer[], results jsonb[], errors jsonb[],
+  reasons jsonb[], wakes timestamptz[], integrities text[], privacies text[], dollars double precision[], times bigint[])
+  returns setof text language plpgsql
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+begin
+  return query
+    update runs r set status = i.status, version = coalesce(r.version, i.version), attempts = i.attempts, result = i.result,
+      error = i.error, waiting = i.waiting, wake_at = i.wake_at, integrity = i.integrity, privacy = i.privacy, usd = i.usd,
+      worked_ms = i.worked_ms, worker = null, crashes = 0,
+      finished_at = case when i.status in ('completed', 'failed', 'canceled') then now() end
+    from unnest(ids, claims, statuses, versions, tries, results, errors, reasons, wakes, integrities, privacies, dollars, times)
+      as i(id, claim, status, version, attempts, result, error, waiting, wake_at, integrity, privacy, usd, worked_ms)
+    where r.id = i.id and r.claim = i.claim and r.worker is not null
+    returning r.id;
+end $$;
+
 create table steps (
   run_id       text collate "C" not null,
   key          text not null,
@@ -149,6 +171,30 @@ create table steps (
   primary key (run_id, key)
 );
 create index steps_models on steps (started_at) where kind = 'model';
+
+-- Keeps steps of runs that are still the caller's, and returns which. The share lock makes a takeover of the run
+-- and this write take turns: whoever comes second sees the other.
+create function keep_steps(runs_of text[], claims integer[], keys text[], kinds text[], statuses text[], contents jsonb[], errors jsonb[],
+  tries integer[], integrities text[], privacies text[], details jsonb[], dollars double precision[], starts timestamptz[], ends timestamptz[])
+  returns table (run_id text, key text) language plpgsql
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+begin
+  return query
+    with ours as (
+      select i.* from unnest(runs_of, claims, keys, kinds, statuses, contents, errors, tries, integrities, privacies, details, dollars, starts, ends)
+        as i(run_id, claim, key, kind, status, value, error, attempt, integrity, privacy, detail, usd, started_at, finished_at)
+      join runs r on r.id = i.run_id and r.claim = i.claim and r.worker is not null for share of r
+    )
+    insert into steps (run_id, key, kind, status, value, error, attempt, integrity, privacy, detail, usd, started_at, finished_at)
+    select o.run_id, o.key, o.kind, o.status, o.value, o.error, o.attempt, o.integrity, o.privacy, o.detail, o.usd, o.started_at, o.finished_at
+    from ours o
+    on conflict (run_id, key) do update set status = excluded.status, value = excluded.value, error = excluded.error,
+      attempt = excluded.attempt, integrity = excluded.integrity, privacy = excluded.privacy, detail = excluded.detail,
+      usd = steps.usd + excluded.usd, finished_at = excluded.finished_at
+    where steps.status <> 'completed'
+    returning steps.run_id, steps.key;
+end $$;
 
 create table waits (
   run_id       text collate "C" not null,
