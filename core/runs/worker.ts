@@ -1,7 +1,8 @@
 import { createBatch } from "../base/batch.ts";
+import { toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Step } from "../define/run.ts";
-import { isDataError } from "../store/database.ts";
+import { isAway } from "../store/database.ts";
 import { handBack, takeOver } from "../store/processes.ts";
 import { type ClaimedRun, claimRuns, deleteWaits, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
 import { keepSteps, type StepSeed, stepsOf } from "../store/steps.ts";
@@ -113,7 +114,18 @@ export function createWorker(options: WorkerOptions): Worker {
   };
 
   const letGo = async (run: ClaimedRun, written: Release) => {
-    const ours = await whileUseful(() => release(written), presence.holds);
+    const ours = await whileUseful(() => release(written), presence.holds).catch((error) =>
+      // What cannot be written is written as that: the run ends with the reason.
+      release({
+        ...written,
+        status: "failed",
+        result: null,
+        waiting: null,
+        wakeAt: null,
+        waits: [],
+        error: toFailure(error),
+      }),
+    );
     if (!ours) return log.warn("Another worker has taken this run over; nothing was written.", { run: run.id });
     options.live.publish({ kind: "run", id: run.id, status: written.status, name: run.handler });
     if (written.waits.length > 0 && (await wakeDue(database, clock.now())) > 0) wake();
@@ -187,7 +199,7 @@ async function whileUseful(write: () => Promise<boolean>, useful: () => boolean)
     try {
       return await write();
     } catch (error) {
-      if (isDataError(error)) throw error;
+      if (!isAway(error)) throw error;
       if (!useful()) return false;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

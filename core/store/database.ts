@@ -56,8 +56,12 @@ async function rows<Row>(
   return result.rows as Row[];
 }
 
-/** True when the database refused the data itself (SQLSTATE class 22), so that no other try would mend it. */
-export function isDataError(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && code.startsWith("22");
+/**
+ * True when the database is away, or asks to be tried again (SQLSTATE classes 08, 40, 53, 57): the same statement may
+ * work in a moment. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+export function isAway(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (typeof code === "string" && /^((08|40|53|57)[0-9A-Z]{3}|ECONN.*|ENOENT|EPIPE|ETIMEDOUT)$/.test(code)) return true;
+  return /connection terminated|connection error|timeout exceeded|server closed/i.test(String(message));
 }
