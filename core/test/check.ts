@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { delimiter, join } from "node:path";
 import { ROOT } from "../base/environment.ts";
+import { describeSize, measureCore } from "./size.ts";
 
 const NODE = process.execPath;
 const PROGRAMS = join(ROOT, "node_modules/.bin");
@@ -24,8 +25,8 @@ for (const [name, command] of STEPS) {
   const began = performance.now();
   const { ok, output } = await run(command);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  const last = name === "tests" ? `  ${output.trimEnd().split("\n").at(-1)}` : "";
-  console.log(`${ok ? "✔" : "✘"} ${name}  ${seconds} s${last}`);
+  const told = { tests: output.trimEnd().split("\n").at(-1), "floors and size": describeSize(measureCore()) }[name];
+  console.log(`${ok ? "✔" : "✘"} ${name}  ${seconds} s${told ? `  ${told}` : ""}`);
   if (ok) continue;
   failed.push(name);
   console.log(output.replaceAll(/^/gm, "  "));

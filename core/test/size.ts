@@ -27,6 +27,10 @@ export function measureCore(root: string = ROOT): Size {
   };
 }
 
+export function describeSize({ lines, tokens }: Size): string {
+  return `core/ has ${lines} lines of ${MOST_LINES}, ${tokens} tokens`;
+}
+
 /** The line of README.md; rounded up, so that it is true for more than one commit. */
 export function sizeLine({ lines, tokens }: Size): string {
   const upTo = (value: number, step: number) => (Math.ceil(value / step) * step).toLocaleString("en");
@@ -40,7 +44,7 @@ export function sizeInReadme(): string | null {
 
 if (import.meta.main) {
   const size = measureCore();
-  console.log(`core/: ${size.lines} lines of ${MOST_LINES}, ${size.tokens} tokens`);
+  console.log(describeSize(size));
   if (process.argv.includes("--write"))
     writeFileSync(README, readFileSync(README, "utf8").replace(BADGE, sizeLine(size)));
   if (size.lines > MOST_LINES) {
