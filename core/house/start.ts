@@ -168,7 +168,8 @@ async function announce(house: House, web: WebServer): Promise<string> {
 
 function tell(house: House, link: string | undefined, milliseconds: number): void {
   const models = house.models.list();
-  const envFile = relative(process.cwd(), join(house.environment.home, ".env"));
+  const file = join(house.environment.home, ".env");
+  const envFile = relative(process.cwd(), file).startsWith("..") ? file : relative(process.cwd(), file);
   const lines = [
     `Daimon is ready (${Math.round(milliseconds)} ms, ${house.roles.join(" + ")}).`,
     ...(models.some((model) => model.demo)
