@@ -19,6 +19,12 @@ interface Folder {
 
 const MOST_DEPTH = 12;
 const FILES_LOOKED_AT = 8;
+/** One line each: archive/ is not looked into, and the skills stand in a list of their own. */
+const CLOSED = new Set(["archive", "skills"]);
+
+/** Characters of an abstract that are shown: cut a little rather than leave out a folder, but no more than that. */
+const WIDTHS = [200, 60, 40];
+const NARROW = [60, 30, 0];
 
 /** Tokens of a text by the estimate used everywhere in the house: bytes / 4. */
 export const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
@@ -36,18 +42,26 @@ export function drawMap(root: string, options: { under?: string; budget?: number
     .sort((a, b) => a.depth - b.depth || b.touched - a.touched || (a.path < b.path ? -1 : 1));
   const draw = (count: number, width: number) =>
     render(top, new Set(order.slice(0, count).map((folder) => folder.path)), width, options.under);
-  for (const width of [200, 60, 30, 0]) {
-    if (tokensOf(draw(0, width)) > budget) continue;
-    let shown = 0;
-    for (let step = 2 ** Math.ceil(Math.log2(order.length + 1)); step >= 1; step = Math.floor(step / 2)) {
-      const more = Math.min(shown + step, order.length);
-      if (tokensOf(draw(more, width)) <= budget) shown = more;
-    }
-    const text = draw(shown, width);
+  const fits = (count: number, width: number) => tokensOf(draw(count, width)) <= budget;
+  const whole = WIDTHS.find((width) => fits(order.length, width));
+  const width = whole ?? NARROW.find((narrow) => fits(0, narrow));
+  if (width !== undefined) {
+    const text = draw(whole ? order.length : mostThatFit(order.length, (count) => fits(count, width)), width);
     return { text, tokens: tokensOf(text) };
   }
   const names = cutToTokens(draw(0, 0), budget);
   return { text: names, tokens: tokensOf(names) };
+}
+
+/** The largest count from 0 to `most` that fits, found by halving. */
+function mostThatFit(most: number, fits: (count: number) => boolean): number {
+  let [low, high] = [0, most];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 function scan(root: string, under: string | undefined): Folder {
@@ -59,7 +73,7 @@ function scan(root: string, under: string | undefined): Folder {
 
 function scanFolder(root: string, path: string, depth: number): Folder {
   const absolute = join(root, path);
-  const inside = path !== "archive" && depth < MOST_DEPTH;
+  const inside = !CLOSED.has(path) && depth < MOST_DEPTH;
   const entries = inside ? readdirSync(absolute, { withFileTypes: true }) : [];
   const children = entries
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules")
@@ -72,7 +86,7 @@ function scanFolder(root: string, path: string, depth: number): Folder {
     path,
     depth,
     abstract,
-    known: path === "" || path === "archive" || abstract !== "" || children.length > 0 || holdsTrusted(absolute, files),
+    known: path === "" || CLOSED.has(path) || abstract !== "" || children.length > 0 || holdsTrusted(absolute, files),
     touched: statSync(absolute).mtimeMs,
     children,
     below: children.reduce((sum, child) => sum + 1 + child.below, 0),

@@ -37,8 +37,8 @@ const MOST_CHUNKS = 300;
 const COMMON = 0.3;
 const FEWEST_TERMS = 2;
 /** Passages that are scored: those with the rarest terms, more than the second number only if they are fewer than the first. */
-const FEWEST_SCORED = 300;
-const MOST_SCORED = 4000;
+const FEWEST_SCORED = 200;
+const MOST_SCORED = 3000;
 /** Bytes of the budget that are not worth another passage. */
 const LEAST_LEFT = 80;
 
@@ -117,49 +117,52 @@ function stems(database: DatabaseSync, terms: readonly string[]) {
 
 /** Loads passages until `budget` is spent; what does not fit is passed over. Neighbours become one hit. */
 export function pack(root: string, found: readonly Candidate[], budget: number) {
-  const texts = new Map<string, string>();
-  const chosen = new Map<string, Candidate[]>();
+  const files = new Map<string, { text: string; passages: Candidate[]; bytes: number }>();
   let bytes = 0;
   for (const candidate of found) {
-    const { path, start, finish } = candidate;
-    const text = texts.get(path) ?? readNow(root, path);
-    texts.set(path, text);
-    const passage = text.slice(start, finish);
-    const title = titleBeside(candidate, text);
-    const header = Buffer.byteLength(path) + 10 + (chosen.has(path) ? 0 : Buffer.byteLength(title));
-    const cost = Buffer.byteLength(passage) + header;
-    if (passage === "" || bytes + cost > budget * 4) continue;
-    bytes += cost;
-    chosen.set(path, [...(chosen.get(path) ?? []), candidate]);
+    const { path } = candidate;
+    const file = files.get(path) ?? { text: readNow(root, path), passages: [], bytes: 0 };
+    files.set(path, file);
+    const passages = merge([...file.passages, candidate], file.text);
+    const cost = toHits(passages, file.text).reduce((sum, hit) => sum + bytesOf(hit), 0);
+    if (bytes + cost - file.bytes > budget * 4) continue;
+    bytes += cost - file.bytes;
+    files.set(path, { text: file.text, passages, bytes: cost });
     if (budget * 4 - bytes < LEAST_LEFT) break;
   }
-  const hits = [...chosen].flatMap(([path, list]) => merge(list, texts.get(path)!));
-  hits.sort((a, b) => b.score - a.score);
-  return { hits: hits.map((hit) => toHit(hit, texts.get(hit.path)!)), tokens: Math.ceil(bytes / 4) };
+  const scored = [...files.values()].flatMap(({ text, passages }) => {
+    const hits = toHits(passages, text);
+    return passages.map(({ score }, index) => ({ score, hit: hits[index]! }));
+  });
+  scored.sort((a, b) => b.score - a.score);
+  return { hits: scored.map(({ hit }) => hit), tokens: Math.ceil(bytes / 4) };
 }
 
-/** The title, when neither the path nor the file's beginning, if that is the passage, says it. */
-function titleBeside({ title, path, start }: Candidate, text: string): string {
-  return path.includes(title) || (text.slice(start).includes(title) && start < 200) ? "" : title;
-}
-
+/** Passages of one file in their order, those with nothing between them made one. */
 function merge(list: readonly Candidate[], text: string): Candidate[] {
   const merged: Candidate[] = [];
   for (const next of [...list].sort((a, b) => a.start - b.start)) {
-    const last = merged.at(-1);
-    if (last && text.slice(last.finish, next.start).trim() === "") {
-      const score = Math.max(last.score, next.score);
-      merged[merged.length - 1] = { ...last, last: next.last, finish: next.finish, score };
+    const before = merged.at(-1);
+    if (before && text.slice(before.finish, next.start).trim() === "") {
+      const score = Math.max(before.score, next.score);
+      merged[merged.length - 1] = { ...before, last: next.last, finish: next.finish, score };
     } else merged.push(next);
   }
   return merged;
 }
 
-function toHit(candidate: Candidate, text: string): SearchHit {
-  const { path, first, last, start, finish } = candidate;
-  const title = titleBeside(candidate, text);
-  return { path, lines: `${first}-${last}`, text: text.slice(start, finish).trimEnd(), ...(title ? { title } : {}) };
+/** What is shown; the first passage of a file bears its title where nothing else says it. */
+function toHits(passages: readonly Candidate[], text: string): SearchHit[] {
+  return passages.map(({ path, title, first, last, start, finish }, index) => {
+    const passage = text.slice(start, finish).trimEnd();
+    const untold = index === 0 && !path.includes(title) && !passage.includes(title);
+    return { path, lines: `${first}-${last}`, text: passage, ...(untold ? { title } : {}) };
+  });
 }
+
+/** What a hit costs as it is shown: `path:lines`, title and text, with their line ends. */
+const bytesOf = ({ path, lines, text, title = "" }: SearchHit) =>
+  Buffer.byteLength(path) + lines.length + Buffer.byteLength(title) + Buffer.byteLength(text) + 4;
 
 function readNow(root: string, path: string): string {
   try {

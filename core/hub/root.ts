@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { git, gitFolder, head, requireGit } from "./git.ts";
 
@@ -24,8 +24,9 @@ export async function prepareRoot(root: string): Promise<void> {
 /** The starter is made beside and moved in whole: a crash or a second process leaves no half of a hub. */
 async function makeStarter(root: string): Promise<void> {
   await mkdir(dirname(root), { recursive: true });
-  const draft = `${root}.new-${process.pid}-${Date.now()}`;
+  const draft = await mkdtemp(`${root}.new-`);
   try {
+    await chmod(draft, 0o755);
     await cp(STARTER, draft, { recursive: true });
     await firstCommit(draft, "Start the hub");
     await moveIn(draft, root);

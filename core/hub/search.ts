@@ -15,7 +15,7 @@ export interface Search {
 type Found = { hits: SearchHit[]; tokens: number };
 type Reply = { id: number; result: Found } | { id: number; problem: string };
 
-const IDLE_MILLISECONDS = 5 * 60_000;
+const IDLE_MILLISECONDS = 30_000;
 
 /** Opens nothing before the first search: then a thread starts, which ends when it has had nothing to do for long. */
 export function openSearch(root: string, file: string): Search {

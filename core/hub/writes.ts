@@ -71,6 +71,7 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
       }
       if (untidied >= COMMITS_BETWEEN_TIDYING) await tidy();
     }
+    working = null; // in the same breath as the last look at the queue: nothing asked since is forgotten
   }
 
   async function carryOut(batch: readonly Asked[]): Promise<void> {
@@ -197,9 +198,7 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
       return new Promise((done, failed) => {
         checkChange(change);
         queue.push({ ...change, done, failed });
-        working ??= drain().finally(() => {
-          working = null;
-        });
+        working ??= drain();
       });
     },
     written: (author) => exclusively(() => findStep(root, author)),
