@@ -31,7 +31,7 @@ const BY_WORD: Readonly<Record<string, ContentfulStatusCode>> = {
 };
 
 /** The HTTP status of an error's code; what is not known to be anything else is a conflict with the state of things. */
-export function statusOf(code: string): ContentfulStatusCode {
+function statusOf(code: string): ContentfulStatusCode {
   return EXACT[code] ?? BY_WORD[code.split(".").at(-1)!] ?? 409;
 }
 

@@ -36,7 +36,7 @@ export interface Run {
   readonly parentId: string | null;
   /** `trigger:github/file-issue`, `schedule:competitor-analysis/weekly`, `agent:default`. */
   readonly handler: string;
-  /** A fingerprint of the handler's code when the run first started. */
+  /** A fingerprint of the handler's code: as the run was queued, then as it last ran. */
   readonly version: string | null;
   readonly status: RunStatus;
   readonly priority: number;

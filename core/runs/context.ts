@@ -80,7 +80,7 @@ async function askStep(journal: Journal, name: string, ask: (scope: StepJournal)
 }
 
 /** Emits once for each step: the step's key is the delivery's key. */
-export async function emitStep(
+async function emitStep(
   journal: StepJournal,
   services: Pick<ContextServices, "emit">,
   runId: string,
@@ -101,7 +101,7 @@ export async function emitStep(
 }
 
 /** The hub for one run: what it reads joins the run's label, what it writes are steps and commits of the run. */
-export function createHubAccess(
+function createHubAccess(
   journal: StepJournal & Partial<Pick<Journal, "readLabel">>,
   hub: Hub,
   author: Author,

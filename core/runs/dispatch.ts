@@ -23,8 +23,6 @@ export interface Decision {
   readonly runs: readonly NamedRun[];
 }
 
-export type Dispatch = (event: NewEvent, decision?: Decision) => Promise<KeptEvent>;
-
 /**
  * Persist and dispatch: keeps an event and queues its runs in one transaction, which concurrent callers share.
  * `parsed` is the parsed body of an event whose data is BODY, so that it can be matched without being sent twice.
@@ -98,6 +96,7 @@ export function toRunSeeds(
     return {
       id: newId("run"),
       handler: handler.name,
+      version: handler.version,
       priority: handler.priority,
       key: key ?? sharedKey,
       keyLimit: keyLimit ?? shared?.limit ?? null,

@@ -141,7 +141,8 @@ function findUnasked(kept: ReadonlyMap<string, Step>, asked: ReadonlySet<string>
   return [...kept.values()].find((row) => row.status === "completed" && !asked.has(row.key));
 }
 
-function changedError(handler: string, key: string, row: Step): DaimonError {
+/** The kept step is not the one that the code asks for. */
+export function changedError(handler: string, key: string, row: Pick<Step, "key" | "kind">): DaimonError {
   return new DaimonError(
     "run.changed",
     `The code of ${handler} changed while this run waited: it asks for step "${key}", but the journal goes on with "${row.key}" (${row.kind}).`,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DaimonError } from "../base/errors.ts";
+import type { Handler } from "../define/context.ts";
 import { STRANGER } from "../define/label.ts";
 import { testEngine } from "../test/engine.ts";
 
@@ -206,6 +207,20 @@ test("an approval is asked once and answered once", async (t) => {
     assert.equal((await engine.until(id)).result, result);
   }
   await assert.rejects(engine.runs.answer("apr_none", "approved", "owner"), { code: "approval.missing" });
+});
+
+test("an answer is bound to the exact action: changed code may not use it for another", async (t) => {
+  const careful = (to: string) => ({
+    run: async ({ approve }: Parameters<Handler>[0]) =>
+      await approve("send", { title: "Send the mail", action: { tool: "mail", input: { to } } }),
+  });
+  const engine = await testEngine(t, { careful: careful("ann") });
+  const id = await engine.send("careful");
+  await engine.until(id, "waiting");
+  const [approval] = await engine.database.query<{ id: string }>("select id from approvals where run_id = $1", [id]);
+  engine.handlers.careful = careful("mallory");
+  await engine.runs.answer(approval!.id, "approved", "owner");
+  assert.equal((await engine.until(id)).error?.code, "run.changed");
 });
 
 test("an approval that nobody gives is over in time, and counts as no", async (t) => {

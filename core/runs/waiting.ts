@@ -7,7 +7,7 @@ import { join } from "../policy/labels.ts";
 import { askApproval, expireApproval } from "../store/approvals.ts";
 import { eventsSince, findEvent } from "../store/events.ts";
 import type { ClaimedRun, WaitSeed } from "../store/runs.ts";
-import type { Ledger } from "./ledger.ts";
+import { changedError, type Ledger } from "./ledger.ts";
 import { containment, likePatterns, matchesWhere } from "./match.ts";
 
 /** Sleeps without holding a process. */
@@ -83,6 +83,9 @@ export async function approveStep(
     const digest = actionDigest({ ...request.action, label: ledger.label });
     const { title, action } = request;
     const asked = await askApproval(database, { runId: run.id, step: key, title, action, digest, expiresAt: until });
+    // An answer is bound to the exact action: code that changed meanwhile may not use it for another.
+    if (asked.digest !== digest)
+      throw changedError(run.handler, key, { key: `${key} (another action)`, kind: "approval" });
     const over = asked.status === "waiting" && clock.now() >= until;
     if (over) await expireApproval(database, asked.id);
     const decided = over || asked.status !== "waiting";

@@ -8,6 +8,8 @@ import type { Database } from "./database.ts";
 export interface RunSeed {
   readonly id: string;
   readonly handler: string;
+  /** The fingerprint of its code. */
+  readonly version: string;
   readonly priority: number;
   readonly key: string | null;
   readonly keyLimit: number | null;
@@ -36,11 +38,12 @@ export interface KeptEvent {
 // Columns travel as arrays, one statement however many rows; all bodies as one binary value, each event naming
 // its slice of it.
 const INSERT_RUNS = `insert into runs
-    (id, event_id, parent_id, handler, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits)
-  select r.id, r.event_id, r.parent_id, r.handler, r.priority, r.key, r.key_limit, r.attempts, r.delays::integer[],
+    (id, event_id, parent_id, handler, version, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits)
+  select r.id, r.event_id, r.parent_id, r.handler, r.version, r.priority, r.key, r.key_limit, r.attempts, r.delays::integer[],
     r.integrity, r.privacy, r.limits`;
 const runsFrom = (first: number) => {
   const types = [
+    "text",
     "text",
     "text",
     "text",
@@ -56,7 +59,7 @@ const runsFrom = (first: number) => {
   ];
   const parameters = types.map((type, place) => `$${first + place}::${type}[]`).join(", ");
   return `unnest(${parameters})
-    as r(id, event_id, parent_id, handler, priority, key, key_limit, attempts, delays, integrity, privacy, limits)`;
+    as r(id, event_id, parent_id, handler, version, priority, key, key_limit, attempts, delays, integrity, privacy, limits)`;
 };
 const KEEP = `
   with incoming as (
@@ -95,7 +98,7 @@ export async function keepEvents(database: Database, seeds: readonly EventSeed[]
   }
   const rows = seeds.map((seed, place) => [...eventRow(seed), ...slices[place]!]);
   const runs = seeds.flatMap((seed) => runRows(seed.id, seed.event.label, seed.runs));
-  const values = [Buffer.concat(bodies), ...columns(rows, 17), ...columns(runs, 12)];
+  const values = [Buffer.concat(bodies), ...columns(rows, 17), ...columns(runs, 13)];
   const kept = await database.query<{ id: string }>(KEEP, values, "keep-events");
   const ids = new Set(kept.map((row) => row.id));
   return await Promise.all(
@@ -123,7 +126,7 @@ function eventRow({ id, event, outcome, reason }: EventSeed): unknown[] {
 
 function runRows(eventId: string, label: Label, runs: readonly RunSeed[]): unknown[][] {
   return runs.map((run) => [
-    ...[run.id, eventId, run.parentId, run.handler, run.priority, run.key, run.keyLimit, run.attempts],
+    ...[run.id, eventId, run.parentId, run.handler, run.version, run.priority, run.key, run.keyLimit, run.attempts],
     ...[`{${run.delays.join(",")}}`, label.integrity, label.privacy, JSON.stringify(run.limits)],
   ]);
 }
@@ -177,7 +180,7 @@ export async function addRuns(
   event: { id: string; label: Label },
   runs: readonly RunSeed[],
 ): Promise<void> {
-  await database.query(`${INSERT_RUNS} from ${runsFrom(1)}`, columns(runRows(event.id, event.label, runs), 12));
+  await database.query(`${INSERT_RUNS} from ${runsFrom(1)}`, columns(runRows(event.id, event.label, runs), 13));
 }
 
 /** An event as its handlers see it. */

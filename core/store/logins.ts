@@ -6,7 +6,7 @@ import type { Database } from "./database.ts";
 export type Scope = "read" | "write" | "admin";
 
 /** Each scope holds those below it. */
-export const SCOPES: Readonly<Record<Scope, readonly Scope[]>> = {
+const SCOPES: Readonly<Record<Scope, readonly Scope[]>> = {
   read: ["read"],
   write: ["read", "write"],
   admin: ["read", "write", "admin"],

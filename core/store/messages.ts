@@ -27,7 +27,7 @@ export interface Conversation {
 }
 
 /** Channels whose messages are delivered by being read: nothing has to be sent anywhere. */
-export const READ_CHANNELS: readonly string[] = ["web", "cli"];
+const READ_CHANNELS: readonly string[] = ["web", "cli"];
 
 /** The conversation with one person in one channel; made when it is new. */
 export async function openConversation(

@@ -51,7 +51,7 @@ const columnsOf = async (database: Database) =>
 
 async function fill(database: Database): Promise<string> {
   const run = {
-    ...{ id: "run_1", handler: "trigger:a/b", priority: 0, key: null, keyLimit: null, attempts: 1 },
+    ...{ id: "run_1", handler: "trigger:a/b", version: "1", priority: 0, key: null, keyLimit: null, attempts: 1 },
     ...{ delays: [], limits: {}, parentId: null },
   };
   const event = {

@@ -38,7 +38,7 @@ export async function pulse(database: Database, id: string): Promise<Pulse> {
 }
 
 /** Runs that died with their worker this often, without letting go once, are not tried again. */
-export const MOST_CRASHES = 20;
+const MOST_CRASHES = 20;
 
 /**
  * Takes over the runs of processes that have not been seen for `leaseMilliseconds`: they are queued again, with

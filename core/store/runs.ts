@@ -128,15 +128,6 @@ export async function deleteWaits(database: Database, runId: string): Promise<vo
   await database.query("delete from waits where run_id = $1", [runId]);
 }
 
-/** Wakes a waiting run now; nothing happens to a run that does not wait. */
-export async function wakeRun(database: Database, id: string): Promise<boolean> {
-  const rows = await database.query(
-    "update runs set status = 'queued', wake_at = null where id = $1 and status = 'waiting' returning id",
-    [id],
-  );
-  return rows.length > 0;
-}
-
 /**
  * Wakes what is due: runs whose time has come, and runs whose event was kept in the moment in which they fell
  * asleep (the two did not see each other; no commit takes longer than the minute that is looked at).
@@ -187,7 +178,7 @@ async function statusOf(database: Database, id: string): Promise<Verdict> {
 export async function retryRun(database: Database, id: string): Promise<Verdict> {
   return await database.transaction(async (inside) => {
     const rows = await inside.query(
-      `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, finished_at = null, version = null
+      `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, finished_at = null
        where id = $1 and status in ('failed', 'canceled') returning id`,
       [id],
     );

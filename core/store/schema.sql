@@ -144,7 +144,7 @@ create function release_runs(ids text[], claims integer[], statuses text[], vers
   set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
   return query
-    update runs r set status = i.status, version = coalesce(r.version, i.version), attempts = i.attempts, result = i.result,
+    update runs r set status = i.status, version = i.version, attempts = i.attempts, result = i.result,
       error = i.error, waiting = i.waiting, wake_at = i.wake_at, integrity = i.integrity, privacy = i.privacy, usd = i.usd,
       worked_ms = i.worked_ms, worker = null, crashes = 0,
       finished_at = case when i.status in ('completed', 'failed', 'canceled') then now() end

@@ -106,6 +106,7 @@ test("the door for the world, from outside", async (t) => {
   const { host } = server.connection as { host: string };
   const url = `postgresql://daimon@localhost/daimon?host=${encodeURIComponent(host)}`;
   const daimon = await system.start("web,worker,clock", { DATABASE_URL: url });
+  assert.equal((await fetch(`${daimon.url}/readyz`)).status, 200);
   const database = testConnection(t, { connectionString: url });
   const door = (source: string) => `${daimon.url}/hooks/${source}`;
   const count = async (source: string) =>

@@ -3,8 +3,8 @@ import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../base/environment.ts";
 
-/** The budget, in lines. */
-export const MOST_LINES = 12_000;
+/** The budget, in lines of code: neither blank nor comment. Why it is this: docs/decisions/008-size.md. */
+export const MOST_LINES = 14_000;
 
 const README = join(ROOT, "README.md");
 const BADGE = /<!-- size -->.*<!-- \/size -->/;
@@ -22,19 +22,24 @@ export function measureCore(root: string = ROOT): Size {
   );
   const texts = files.map((path) => readFileSync(join(root, path)));
   return {
-    lines: texts.reduce((sum, text) => sum + text.filter((byte) => byte === 10).length, 0),
+    lines: texts.reduce((sum, text) => sum + countCode(text.toString("utf8")), 0),
     tokens: Math.round(texts.reduce((sum, text) => sum + text.length, 0) / 4),
   };
 }
 
+/** Lines that hold code. Docstrings are asked for and cost nothing here. */
+function countCode(text: string): number {
+  return text.split("\n").filter((line) => !/^\s*(\/\/|--|\/?\*|$)/.test(line)).length;
+}
+
 export function describeSize({ lines, tokens }: Size): string {
-  return `core/ has ${lines} lines of ${MOST_LINES}, ${tokens} tokens`;
+  return `core/ has ${lines} lines of code of ${MOST_LINES}, ${tokens} tokens`;
 }
 
 /** The line of README.md; rounded up, so that it is true for more than one commit. */
 export function sizeLine({ lines, tokens }: Size): string {
   const upTo = (value: number, step: number) => (Math.ceil(value / step) * step).toLocaleString("en");
-  return `<!-- size -->\`core/\` is under ${upTo(lines, 500)} lines, about ${upTo(tokens, 10_000)} tokens: you can read all of it.<!-- /size -->`;
+  return `<!-- size -->\`core/\` is under ${upTo(lines, 500)} lines of code, about ${upTo(tokens, 10_000)} tokens: you can read all of it.<!-- /size -->`;
 }
 
 /** What README.md says now; null when it says nothing. */

@@ -12,8 +12,10 @@ import { temporary } from "./embedded.ts";
 /** One process of a real Daimon. */
 export interface DaimonProcess {
   readonly pid: number;
-  /** Where its web listens; empty for one without. */
+  /** Where its web listens, once it is ready. */
   readonly url: string;
+  /** Settles when it is ready; throws when it ends before. */
+  readonly ready: Promise<void>;
   /** `undefined` while it lives. */
   ended(): { code: number | null; signal: NodeJS.Signals | null } | undefined;
   kill(): Promise<void>;
@@ -30,6 +32,8 @@ export interface System {
   readonly capabilities: string;
   /** Starts a process with these roles (default: all), and waits until it is ready. Throws when it ends before. */
   start(roles?: string, more?: Record<string, string>): Promise<DaimonProcess>;
+  /** Starts one without waiting. */
+  launch(roles: string, more?: Record<string, string>): DaimonProcess;
   /** A capability by its files, beside the others. */
   install(name: string, files: Record<string, string>): void;
   /** `daimon <words> --json`, parsed. */
@@ -64,11 +68,16 @@ export function testSystem(t: TestContext, environment: Record<string, string> =
     children.add(child);
     return child;
   };
+  const launch: System["launch"] = (roles, more) => toProcess(home, roles, run(["start", "--only", roles], more));
   return {
     home,
     capabilities,
-    start: async (roles = "web,worker,clock", more = {}) =>
-      await started(home, roles, run(["start", "--only", roles], more)),
+    launch,
+    async start(roles = "web,worker,clock", more = {}) {
+      const process = launch(roles, more);
+      await process.ready;
+      return process;
+    },
     install(name, files) {
       for (const [path, text] of Object.entries(files)) {
         const file = join(capabilities, name, path);
@@ -91,19 +100,25 @@ export function testSystem(t: TestContext, environment: Record<string, string> =
   };
 }
 
-async function started(home: string, roles: string, child: ChildProcess): Promise<DaimonProcess> {
+function toProcess(home: string, roles: string, child: ChildProcess): DaimonProcess {
   const said = listen(child);
   const end = once(child, "exit").then(() => {});
-  for (const until = Date.now() + 60_000; !said.stdout.includes("Daimon is ready"); await sleep(5)) {
-    if (!isAlive(child)) throw new Error(`${roles} ended before it was ready: ${said.stderr}`);
-    if (Date.now() > until) throw new Error(`${roles} is not ready after 60 s: ${said.stderr}`);
-  }
-  const url = roles.includes("web") ? readServer(home).url : "";
-  if (url) assert.equal((await fetch(`${url}/readyz`)).status, 200);
+  let url = "";
+  const ready = (async () => {
+    for (const until = Date.now() + 60_000; !said.stdout.includes("Daimon is ready"); await sleep(5)) {
+      if (!isAlive(child)) throw new Error(`${roles} ended before it was ready: ${said.stderr}`);
+      if (Date.now() > until) throw new Error(`${roles} is not ready after 60 s: ${said.stderr}`);
+    }
+    if (roles.includes("web")) url = readServer(home).url;
+  })();
+  ready.catch(() => {});
   const signal = (name: NodeJS.Signals) => child.kill(name);
   return {
     pid: child.pid!,
-    url,
+    get url() {
+      return url;
+    },
+    ready,
     ended: () => (isAlive(child) ? undefined : { code: child.exitCode, signal: child.signalCode }),
     async kill() {
       signal("SIGKILL");

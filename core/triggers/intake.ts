@@ -31,7 +31,7 @@ export interface IntakeOptions {
   readonly now: () => Date;
 }
 
-export const DEFAULT_MAX_BYTES = 1 << 20;
+const DEFAULT_MAX_BYTES = 1 << 20;
 
 /** Verify, persist, dispatch: what the door for the world does with one request. */
 export interface Intake {

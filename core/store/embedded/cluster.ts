@@ -109,7 +109,7 @@ export function checkVersion(place: Place, major: number): void {
   throw new DaimonError(
     "store.version",
     `The database in "${place.data}" was made by Postgres ${version}; this Daimon runs Postgres ${major}, which cannot read it.`,
-    `Start the Daimon that made it and take a backup there (daimon backup), then restore that here into an empty DAIMON_HOME; or run a Postgres ${version} server on that folder and set DATABASE_URL to it.`,
+    `Start the Daimon that made it, or run a Postgres ${version} server on that folder and set DATABASE_URL to it; to begin anew, set DAIMON_HOME to an empty folder.`,
   );
 }
 

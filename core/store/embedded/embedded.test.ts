@@ -56,7 +56,8 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
     writeFileSync(join(folderOf(home), "log"), "x".repeat(5_000_000));
     const three = await start(t, home);
     assert.equal(three.first.started, "warm");
-    assert.equal(statSync(join(folderOf(home), "log.old")).size, 5_000_000, "the long log is put aside");
+    const aside = statSync(join(folderOf(home), "log.old")).size;
+    assert.ok(aside >= 5_000_000, `the long log is put aside: ${aside} bytes`);
     t.diagnostic(
       `cold ${one.first.milliseconds} ms, attached ${two.first.milliseconds}, warm ${three.first.milliseconds}`,
     );
