@@ -1,10 +1,8 @@
-import { type Answer, type Context, defineCapability, defineSchedule } from "daimon";
+import { type Answer, type Context, defineCapability, defineSchedule, type Tick } from "daimon";
 import { competitorsIn, LIST, REPORTS, renderReport } from "./report.ts";
 
-type Tick = Context<{ schedule: string; nominal: string }>;
-
 /** What stands in a file, or null when it is not there. A step: the same after a crash. */
-const readIfThere = ({ step, hub }: Tick, name: string, path: string) =>
+const readIfThere = ({ step, hub }: Context<Tick>, name: string, path: string) =>
   step.run(name, async () => {
     try {
       return (await hub.read(path)).text;
@@ -15,7 +13,7 @@ const readIfThere = ({ step, hub }: Tick, name: string, path: string) =>
   });
 
 /** `reports/2026-11-24.md`, or `-2`, `-3` when the report was asked for again that day. */
-async function freeFile(context: Tick, date: string): Promise<string> {
+async function freeFile(context: Context<Tick>, date: string): Promise<string> {
   for (let count = 1; ; count++) {
     const path = `${REPORTS}/${date}${count === 1 ? "" : `-${count}`}.md`;
     if ((await readIfThere(context, `is ${path} free`, path)) === null) return path;
@@ -28,7 +26,7 @@ const weekly = defineSchedule({
   cron: "0 9 * * 2",
   catchup: "one",
   overlap: "skip",
-  run: async (context: Tick) => {
+  run: async (context: Context<Tick>) => {
     const { agent, hub, send, event } = context;
     const competitors = competitorsIn((await readIfThere(context, "read the list", LIST)) ?? "");
     if (competitors.length === 0) {
@@ -42,7 +40,7 @@ const weekly = defineSchedule({
       const prompt = `What do we know about ${name}${about && ` (${about})`}?`;
       findings.push({ name, answer: await agent(`research ${name}`, { agent: "researcher", prompt }) });
     }
-    const date = event.data.nominal.slice(0, 10);
+    const date = event.data.date;
     const report = await agent("write the report", {
       agent: "reporter",
       prompt: [

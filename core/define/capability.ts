@@ -19,6 +19,16 @@ export interface Trigger {
   readonly limits?: Limits;
 }
 
+/** The data of a schedule's event. */
+export interface Tick {
+  /** `capability/schedule`. */
+  readonly schedule: string;
+  /** The time that was meant, in UTC (ISO 8601): the same when it is made up for later. */
+  readonly nominal: string;
+  /** Its day in the schedule's zone: `2026-11-24`. */
+  readonly date: string;
+}
+
 /** "At this time, do that." */
 export interface Schedule {
   readonly name: string;
@@ -31,7 +41,7 @@ export interface Schedule {
   readonly catchup?: "none" | "one" | "all";
   /** When the run before is not finished: skip (default), queue behind it, or run beside it. */
   readonly overlap?: "skip" | "queue" | "allow";
-  readonly run: Handler<{ schedule: string; nominal: string }>;
+  readonly run: Handler<Tick>;
   readonly retry?: RetryPolicy;
   readonly limits?: Limits;
 }

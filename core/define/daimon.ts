@@ -10,7 +10,7 @@ import type { Handler } from "./context.ts";
 import type { Tool } from "./tool.ts";
 import type { Webhook } from "./webhook.ts";
 
-export type { Capability, Schedule, Secret, Trigger } from "./capability.ts";
+export type { Capability, Schedule, Secret, Tick, Trigger } from "./capability.ts";
 export type { Channel, Delivery, IncomingMessage } from "./channel.ts";
 export type { Config, ModelChoice } from "./config.ts";
 export type { Answer, Ask, Context, Handler, HubAccess, HubHit, Steps, Toolbox } from "./context.ts";

@@ -324,6 +324,7 @@ test("fired by hand it runs at once, paused or not, and the clock's own time sta
   assert.deepEqual((await engine.until(kept.runIds[0]!)).result, {
     schedule: "test/tick",
     nominal: "2026-11-22T12:00:30.000Z",
+    date: "2026-11-22",
   });
   await one.pause("test/tick", false);
   clock.advance(MINUTE);

@@ -3,7 +3,7 @@ import { nextTime } from "../base/cron.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
-import type { Schedule } from "../define/capability.ts";
+import type { Schedule, Tick } from "../define/capability.ts";
 import type { NewEvent } from "../define/event.ts";
 import { OWNER } from "../define/label.ts";
 import type { Decision } from "../runs/dispatch.ts";
@@ -12,6 +12,7 @@ import type { Runs } from "../runs/runs.ts";
 import type { Database } from "../store/database.ts";
 import type { KeptEvent } from "../store/events.ts";
 import { unfinishedRuns } from "../store/runs.ts";
+import { dayOf } from "../store/spend.ts";
 import {
   advanceSchedule,
   deleteSchedulesExcept,
@@ -218,7 +219,7 @@ function toEvent(registered: RegisteredSchedule, nominal: Date, by: "clock" | "m
     type: registered.name,
     key: by === "clock" ? `${registered.name}@${time}` : `${registered.name}@${time}/manual`,
     time: nominal,
-    data: { schedule: registered.name, nominal: time },
+    data: { schedule: registered.name, nominal: time, date: dayOf(nominal, registered.zone) } satisfies Tick,
     label: OWNER,
   };
 }
