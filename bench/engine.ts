@@ -102,13 +102,13 @@ export async function measureEngine(peer: string, connection: Connection, scale:
 export async function measureAccept(
   peer: string,
   connection: Connection,
-  options: { clients: number; seconds: number; batched: boolean },
+  options: { clients: number; seconds: number; batched: boolean; alone?: boolean },
 ): Promise<{ perSecond: number } & Latency> {
   const engine = await startEngine(peer);
   try {
     const acceptConnections = options.batched ? 4 : Math.min(options.clients, 64);
     await engine.open({ connection, carries: false, acceptConnections });
-    const { perSecond, times } = await engine.accept(options);
+    const { perSecond, times } = await engine.accept({ alone: false, ...options });
     return { perSecond, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
   } finally {
     await engine.kill();

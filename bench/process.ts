@@ -32,6 +32,7 @@ export interface EngineProcess {
     clients: number;
     seconds: number;
     batched: boolean;
+    alone: boolean;
   }): Promise<{ perSecond: number; times: number[] }>;
   /** kill -9. */
   kill(): Promise<void>;

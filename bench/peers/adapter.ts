@@ -18,6 +18,8 @@ export interface Arrival {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly parsed: unknown;
+  /** Nothing is to be done about it: the event is kept, and no work. Only ours is asked so. */
+  readonly alone: boolean;
 }
 
 export interface OpenOptions {
@@ -54,6 +56,8 @@ export interface Adapter {
   readonly name: string;
   /** What was set for speed, told in the table. */
   readonly settings: string;
+  /** Why it cannot be measured on this machine, if it cannot. */
+  readonly needs?: () => string | null;
   /** Lays its tables into an empty database that has the table `events`. */
   install(connection: Connection): Promise<void>;
   open(options: OpenOptions): Promise<OpenEngine>;

@@ -93,8 +93,10 @@ const methods = {
   accept,
 };
 
+const WARM_MILLISECONDS = 1000;
+
 /** `clients` callers, each with its next arrival as soon as the one before is committed. */
-async function accept(options: { clients: number; seconds: number; batched: boolean }) {
+async function accept(options: { clients: number; seconds: number; batched: boolean; alone: boolean }) {
   const body = Buffer.from(githubBody(1));
   const parsed = JSON.parse(body.toString());
   const headers = {
@@ -121,13 +123,14 @@ async function accept(options: { clients: number; seconds: number; batched: bool
     while (now() < until) {
       const key = randomUUID();
       const began = now();
-      await one({ id: `evt_${key}`, key, n: ++n, headers: { ...headers, "x-github-delivery": key }, body, parsed });
+      const delivery = { ...headers, "x-github-delivery": key };
+      await one({ id: `evt_${key}`, key, n: ++n, headers: delivery, body, parsed, alone: options.alone });
       const end = now();
       if (end >= from && end < until) times.push(end - began);
     }
   };
   const all = Promise.all(Array.from({ length: options.clients }, client));
-  await pause(500);
+  await pause(WARM_MILLISECONDS);
   from = now();
   until = from + options.seconds * 1000;
   await all;

@@ -65,10 +65,10 @@ async function open(options: OpenOptions): Promise<OpenEngine> {
     async enqueueMany(kind, first, count) {
       await Promise.all(Array.from({ length: count }, (_, place) => enqueue(kind, first + place)));
     },
-    async accept({ key, headers, body, parsed }) {
+    async accept({ key, headers, body, parsed, alone }) {
       const request = { method: "POST", url: "/hooks/github", headers, body };
       await runs.dispatch(
-        { source: "github", type: "noop", key, data: BODY, label: STRANGER, request },
+        { source: "github", type: alone ? "other" : "noop", key, data: BODY, label: STRANGER, request },
         undefined,
         parsed,
       );
