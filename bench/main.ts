@@ -26,7 +26,7 @@ const QUICK: Scale = {
   samples: 60,
   offeredSeconds: 1,
   drainSeconds: 0.7,
-  acceptSeconds: 0.7,
+  acceptSeconds: 2,
   history: 100_000,
 };
 
