@@ -41,11 +41,16 @@ export function createWorker(options: WorkerOptions): Worker {
   const underway = new Map<string, Underway>();
   const keepSoon = createBatch((steps: StepSeed[]) => keepSteps(database, steps), { most: 256, lanes: 2 });
   const keepStep = (step: StepSeed) => whileUseful(() => keepSoon(step), presence.holds);
+  const execution = { ...options, keepStep };
   const release = createBatch((releases: Release[]) => releaseRuns(database, releases), {
     most: 256,
     lanes: 2,
   });
+  /** Runs under way, those that are being written among them. */
+  const most = options.concurrency * 3;
   let open = false;
+  /** Runs whose handler is at work. One that has ended and is being written holds no place. */
+  let executing = 0;
   let claiming = false;
   /** There may be more to claim than was claimed. */
   let backlog = false;
@@ -61,9 +66,9 @@ export function createWorker(options: WorkerOptions): Worker {
   const claim = async () => {
     claiming = true;
     try {
-      while (backlog && open && !presence.stopped && underway.size < options.concurrency) {
+      while (backlog && open && !presence.stopped && executing < options.concurrency && underway.size < most) {
         backlog = false;
-        const free = options.concurrency - underway.size;
+        const free = Math.min(options.concurrency - executing, most - underway.size);
         const runs = await claimRuns(database, presence.id, free);
         if (runs.length > 0) await begin(runs);
         if (runs.length === free) backlog = true;
@@ -91,9 +96,10 @@ export function createWorker(options: WorkerOptions): Worker {
   const carry = async (run: ClaimedRun, kept: readonly Step[], abort: AbortController) => {
     options.live.publish({ kind: "run", id: run.id, status: "running", name: run.handler });
     try {
-      const written = await executeRun(run, options.handlers.get(run.handler), kept, abort, {
-        ...options,
-        keepStep,
+      executing++;
+      const written = await executeRun(run, options.handlers.get(run.handler), kept, abort, execution).finally(() => {
+        executing--;
+        replace();
       });
       if (written) await letGo(run, written);
     } catch (error) {
@@ -106,7 +112,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   const replace = () => {
     if (!backlog || gather) return;
-    if (underway.size <= options.concurrency / 2) return wake();
+    if (executing <= options.concurrency / 2) return wake();
     gather = setTimeout(() => {
       gather = undefined;
       wake();
@@ -180,6 +186,7 @@ export function createWorker(options: WorkerOptions): Worker {
       open = false;
       clearTimeout(poll);
       clearTimeout(gather);
+      gather = undefined;
       const all = Promise.all([...underway.values()].map((one) => one.done));
       const late = new Promise<"late">((resolve) => setTimeout(resolve, drainMilliseconds, "late").unref());
       if ((await Promise.race([all, late])) === "late") interrupt(underway.values(), "draining");
