@@ -153,7 +153,7 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
       const { first } = await start(t, home);
       assert.equal(first.code, "store.version");
       assert.match(first.text ?? "", /made by Postgres 17; this Daimon runs Postgres 18/);
-      assert.match(first.next ?? "", /backup/);
+      assert.match(first.next ?? "", /DATABASE_URL/);
       writeFileSync(version, "18\n");
     });
 
