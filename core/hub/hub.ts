@@ -10,7 +10,7 @@ import { drawMap } from "./map.ts";
 import { cleanPath, locate, refuseArchive } from "./paths.ts";
 import { type HubText, readHub } from "./read.ts";
 import { prepareRoot } from "./root.ts";
-import { openSearch } from "./search.ts";
+import { openSearch, type SearchHit } from "./search.ts";
 import { openSkills, type Skill } from "./skills.ts";
 import { openWrites, type Written } from "./writes.ts";
 
@@ -21,7 +21,7 @@ export type { Skill } from "./skills.ts";
 export interface Hub {
   readonly root: string;
   map: HubAccess["map"];
-  search: HubAccess["search"];
+  search(query: string, options?: Parameters<HubAccess["search"]>[1]): Promise<{ hits: SearchHit[]; tokens: number }>;
   /** Also lines, `file.md:12-31`, a folder (its overview and a list), and a skill's resources. */
   read(path: string, options?: { budget?: number }): Promise<HubText>;
   /** Creates a file and commits it. A step that did it already gets its commit. Throws `hub.exists`, `hub.identity`, … */

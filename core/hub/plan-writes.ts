@@ -24,7 +24,7 @@ export interface Planned extends NewCommit {
 }
 
 /** Most bytes of a file that is written here. */
-export const MOST_BYTES = 512 * 1024;
+const MOST_BYTES = 512 * 1024;
 
 /** Refuses what needs no look at the disk. Throws `hub.path`, `hub.archived`, `hub.identity`, `hub.text`, `hub.label`. */
 export function checkChange({ path, text, author }: Change): void {

@@ -31,8 +31,11 @@ export interface Candidate {
   readonly score: number;
 }
 
+/** How the index, and a question, is cut into terms: English stems, accents folded. */
+export const TOKENIZER = "porter unicode61 remove_diacritics 2";
+
 const CHUNK_SHARE = 0.7;
-const MOST_CHUNKS = 300;
+const MOST_CHUNKS = 200;
 /** A term that stands in more than this share of all passages tells nothing. */
 const COMMON = 0.3;
 const FEWEST_TERMS = 2;
@@ -54,65 +57,93 @@ const UNDER = `and +rowid in (select c.id from files f join chunks c on c.file =
 const FILES = `
   select rowid as file, -bm25(file_text, 2.0, 1.0) as score from file_text
   where file_text match :terms and +rowid in (select value from json_each(:files))`;
+const STEMS = `
+  create virtual table if not exists temp.stem using fts5(word, tokenize='${TOKENIZER}');
+  create virtual table if not exists temp.stems using fts5vocab(temp, stem, 'instance');`;
+
+/** Ranks the passages of an index. */
+export interface Ranker {
+  /** Passages by falling score, at most 200. */
+  rank(request: SearchRequest): Candidate[];
+  /** To be called when the index has changed. */
+  forget(): void;
+}
 
 /**
- * Passages by falling score: 0.7 of the passage's BM25 and 0.3 of its file's, each as a share of the best. A
- * passage is also found, with less weight, by the words around it.
+ * Scores are 0.7 of the passage's BM25 and 0.3 of its file's, each as a share of the best. A passage is also found,
+ * with less weight, by the words around it.
  */
-export function candidates(database: DatabaseSync, request: SearchRequest): Candidate[] {
-  const { terms, rare } = tellingTerms(database, searchTerms(request.query));
-  if (terms.length === 0) return [];
-  const under = request.under;
-  const values = { terms: anyOf(terms), ...(under ? { under } : rare ? { rare: anyOf(rare) } : {}) };
-  type Row = Candidate & { file: number };
-  const statement = database.prepare(CHUNKS(under ? UNDER : rare ? RARE : ""));
-  const chunks = statement.all(values) as unknown as Row[];
-  const files = JSON.stringify([...new Set(chunks.map(({ file }) => file))]);
-  const found = database.prepare(FILES).all({ terms: values.terms, files }) as { file: number; score: number }[];
-  const bestFile = Math.max(...found.map(({ score }) => score), Number.MIN_VALUE);
-  const ofFile = new Map(found.map(({ file, score }) => [file, score / bestFile]));
-  const best = chunks[0]?.score || 1;
-  return chunks
-    .map((chunk) => {
-      const score = (CHUNK_SHARE * chunk.score) / best + (1 - CHUNK_SHARE) * (ofFile.get(chunk.file) ?? 0);
-      return { ...chunk, score };
-    })
-    .sort((a, b) => b.score - a.score);
+export function createRanker(database: DatabaseSync): Ranker {
+  database.exec(STEMS);
+  const all = database.prepare(CHUNKS(""));
+  const amongRare = database.prepare(CHUNKS(RARE));
+  const amongUnder = database.prepare(CHUNKS(UNDER));
+  const ofFiles = database.prepare(FILES);
+  const total = database.prepare("select coalesce(max(id), 0) as total from chunks");
+  const passagesWith = database.prepare("select doc from chunk_terms where term = ?");
+  const addWord = database.prepare("insert into temp.stem (rowid, word) values (?, ?)");
+  const readStems = database.prepare("select doc, term from temp.stems order by doc, offset");
+  const counts = new Map<string, number>();
+
+  /** Each stem of the words once, by the index's own tokenizer, with a word that has it and its passages; rarest first. */
+  function count(words: readonly string[]) {
+    words.forEach((word, index) => {
+      addWord.run(index + 1, word);
+    });
+    const rows = readStems.all() as { doc: number; term: string }[];
+    database.exec("delete from temp.stem");
+    const once = new Map(rows.map(({ doc, term }) => [term, words[doc - 1]!]));
+    return [...once].map(([stem, word]) => ({ word, count: countOf(stem) })).sort((a, b) => a.count - b.count);
+  }
+
+  function countOf(stem: string): number {
+    const known = counts.get(stem) ?? (passagesWith.get(stem) as { doc: number } | undefined)?.doc ?? 0;
+    counts.set(stem, known);
+    return known;
+  }
+
+  /** What to score by, without what stands everywhere, and the rarest of it when all would match too much. */
+  function choose(words: readonly string[]) {
+    const { total: passages } = total.get() as { total: number };
+    const terms = count(words).filter((one, index) => index < FEWEST_TERMS || one.count <= passages * COMMON);
+    let scored = 0;
+    const rare = terms.filter((one) => {
+      const wanted = scored < FEWEST_SCORED || scored + one.count <= MOST_SCORED;
+      if (wanted) scored += one.count;
+      return wanted;
+    });
+    return { terms: anyOf(terms), rare: rare.length < terms.length ? anyOf(rare) : null };
+  }
+
+  return {
+    rank({ query, under }) {
+      const { terms, rare } = choose(searchTerms(query));
+      if (terms === "") return [];
+      const found = under
+        ? amongUnder.all({ terms, under })
+        : rare
+          ? amongRare.all({ terms, rare })
+          : all.all({ terms });
+      const chunks = found as unknown as (Candidate & { file: number })[];
+      const files = JSON.stringify([...new Set(chunks.map(({ file }) => file))]);
+      const ofFile = shares(ofFiles.all({ terms, files }) as { file: number; score: number }[]);
+      const best = chunks[0]?.score || 1;
+      for (const [index, chunk] of chunks.entries()) {
+        const score = (CHUNK_SHARE * chunk.score) / best + (1 - CHUNK_SHARE) * (ofFile.get(chunk.file) ?? 0);
+        chunks[index] = { ...chunk, score };
+      }
+      return chunks.sort((a, b) => b.score - a.score);
+    },
+    forget: () => counts.clear(),
+  };
 }
 
-const anyOf = (terms: readonly string[]) => terms.map((term) => `"${term}"`).join(" OR ");
+const anyOf = (terms: readonly { word: string }[]) => terms.map(({ word }) => `"${word}"`).join(" OR ");
 
-/** The terms to score by, without those that stand everywhere, and the rarest of them when all would match too much. */
-function tellingTerms(database: DatabaseSync, terms: readonly string[]): { terms: string[]; rare?: string[] } {
-  const { total } = database.prepare("select coalesce(max(id), 0) as total from chunks").get() as { total: number };
-  if (total < FEWEST_SCORED) return { terms: [...terms] };
-  const count = database.prepare("select doc from chunk_terms where term = ?");
-  const counted = stems(database, terms)
-    .map(({ term, stem }) => ({ term, count: (count.get(stem) as { doc: number } | undefined)?.doc ?? 0 }))
-    .sort((a, b) => a.count - b.count)
-    .filter((one, index) => index < FEWEST_TERMS || one.count <= total * COMMON);
-  let scored = 0;
-  const rare = counted.filter((one) => {
-    const wanted = scored < FEWEST_SCORED || scored + one.count <= MOST_SCORED;
-    if (wanted) scored += one.count;
-    return wanted;
-  });
-  const names = (list: readonly { term: string }[]) => list.map(({ term }) => term);
-  return { terms: names(counted), ...(rare.length < counted.length ? { rare: names(rare) } : {}) };
-}
-
-/** The stem of each term, by the very tokenizer of the index. */
-function stems(database: DatabaseSync, terms: readonly string[]) {
-  const add = database.prepare("insert into temp.stem (rowid, word) values (?, ?)");
-  terms.forEach((term, index) => {
-    add.run(index + 1, term);
-  });
-  const rows = database.prepare("select doc, term from temp.stems order by doc, offset").all();
-  database.exec("delete from temp.stem");
-  return (rows as { doc: number; term: string }[]).map(({ doc, term }) => ({
-    term: terms[doc - 1]!,
-    stem: term,
-  }));
+/** Each file's score as a share of the best one's. */
+function shares(files: readonly { file: number; score: number }[]): Map<number, number> {
+  const best = Math.max(...files.map(({ score }) => score), Number.MIN_VALUE);
+  return new Map(files.map(({ file, score }) => [file, score / best]));
 }
 
 /** Loads passages until `budget` is spent; what does not fit is passed over. Neighbours become one hit. */
@@ -120,7 +151,8 @@ export function pack(root: string, found: readonly Candidate[], budget: number) 
   const files = new Map<string, { text: string; passages: Candidate[]; bytes: number }>();
   let bytes = 0;
   for (const candidate of found) {
-    const { path } = candidate;
+    const { path, start, finish } = candidate;
+    if (finish - start > budget * 4 - bytes) continue; // before the file is read for nothing
     const file = files.get(path) ?? { text: readNow(root, path), passages: [], bytes: 0 };
     files.set(path, file);
     const passages = merge([...file.passages, candidate], file.text);

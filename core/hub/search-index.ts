@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { chunkText, titleOf } from "./chunks.ts";
-import { candidates, pack, type SearchHit, type SearchRequest } from "./rank.ts";
+import { createRanker, pack, type Ranker, type SearchHit, type SearchRequest, TOKENIZER } from "./rank.ts";
 import { look, type Scanned, scanTexts } from "./scan.ts";
 
 // The one place of SQL outside core/store/: a cache of the hub's files, thrown away and built again at will.
@@ -11,13 +11,10 @@ const SCHEMA = `
   create table files (id integer primary key, path text not null unique, changed real not null, size integer not null, title text not null);
   create table chunks (id integer primary key, file integer not null, first integer, last integer, start integer, finish integer);
   create index chunks_of_file on chunks (file);
-  create virtual table chunk_text using fts5(title, body, around, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
-  create virtual table file_text using fts5(title, body, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
+  create virtual table chunk_text using fts5(title, body, around, content='', contentless_delete=1, tokenize='${TOKENIZER}');
+  create virtual table file_text using fts5(title, body, content='', contentless_delete=1, tokenize='${TOKENIZER}');
   create virtual table chunk_terms using fts5vocab(chunk_text, 'row');
   pragma user_version = ${VERSION};`;
-const STEMS = `
-  create virtual table temp.stem using fts5(word, tokenize='porter unicode61 remove_diacritics 2');
-  create virtual table temp.stems using fts5vocab(temp, stem, 'instance');`;
 const FILES_A_TRANSACTION = 400;
 /** How much of its neighbours a passage is found by, in UTF-16 units on each side. */
 const AROUND = 200;
@@ -27,6 +24,7 @@ export class SearchIndex {
   readonly #root: string;
   readonly #file: string;
   #database: DatabaseSync;
+  #ranker: Ranker;
   #known = new Map<string, Scanned>();
   #seenVersion = -1;
   #scannedAt = Number.NEGATIVE_INFINITY;
@@ -36,17 +34,19 @@ export class SearchIndex {
     this.#root = root;
     this.#file = file;
     this.#database = open(file);
+    this.#ranker = createRanker(this.#database);
   }
 
   /** The passages that answer best. An index that turns out to be damaged is built anew. */
   search(request: SearchRequest): { hits: SearchHit[]; tokens: number } {
     try {
       this.#update(request.touched ?? []);
-      return pack(this.#root, candidates(this.#database, request), request.budget);
+      return pack(this.#root, this.#ranker.rank(request), request.budget);
     } catch (error) {
       if (!isDamage(error)) throw error;
       this.close();
       this.#database = openAnew(this.#file);
+      this.#ranker = createRanker(this.#database);
       this.#seenVersion = -1;
       this.#scannedAt = Number.NEGATIVE_INFINITY;
       return this.search(request);
@@ -93,6 +93,7 @@ export class SearchIndex {
       database.exec("rollback");
       throw error;
     }
+    this.#ranker.forget();
     for (const [path, now] of changed) {
       if (now) this.#known.set(path, now);
       else this.#known.delete(path);
@@ -106,6 +107,7 @@ export class SearchIndex {
     };
     if (version === this.#seenVersion) return;
     this.#seenVersion = version;
+    this.#ranker.forget();
     const rows = this.#database.prepare("select path, changed, size from files").all();
     this.#known = new Map(
       (rows as unknown as ({ path: string } & Scanned)[]).map(({ path, changed, size }) => [path, { changed, size }]),
@@ -145,7 +147,6 @@ function openOnce(file: string): DatabaseSync {
     if (now === 0) database.exec(SCHEMA);
     database.exec("commit");
   }
-  database.exec(STEMS);
   return database;
 }
 
