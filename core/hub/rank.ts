@@ -183,11 +183,12 @@ function merge(list: readonly Candidate[], text: string): Candidate[] {
   return merged;
 }
 
-/** What is shown; the first passage of a file bears its title where nothing else says it. */
+/** What is shown; the best passage of a file bears its title where nothing else says it. */
 function toHits(passages: readonly Candidate[], text: string): SearchHit[] {
-  return passages.map(({ path, title, first, last, start, finish }, index) => {
+  const best = Math.max(...passages.map(({ score }) => score));
+  return passages.map(({ path, title, first, last, start, finish, score }) => {
     const passage = text.slice(start, finish).trimEnd();
-    const untold = index === 0 && !path.includes(title) && !passage.includes(title);
+    const untold = score === best && !path.includes(title) && !passage.includes(title);
     return { path, lines: `${first}-${last}`, text: passage, ...(untold ? { title } : {}) };
   });
 }
