@@ -13,32 +13,40 @@ export interface Database {
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 pg.types.setTypeParser(pg.types.builtins.NUMERIC, Number);
 
-/** Opens a pool of at most `connections` (default 10). An idle connection that breaks is replaced in silence. */
+/** A transaction that idles for so long is ended by the server: its process is frozen, and others wait for its locks. */
+const MOST_IDLE_MILLISECONDS = 10_000;
+
+/** Opens a pool of at most `connections` (default 10). A connection that breaks is replaced in silence. */
 export function connect(options: pg.PoolConfig & { connections?: number }): Database {
   const { connections = 10, ...rest } = options;
-  const pool = new pg.Pool({ max: connections, application_name: "daimon", ...rest });
+  const defaults = { application_name: "daimon", idle_in_transaction_session_timeout: MOST_IDLE_MILLISECONDS };
+  const pool = new pg.Pool({ max: connections, ...defaults, ...rest });
   pool.on("error", () => {});
   return {
     query: (text, values, name) => rows(pool, text, values, name),
     async transaction(work) {
-      const client = await pool.connect();
+      const client = await pool.connect().catch(markAway);
       let broken: Error | undefined;
+      const breaks = (error: Error) => {
+        broken = error;
+      };
+      // A connection may break between two statements, when nobody waits for an answer: the next one will tell.
+      client.on("error", breaks);
       const inside: Database = {
         query: (text, values, name) => rows(client, text, values, name),
         transaction: (inner) => inner(inside),
         close: async () => {},
       };
       try {
-        await client.query("begin");
+        await inside.query("begin");
         const result = await work(inside);
-        await client.query("commit");
+        await inside.query("commit");
         return result;
       } catch (error) {
-        await client.query("rollback").catch((lost: Error) => {
-          broken = lost;
-        });
+        await client.query("rollback").catch(breaks);
         throw error;
       } finally {
+        client.off("error", breaks);
         client.release(broken);
       }
     },
@@ -52,16 +60,24 @@ async function rows<Row>(
   values: unknown[] = [],
   name?: string,
 ): Promise<Row[]> {
-  const result = await client.query(name ? { text, values, name } : { text, values });
+  const result = await client.query(name ? { text, values, name } : { text, values }).catch(markAway);
   return result.rows as Row[];
 }
+
+/** On an error of ours, so that a broken connection of somebody else's code is not taken for the database's. */
+const AWAY = Symbol("the database is away");
 
 /**
  * True when the database is away, or asks to be tried again (SQLSTATE classes 08, 40, 53, 57): the same statement may
  * work in a moment. https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export function isAway(error: unknown): boolean {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === "string" && /^((08|40|53|57)[0-9A-Z]{3}|ECONN.*|ENOENT|EPIPE|ETIMEDOUT)$/.test(code)) return true;
-  return /connection terminated|connection error|timeout exceeded|server closed/i.test(String(message));
+  return typeof error === "object" && error !== null && AWAY in error;
+}
+
+function markAway(error: Error & { code?: unknown }): never {
+  const { code, message } = error;
+  const known = /^((08|40|53|57)[0-9A-Z]{3}|25P03|ECONN.*|ENOENT|EPIPE|ETIMEDOUT)$/.test(String(code));
+  const told = /connection terminated|connection error|timeout exceeded|server closed/i.test(message);
+  throw known || (code === undefined && told) ? Object.assign(error, { [AWAY]: true }) : error;
 }
