@@ -78,7 +78,7 @@ export async function openHouse(options: HouseOptions) {
       await rooms.signals.close();
       await ground.models.stop();
       await ground.hub.close();
-      await ground.database.close();
+      await Promise.all([ground.database.close(), ground.heart.close()]);
       await ground.server.stop();
     },
   };
@@ -94,6 +94,9 @@ async function openGround({ environment, config, roles, log: given }: HouseOptio
     loadCapabilities(environment.capabilities, environment),
   ]);
   const database = connect({ ...server.connection, connections: roles.includes("worker") ? 12 : 6 });
+  const leaseMilliseconds = Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS);
+  const patience = { query_timeout: leaseMilliseconds, connectionTimeoutMillis: leaseMilliseconds };
+  const heart = connect({ ...server.connection, connections: 1, ...patience });
   const declared = registry.installed.flatMap((one) => one.capability.secrets ?? []);
   const secrets = createSecrets(environment, declared);
   const skillFolders = registry.installed.map((one) => one.skillFolder).filter((folder) => folder !== null);
@@ -123,6 +126,8 @@ async function openGround({ environment, config, roles, log: given }: HouseOptio
     server,
     registry,
     database,
+    heart,
+    leaseMilliseconds,
     secrets,
     hub,
     agentList,
@@ -134,8 +139,7 @@ type Ground = Awaited<ReturnType<typeof openGround>>;
 
 /** The hall and the rooms above it. They need one another, so each is handed what it asks for when it asks. */
 function joinRooms(ground: Ground) {
-  const { environment, config, roles, log, clock, zone, live, registry, database, secrets, hub, agentList, models } =
-    ground;
+  const { config, roles, log, clock, zone, live, registry, database, secrets, hub, agentList, models } = ground;
   const parts = nameParts(registry, secrets, zone);
   const outbox = createOutbox({
     channels: () => parts.channels,
@@ -164,7 +168,7 @@ function joinRooms(ground: Ground) {
     ...{ database, handlers, live, clock, log, roles, allowed: config.limits.run },
     services: () => ({ hub, log, ask: agents.ask, send }),
     concurrency: config.concurrency ?? 100,
-    leaseMilliseconds: Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS),
+    ...{ heart: ground.heart, leaseMilliseconds: ground.leaseMilliseconds },
     say: (signal) => signals.say(signal),
   });
   for (const registered of [...hubTools(hub), ...systemTools(createSystem(database, parts, runs))]) {

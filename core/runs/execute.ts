@@ -3,7 +3,7 @@ import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Step } from "../define/run.ts";
-import type { Database } from "../store/database.ts";
+import { type Database, isAway } from "../store/database.ts";
 import type { ClaimedRun, Release } from "../store/runs.ts";
 import type { StepSeed } from "../store/steps.ts";
 import { type ContextServices, createContext } from "./context.ts";
@@ -12,6 +12,9 @@ import type { Suspension } from "./ledger.ts";
 import { toPlain } from "./record.ts";
 import type { RegisteredHandler } from "./registered.ts";
 import { decideRetry, effectiveLimits } from "./rules.ts";
+
+/** A database that was away is no fault of the run's: it goes on after this, and no try is counted. */
+const AWAY_MILLISECONDS = 500;
 
 export interface ExecuteOptions {
   readonly database: Database;
@@ -155,6 +158,10 @@ function soonest(suspensions: readonly Suspension[]): Pick<Release, "waiting" | 
 
 function failed(base: Omit<Release, "status">, run: ClaimedRun, thrown: unknown, options: ExecuteOptions): Release {
   const error = toFailure(thrown);
+  if (isAway(thrown)) {
+    const wakeAt = new Date(options.clock.now().getTime() + AWAY_MILLISECONDS * (1 + options.chance()));
+    return { ...base, status: "waiting", waiting: { kind: "retry", attempt: run.attempts, error }, wakeAt };
+  }
   const policy = { attempts: run.maxAttempts, delays: run.delays };
   const decision = decideRetry(policy, {
     attempts: run.attempts,

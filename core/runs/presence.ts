@@ -30,24 +30,47 @@ export interface Presence {
 
 /** A lease of `leaseMilliseconds`, renewed by `beat`. */
 export function createPresence(options: {
-  database: Database;
+  /** Better one of its own: a heart that waits for others to be served does not beat in time. */
+  heart: Database;
   roles: readonly string[];
   leaseMilliseconds: number;
   log: Log;
 }): Presence {
-  const { database, roles } = options;
+  const { heart, roles } = options;
   let listener: PresenceListener = { onLost: () => {}, onCanceled: () => {}, onCarried: () => {} };
   let id = "";
   let stopped = false;
   let others = 0;
   let seenAt = 0;
+  let beating: Promise<void> | undefined;
 
   const register = async () => {
     id = newId("prc");
-    await registerProcess(database, id, roles);
+    await registerProcess(heart, id, roles);
     seenAt = performance.now();
   };
   const holds = () => performance.now() - seenAt < options.leaseMilliseconds;
+
+  const beat = async () => {
+    const asked = performance.now();
+    const heard = await pulse(heart, id).catch((error) => {
+      // Out of reach for a whole lease: others may have taken our runs, and we cannot ask.
+      if (!holds()) listener.onLost();
+      throw error;
+    });
+    stopped = heard.stopped;
+    others = heard.others;
+    if (!heard.alive) {
+      options.log.warn("This process was away for longer than its lease; what it carried is taken over.");
+      listener.onLost();
+      // Under a new name: what the old one carried is nobody's now, and is queued again.
+      return await register();
+    }
+    // Counted from before the question, so that our lease never seems longer to us than to the others.
+    seenAt = asked;
+    listener.onCanceled(heard.canceled);
+    listener.onCarried(heard.carried);
+  };
 
   return {
     get id() {
@@ -65,25 +88,12 @@ export function createPresence(options: {
       await register();
       await this.beat();
     },
-    async beat() {
-      const late = !holds();
-      if (late) listener.onLost();
-      const asked = performance.now();
-      const heard = await pulse(database, id);
-      stopped = heard.stopped;
-      others = heard.others;
-      if (late || !heard.alive) {
-        options.log.warn("This process was away for longer than its lease; what it carried is taken over.");
-        if (!late) listener.onLost();
-        // Under a new name: what the old one carried is nobody's now, and is queued again.
-        await deregisterProcess(database, id);
-        return await register();
-      }
-      // Counted from before the question, so that our lease never seems longer to us than to the others.
-      seenAt = asked;
-      listener.onCanceled(heard.canceled);
-      listener.onCarried(heard.carried);
+    beat() {
+      beating ??= beat().finally(() => {
+        beating = undefined;
+      });
+      return beating;
     },
-    stop: () => deregisterProcess(database, id),
+    stop: () => deregisterProcess(heart, id),
   };
 }

@@ -2,6 +2,7 @@ import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Failure, Step } from "../define/run.ts";
 import type { StepNotes, StepRequest } from "../define/steps.ts";
 import { join } from "../policy/labels.ts";
+import { isAway } from "../store/database.ts";
 import { fromFailure, type Ledger } from "./ledger.ts";
 import { DEFAULT_RETRY, decideRetry } from "./rules.ts";
 
@@ -42,7 +43,7 @@ async function execute<Value>(
     await ledger.keep({ ...row, status: "completed", value, detail: notes.detail, usd: notes.usd });
     return { value: value as Value };
   } catch (thrown) {
-    if (signal.aborted) throw thrown;
+    if (signal.aborted || isAway(thrown)) throw thrown;
     const error = toFailure(thrown);
     const count = triesOf(step.kept) + 1;
     const detail = step.tries === undefined ? notes.detail : { tries: count, of: step.tries };

@@ -17,6 +17,8 @@ import { createWorker } from "./worker.ts";
 
 export interface RunsOptions {
   readonly database: Database;
+  /** For the heartbeat alone. Default: the same as for everything else. */
+  readonly heart?: Database;
   readonly handlers: Handlers;
   readonly services: () => Omit<ContextServices, "emit" | "limits">;
   readonly live: Live;
@@ -59,7 +61,7 @@ export interface Runs {
 export function createRuns(options: RunsOptions): Runs {
   const { database, handlers } = options;
   const carries = options.roles.includes("worker");
-  const presence = createPresence(options);
+  const presence = createPresence({ heart: database, ...options });
   const tell = (signal: "runs" | "cancel") => {
     if (!carries || presence.others > 0) options.say(signal);
   };

@@ -49,12 +49,15 @@ export function createWorker(options: WorkerOptions): Worker {
   /** Runs under way, those that are being written among them. */
   const most = options.concurrency * 3;
   let open = false;
+  /** Until all that is under way has been let go. */
+  let alive = false;
   /** Runs whose handler is at work. One that has ended and is being written holds no place. */
   let executing = 0;
   let claiming = false;
   /** There may be more to claim than was claimed. */
   let backlog = false;
   let missed = new Set<string>();
+  let heartbeat: NodeJS.Timeout | undefined;
   let poll: NodeJS.Timeout | undefined;
   let gather: NodeJS.Timeout | undefined;
 
@@ -153,17 +156,31 @@ export function createWorker(options: WorkerOptions): Worker {
     void handBack(database, presence.id, strays).then(wake, () => {});
   };
 
-  const tick = async () => {
+  const every = Math.min(POLL_MILLISECONDS, options.leaseMilliseconds / 4);
+  // The heart beats on its own: however long looking around takes, the lease is renewed.
+  const beat = async () => {
     try {
       await presence.beat();
+      wake();
+    } catch (error) {
+      log.warn("The worker's heartbeat failed; trying again.", { error: String(error) });
+    } finally {
+      if (alive) heartbeat = setTimeout(beat, every);
+    }
+  };
+
+  const look = async () => {
+    try {
+      // Who was frozen, or asleep with the whole machine, says so first: else it would take its own runs over.
+      if (!presence.holds()) await presence.beat();
       const taken = await takeOver(database, options.leaseMilliseconds);
       if (taken.length > 0) log.warn("Took over the runs of a process that is gone.", { runs: taken.length });
       await wakeDue(database, clock.now());
       wake();
     } catch (error) {
-      log.warn("The worker's heartbeat failed; trying again.", { error: String(error) });
+      log.warn("Looking for runs that are due failed; trying again.", { error: String(error) });
     } finally {
-      if (open) poll = setTimeout(tick, Math.min(POLL_MILLISECONDS, options.leaseMilliseconds / 4));
+      if (open) poll = setTimeout(look, every);
     }
   };
 
@@ -179,7 +196,9 @@ export function createWorker(options: WorkerOptions): Worker {
           ),
       });
       open = true;
-      await tick();
+      alive = true;
+      heartbeat = setTimeout(beat, every);
+      await look();
     },
     wake,
     async stop(drainMilliseconds) {
@@ -191,6 +210,8 @@ export function createWorker(options: WorkerOptions): Worker {
       const late = new Promise<"late">((resolve) => setTimeout(resolve, drainMilliseconds, "late").unref());
       if ((await Promise.race([all, late])) === "late") interrupt(underway.values(), "draining");
       await all;
+      alive = false;
+      clearTimeout(heartbeat);
       await handBack(database, presence.id);
       await presence.stop();
     },

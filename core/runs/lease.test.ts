@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect, type Database, isAway } from "../store/database.ts";
+import { testDatabase } from "../test/database.ts";
+import { testEngine } from "../test/engine.ts";
+
+test("a worker whose connections are all busy keeps its lease, and a long look around does not cost it", async (t) => {
+  const { connection } = await testDatabase(t);
+  const few = connect({ ...connection, connections: 1 });
+  const heart = connect({ ...connection, connections: 1 });
+  t.after(() => t.after(() => Promise.all([few.close(), heart.close()])));
+  let times = 0;
+  const engine = await testEngine(
+    t,
+    {
+      greedy: {
+        run: async ({ step }) =>
+          await step.run("think", async () => {
+            times++;
+            await Promise.all([1, 2, 3].map(() => few.query("select pg_sleep(0.5)")));
+            return "done";
+          }),
+      },
+    },
+    { database: few, heart, leaseMilliseconds: 600 },
+  );
+  const run = await engine.until(await engine.send("greedy"));
+  assert.deepEqual([run.result, times], ["done", 1]);
+});
+
+test("a worker that is told to stop holds on to its runs until they are done, however long its lease is", async (t) => {
+  let times = 0;
+  const handlers = {
+    long: {
+      run: async ({ step }: { step: { run(name: string, code: () => Promise<string>): Promise<string> } }) =>
+        await step.run("work", async () => {
+          times++;
+          await sleep(1500);
+          return "done";
+        }),
+    },
+  };
+  const { database } = await testDatabase(t);
+  const leaving = await testEngine(t, handlers, { database, leaseMilliseconds: 400, idle: true });
+  await leaving.runs.start();
+  const id = await leaving.send("long");
+  await leaving.until(id, "running");
+  const staying = await testEngine(t, handlers, { database, leaseMilliseconds: 400 });
+  await leaving.runs.stop(10_000);
+  const run = await staying.until(id);
+  assert.deepEqual([run.status, run.result, times], ["completed", "done", 1]);
+});
+
+/** A database that is not reached while `isGone`. */
+function fickle(database: Database, isGone: () => boolean): Database {
+  const gone = connect({ host: "/nonexistent" });
+  return {
+    ...database,
+    query: (...given) => (isGone() ? gone : database).query(...given),
+    transaction: (work) => (isGone() ? gone : database).transaction(work),
+  };
+}
+
+test("a database that is away for a moment costs a run no try, whatever it was about to do", async (t) => {
+  const { database } = await testDatabase(t);
+  let gone = false;
+  const went = new Set<string>();
+  const goAway = (whose: string) => {
+    if (went.has(whose)) return;
+    went.add(whose);
+    gone = true;
+    setTimeout(() => {
+      gone = false;
+    }, 300);
+  };
+  let done = 0;
+  const once = { retry: { attempts: 1, delays: [] } };
+  const engine = await testEngine(
+    t,
+    {
+      emits: {
+        ...once,
+        run: async ({ step, emit }) => {
+          await step.run("before", () => ++done);
+          goAway("emits");
+          await emit({ source: "test", type: "emitted", data: {} });
+          return done;
+        },
+      },
+      waits: {
+        ...once,
+        run: async ({ wait }) => {
+          goAway("waits");
+          return (await wait("for it", { source: "test", type: "emitted" }, "1s"))?.type ?? "nothing";
+        },
+      },
+      keeps: {
+        ...once,
+        run: async ({ step }) => {
+          goAway("keeps");
+          return await step.run("work", () => ++done, { attempts: 1 });
+        },
+      },
+    },
+    { database: fickle(database, () => gone), heart: database },
+  );
+  const ended = async (type: string) => {
+    const id = await engine.send(type);
+    for (let tries = 1; ; tries++) {
+      const run = await engine.until(id).catch((error: unknown) => {
+        if (tries > 20 || !isAway(error)) throw error;
+      });
+      if (run) return run;
+      await sleep(50);
+    }
+  };
+  const emits = await ended("emits");
+  assert.deepEqual([emits.status, emits.attempts, emits.result, done], ["completed", 0, 1, 1]);
+  assert.equal((await database.query("select from events where type = 'emitted'")).length, 1);
+  const waits = await ended("waits");
+  assert.deepEqual([waits.status, waits.attempts, waits.result], ["completed", 0, "nothing"]);
+  const keeps = await ended("keeps");
+  assert.deepEqual([keeps.status, keeps.attempts, keeps.result, done], ["completed", 0, 2, 2]);
+});
