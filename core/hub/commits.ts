@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { copyFileSync, linkSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { DaimonError } from "../base/errors.ts";
@@ -63,18 +63,6 @@ export async function findStep(root: string, author: Author): Promise<{ path: st
   return null;
 }
 
-/** The branch that HEAD names. Throws `hub.detached` when it names none, as in the middle of a rebase. */
-async function currentBranch(root: string, gitFolder: string): Promise<string> {
-  let named = /^ref: (.+)$/m.exec(readFileSync(join(gitFolder, "HEAD"), "utf8"))?.[1]?.trim();
-  if (named?.endsWith(".invalid")) named = (await git(root, ["symbolic-ref", "HEAD"])).trim(); // reftable
-  if (named) return named;
-  throw new DaimonError(
-    "hub.detached",
-    "The hub's repository stands on no branch: a rebase or a checkout of an old commit is under way.",
-    `Finish it, or go back: git -C ${root} switch main`,
-  );
-}
-
 /** Mode and blob id of each of `paths` in HEAD, and those that .gitignore leaves out. */
 export async function lookUp(root: string, paths: readonly string[]) {
   const list = `${paths.join("\0")}\0`;
@@ -91,51 +79,36 @@ export async function lookUp(root: string, paths: readonly string[]) {
 }
 
 /**
- * Makes the commits in this order, all or none, from their exact bytes: neither the work tree nor the index is
- * read, so what the owner is editing or has staged stays as it is. Returns the commits' ids. Throws `hub.moved`
- * when the branch does not stand on `base` any more.
+ * Makes the commits in this order, all or none, on `base`, from their exact bytes: neither the work tree nor the
+ * index is read, so what the owner is editing or has staged stays as it is. Returns the commits' ids. Throws
+ * `hub.moved` when the branch does not stand on `base` any more.
  */
-export async function makeCommits(options: {
-  root: string;
-  gitFolder: string;
-  base: string | null;
-  commits: readonly NewCommit[];
-}): Promise<string[]> {
-  const { root, gitFolder, base, commits } = options;
-  const branch = await currentBranch(root, gitFolder);
-  const stream: (string | Buffer)[] = [];
-  commits.forEach((commit, index) => {
-    const message = Buffer.from(commit.message);
-    const text = Buffer.from(commit.text);
-    const who = `${commit.by} <${commit.by.toLowerCase()}@localhost> ${commit.time} +0000`;
-    stream.push(`commit ${branch}\nmark :${index + 1}\nauthor ${who}\ncommitter ${who}\n`);
-    stream.push(`data ${message.length}\n`, message, "\n");
-    if (index === 0 && base) stream.push(`from ${base}\n`);
-    stream.push(`M ${commit.mode} inline ${commit.path}\ndata ${text.length}\n`, text, "\n");
+export async function makeCommits(
+  root: string,
+  { base, branch }: { base: string; branch: string },
+  commits: readonly NewCommit[],
+): Promise<string[]> {
+  const data = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`;
+  const made = commits.map(({ by, time, message, mode, path, text }, index) => {
+    const who = `${by} <${by.toLowerCase()}@localhost> ${time} +0000`;
+    const head = `commit ${branch}\nmark :${index + 1}\nauthor ${who}\ncommitter ${who}\n${data(message)}`;
+    return `${head}${index === 0 ? `from ${base}\n` : ""}M ${mode} inline ${path}\n${data(text)}`;
   });
-  commits.forEach((_, index) => {
-    stream.push(`get-mark :${index + 1}\n`);
-  });
-  stream.push("done\n");
-  const bytes = Buffer.concat(stream.map((piece) => Buffer.from(piece)));
-  const answer = await pastLocks(gitFolder, () =>
-    git(root, ["fast-import", "--quiet", "--done", "--date-format=raw"], bytes),
-  );
+  const asked = commits.map((_, index) => `get-mark :${index + 1}\n`);
+  const stream = [...made, ...asked, "done\n"].join("");
+  const answer = await pastLocks(() => git(root, ["fast-import", "--quiet", "--done", "--date-format=raw"], stream));
   return answer.trim().split("\n");
 }
 
 /** The commits made since `base` that carry these messages, in order; null for one that is not there. */
-export async function findMade(
-  root: string,
-  base: string | null,
-  commits: readonly NewCommit[],
-): Promise<(string | null)[]> {
-  const range = base ? `${base}..HEAD` : "HEAD";
-  const log = await git(root, ["log", "-z", "--reverse", "--format=%H%n%B", range]).catch(() => "");
-  const made = log.split("\0").map((entry) => [entry.split("\n", 1)[0]!, entry.slice(entry.indexOf("\n")).trim()]);
+export async function findMade(root: string, base: string, commits: readonly NewCommit[]) {
+  const log = await git(root, ["log", "-z", "--reverse", "--format=%H%n%B", `${base}..HEAD`]).catch(() => "");
+  const made = log
+    .split("\0")
+    .map((entry) => ({ id: entry.split("\n", 1)[0]!, message: entry.slice(entry.indexOf("\n")).trim() }));
   return commits.map(({ message }) => {
-    const at = made.findIndex(([, text]) => text === message.trim());
-    return at < 0 ? null : made.splice(at, 1)[0]![0]!;
+    const at = made.findIndex((one) => one.message === message.trim());
+    return at < 0 ? null : made.splice(at, 1)[0]!.id;
   });
 }
 
@@ -147,12 +120,9 @@ export interface Blob {
 }
 
 /** The id git gives to `text`, in a repository whose ids have `digits` hexadecimal digits. */
-export function blobId(text: string | Buffer, digits: number): string {
+export function blobId(text: string, digits: number): string {
   const hash = createHash(digits === 64 ? "sha256" : "sha1");
-  return hash
-    .update(`blob ${Buffer.byteLength(text)}\0`)
-    .update(text)
-    .digest("hex");
+  return hash.update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex");
 }
 
 /**
@@ -197,7 +167,7 @@ function moveIn(draft: string, index: string, changed: number | undefined): bool
 }
 
 /** Tries again while another git holds a ref; a ref's lock older than two seconds was left by one that died. */
-async function pastLocks<Result>(gitFolder: string, work: () => Promise<Result>): Promise<Result> {
+async function pastLocks<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {
       return await work();
@@ -205,12 +175,10 @@ async function pastLocks<Result>(gitFolder: string, work: () => Promise<Result>)
       if (/Not updating/u.test(String(error))) {
         throw new DaimonError("hub.moved", "Another git has committed to the hub meanwhile.", "Try again.");
       }
-      const lock = /'([^']+\.lock)'/u.exec(String(error))?.[1];
+      const lock = /'([^']+(?:HEAD|\/refs\/[^']+)\.lock)'/u.exec(String(error))?.[1];
       if (!lock || tries > 8) throw error;
       const held = statSync(lock, { throwIfNoEntry: false });
-      const old = held !== undefined && Date.now() - held.mtimeMs > 2000;
-      const ofRef = lock.startsWith(join(gitFolder, "refs")) || lock.endsWith("HEAD.lock");
-      if (old && ofRef) rmSync(lock, { force: true });
+      if (held && Date.now() - held.mtimeMs > 2000) rmSync(lock, { force: true });
       await pause(20 * 2 ** tries * Math.random());
     }
   }

@@ -1,12 +1,12 @@
-import { readdirSync, readFileSync, realpathSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { HubAccess } from "../define/context.ts";
 import { type Label, OWNER } from "../define/label.ts";
 import type { Author } from "./commits.ts";
 import { labelOfFile } from "./front-matter.ts";
-import { drawMap } from "./map.ts";
+import { openMap } from "./map.ts";
 import { cleanPath, locate, refuseArchive } from "./paths.ts";
 import { type HubText, readHub } from "./read.ts";
 import { prepareRoot } from "./root.ts";
@@ -24,9 +24,9 @@ export interface Hub {
   search(query: string, options?: Parameters<HubAccess["search"]>[1]): Promise<{ hits: SearchHit[]; tokens: number }>;
   /** Also lines, `file.md:12-31`, a folder (its overview and a list), and a skill's resources. */
   read(path: string, options?: { budget?: number }): Promise<HubText>;
-  /** Creates a file and commits it. A step that did it already gets its commit. Throws `hub.exists`, `hub.identity`, … */
+  /** Creates a file and commits it. Throws `hub.exists`, `hub.identity`, … */
   create(path: string, text: string, why: string, author: Author): Promise<Written>;
-  /** Appends to a file, creating it when missing, and commits it. A step that did it already gets its commit. */
+  /** Appends to a file, creating it when missing, and commits it. */
   append(path: string, text: string, why: string, author: Author): Promise<Written>;
   /** The commit that already did this step, when there is one among the last thousand. */
   written(author: Author): Promise<Written | null>;
@@ -65,15 +65,19 @@ export async function openHub(options: {
   const search = openSearch(root, join(resolve(options.cache), "hub.db"));
   const skills = openSkills({ root, folders: options.skillFolders ?? [], log });
 
+  const map = openMap(root);
+
   async function write(mode: "create" | "append", path: string, text: string, why: string, author: Author) {
+    const redraw = path.endsWith("abstract.md") || !existsSync(join(root, dirname(path)));
     const written = await writes.write({ mode, path, text, why, author });
     search.touch(written.path);
+    if (redraw) map.forget();
     return written;
   }
 
   return {
     root,
-    map: async (wanted) => drawMap(root, wanted ?? {}),
+    map: async (wanted = {}) => map.draw(wanted),
     async search(query, wanted = {}) {
       const under = wanted.under ? cleanPath(wanted.under) : undefined;
       if (under) refuseArchive(under);

@@ -22,19 +22,38 @@ const FILES_LOOKED_AT = 8;
 /** One line each: archive/ is not looked into, and the skills stand in a list of their own. */
 const CLOSED = new Set(["archive", "skills"]);
 
-/** Characters of an abstract that are shown: cut a little rather than leave out a folder, but no more than that. */
-const WIDTHS = [200, 60, 40];
-const NARROW = [60, 30, 0];
-
 /** Tokens of a text by the estimate used everywhere in the house: bytes / 4. */
 export const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
+
+interface MapOptions {
+  readonly under?: string;
+  /** Tokens; default 2000. */
+  readonly budget?: number;
+}
+
+/** Draws the map again when what it costs has been paid off twenty times, or after `forget`. */
+export function openMap(root: string) {
+  const drawn = new Map<string, { at: number; cost: number; map: { text: string; tokens: number } }>();
+  return {
+    draw(options: MapOptions) {
+      const key = `${options.budget} ${options.under}`;
+      const known = drawn.get(key);
+      const at = performance.now();
+      if (known && at - known.at < known.cost * 20) return known.map;
+      const map = drawMap(root, options);
+      drawn.set(key, { at, cost: performance.now() - at, map });
+      return map;
+    },
+    forget: () => drawn.clear(),
+  };
+}
 
 /**
  * The folders with their one-line abstracts, indented by depth, in at most `budget` tokens: those of the first
  * depth always, then as many deeper ones as fit, shallow and lately touched ones first; the rest is counted.
  * It stands in every prompt, so nothing of it is a stranger's: neither an abstract nor a folder's name.
  */
-export function drawMap(root: string, options: { under?: string; budget?: number }) {
+function drawMap(root: string, options: MapOptions) {
   const budget = options.budget ?? 2000;
   const top = scan(root, options.under);
   const order = flatten(top.children)
@@ -43,14 +62,14 @@ export function drawMap(root: string, options: { under?: string; budget?: number
   const draw = (count: number, width: number) =>
     render(top, new Set(order.slice(0, count).map((folder) => folder.path)), width, options.under);
   const fits = (count: number, width: number) => tokensOf(draw(count, width)) <= budget;
-  const whole = WIDTHS.find((width) => fits(order.length, width));
-  const width = whole ?? NARROW.find((narrow) => fits(0, narrow));
-  if (width !== undefined) {
-    const text = draw(whole ? order.length : mostThatFit(order.length, (count) => fits(count, width)), width);
-    return { text, tokens: tokensOf(text) };
-  }
-  const names = cutToTokens(draw(0, 0), budget);
-  return { text: names, tokens: tokensOf(names) };
+  // An abstract is cut a little rather than a folder left out, a folder left out rather than an abstract cut much.
+  const whole = [200, 60, 40].find((width) => fits(order.length, width));
+  const width = whole ?? [60, 30].find((narrow) => fits(0, narrow)) ?? 0;
+  const count = whole ? order.length : mostThatFit(order.length, (count) => fits(count, width));
+  const lines = draw(count, width).split("\n");
+  while (tokensOf(lines.join("\n")) > budget && lines.length > 1) lines.splice(-2, 2, "…");
+  const text = lines.join("\n");
+  return { text, tokens: tokensOf(text) };
 }
 
 /** The largest count from 0 to `most` that fits, found by halving. */
@@ -133,10 +152,3 @@ function render(top: Folder, shown: ReadonlySet<string>, width: number, under: s
 
 const cut = (text: string, width: number) =>
   text.length <= width ? text : width === 0 ? "" : `${text.slice(0, width - 1).trimEnd()}…`;
-
-/** The whole lines of `text` that fit into `budget` tokens. */
-function cutToTokens(text: string, budget: number): string {
-  const lines = text.split("\n");
-  while (lines.length > 0 && tokensOf(lines.join("\n")) + 4 > budget) lines.pop();
-  return [...lines, "…"].join("\n");
-}

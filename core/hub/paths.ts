@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, realpathSync } from "node:fs";
+import { type Dirent, existsSync, lstatSync, readdirSync, realpathSync, type Stats } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { DaimonError } from "../base/errors.ts";
 
@@ -52,19 +52,15 @@ export function locate(root: string, path: string): Place {
   refuseArchive(clean);
   const realRoot = realpathSync(root);
   let at = realRoot;
-  let kind: Place["kind"] = "folder";
+  let kind: Found["kind"] = "folder";
   let twin: string | undefined;
   for (const name of clean.split("/")) {
     if (kind === "file") throw badPath(path, `"${slashed(relative(realRoot, at))}" is a file, not a folder`);
-    if (kind === "missing") {
-      at = join(at, name);
-      continue;
-    }
-    const found = findName(at, name);
-    twin ??= found.twin;
+    const found: Found = kind === "missing" ? { name, kind } : findName(at, name);
     at = join(at, found.name);
     kind = found.kind;
-    if (found.link) {
+    twin ??= found.twin;
+    if (kind === "link") {
       at = followLink(at, realRoot, path);
       kind = lstatSync(at).isDirectory() ? "folder" : "file";
     }
@@ -77,19 +73,22 @@ export function locate(root: string, path: string): Place {
   return { path: real, absolute: at, kind, twin };
 }
 
-function findName(folder: string, name: string) {
+interface Found {
+  readonly name: string;
+  readonly kind: Place["kind"] | "link";
+  readonly twin?: string;
+}
+
+/** The entry called `name`, also when the disk writes its letters otherwise. */
+function findName(folder: string, name: string): Found {
+  const kindOf = (entry: Stats | Dirent) => (entry.isSymbolicLink() ? "link" : entry.isDirectory() ? "folder" : "file");
   const exact = lstatSync(join(folder, name), { throwIfNoEntry: false });
-  if (exact) {
-    return { name, kind: exact.isDirectory() ? "folder" : "file", link: exact.isSymbolicLink() } as const;
-  }
+  if (exact) return { name, kind: kindOf(exact) };
   const others = readdirSync(folder, { withFileTypes: true });
   const same = others.find((entry) => entry.name.normalize("NFC") === name);
-  if (same) {
-    const kind = same.isDirectory() ? "folder" : "file";
-    return { name: same.name, kind, link: same.isSymbolicLink() } as const;
-  }
-  const twin = others.find((entry) => foldName(entry.name) === foldName(name))?.name;
-  return { name, kind: "missing", link: false, twin } as const;
+  if (same) return { name: same.name, kind: kindOf(same) };
+  const twin = others.find((entry) => foldName(entry.name) === foldName(name));
+  return { name, kind: "missing", ...(twin ? { twin: twin.name } : {}) };
 }
 
 /** Equal for names that some file system takes for one. */
@@ -98,15 +97,10 @@ export function foldName(name: string): string {
 }
 
 function followLink(link: string, realRoot: string, path: string): string {
-  let real: string;
-  try {
-    real = realpathSync(link);
-  } catch {
-    throw badPath(path, "it is a link that leads nowhere");
-  }
-  if (real !== realRoot && !real.startsWith(realRoot + sep))
-    throw badPath(path, "it is a link that leads out of the hub");
-  return real;
+  if (!existsSync(link)) throw badPath(path, "it is a link that leads nowhere");
+  const real = realpathSync(link);
+  if (real === realRoot || real.startsWith(realRoot + sep)) return real;
+  throw badPath(path, "it is a link that leads out of the hub");
 }
 
 /** Throws `hub.archived` for archive/ and what stands in it: nothing that works for the owner looks there. */

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DaimonError } from "../base/errors.ts";
 import { type Author, type Blob, blobId, commitMessage, type NewCommit } from "./commits.ts";
@@ -60,7 +60,7 @@ export function planWrites(options: {
 }) {
   const { root, changes, blobs, ignored, time } = options;
   const commits: Planned[] = [];
-  const refused: { change: Change; error: unknown }[] = [];
+  const refused: { index: number; error: unknown }[] = [];
   const texts = new Map<string, { absolute: string; text: string }>();
   const names = new Map<string, string>();
   changes.forEach((change, index) => {
@@ -79,11 +79,10 @@ export function planWrites(options: {
       commits.push({ ...common, text: after, added, message, by: "Daimon", change: index });
       texts.set(place.path, { absolute: place.absolute, text: after });
     } catch (error) {
-      refused.push({ change, error });
+      refused.push({ index, error });
     }
   });
-  const files = [...texts.values()].map(({ absolute, text }) => [absolute, text] as const);
-  return { commits, refused, files };
+  return { commits, refused, files: [...texts.values()] };
 }
 
 function placeFor(root: string, change: Change, ignored: ReadonlySet<string>): Place {
@@ -157,16 +156,10 @@ export function readText(place: { path: string; absolute: string }): string {
 /** Puts `text` in the place of the file in one instant, by way of `<own>/new`; its mode stays. */
 export function replaceFile(own: string, absolute: string, text: string): void {
   const draft = join(own, "new");
+  const old = statSync(absolute, { throwIfNoEntry: false });
   rmSync(draft, { force: true });
   writeFileSync(draft, text);
-  mkdirSync(dirname(absolute), { recursive: true });
-  const old = statSync(absolute, { throwIfNoEntry: false });
   if (old) chmodSync(draft, old.mode);
-  try {
-    renameSync(draft, absolute);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-    copyFileSync(draft, `${absolute}.new`); // .git stands on another disk
-    renameSync(`${absolute}.new`, absolute);
-  }
+  else mkdirSync(dirname(absolute), { recursive: true });
+  renameSync(draft, absolute);
 }

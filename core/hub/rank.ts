@@ -119,20 +119,18 @@ export function createRanker(database: DatabaseSync): Ranker {
     rank({ query, under }) {
       const { terms, rare } = choose(searchTerms(query));
       if (terms === "") return [];
-      const found = under
-        ? amongUnder.all({ terms, under })
-        : rare
-          ? amongRare.all({ terms, rare })
-          : all.all({ terms });
-      const chunks = found as unknown as (Candidate & { file: number })[];
+      const ranked = () => (rare ? amongRare.all({ terms, rare }) : all.all({ terms }));
+      const chunks = (under ? amongUnder.all({ terms, under }) : ranked()) as unknown as (Candidate & {
+        file: number;
+      })[];
       const files = JSON.stringify([...new Set(chunks.map(({ file }) => file))]);
       const ofFile = shares(ofFiles.all({ terms, files }) as { file: number; score: number }[]);
       const best = chunks[0]?.score || 1;
-      for (const [index, chunk] of chunks.entries()) {
-        const score = (CHUNK_SHARE * chunk.score) / best + (1 - CHUNK_SHARE) * (ofFile.get(chunk.file) ?? 0);
-        chunks[index] = { ...chunk, score };
-      }
-      return chunks.sort((a, b) => b.score - a.score);
+      const blend = (own: number, file: number) =>
+        (CHUNK_SHARE * own) / best + (1 - CHUNK_SHARE) * (ofFile.get(file) ?? 0);
+      return chunks
+        .map((chunk) => ({ ...chunk, score: blend(chunk.score, chunk.file) }))
+        .sort((a, b) => b.score - a.score);
     },
     forget: () => counts.clear(),
   };
@@ -150,11 +148,12 @@ function shares(files: readonly { file: number; score: number }[]): Map<number, 
 export function pack(root: string, found: readonly Candidate[], budget: number) {
   const files = new Map<string, { text: string; passages: Candidate[]; bytes: number }>();
   let bytes = 0;
-  for (const candidate of found) {
-    const { path, start, finish } = candidate;
-    if (finish - start > budget * 4 - bytes) continue; // before the file is read for nothing
+  for (const [index, whole] of found.entries()) {
+    const { path, start, finish } = whole;
+    if (index > 0 && finish - start > budget * 4 - bytes) continue; // before the file is read for nothing
     const file = files.get(path) ?? { text: readNow(root, path), passages: [], bytes: 0 };
     files.set(path, file);
+    const candidate = index === 0 ? shorten(whole, file.text, budget * 4) : whole;
     const passages = merge([...file.passages, candidate], file.text);
     const cost = toHits(passages, file.text).reduce((sum, hit) => sum + bytesOf(hit), 0);
     if (bytes + cost - file.bytes > budget * 4) continue;
@@ -168,6 +167,15 @@ export function pack(root: string, found: readonly Candidate[], budget: number) 
   });
   scored.sort((a, b) => b.score - a.score);
   return { hits: scored.map(({ hit }) => hit), tokens: Math.ceil(bytes / 4) };
+}
+
+/** The best passage has its place in the smallest budget too: cut to the lines that fit. */
+function shorten(passage: Candidate, text: string, bytes: number): Candidate {
+  const { path, title, start, finish, first } = passage;
+  const room = bytes - Buffer.byteLength(path + title) - 20;
+  if (Buffer.byteLength(text.slice(start, finish)) <= room) return passage;
+  const end = start + text.slice(start, start + Math.max(room, 0)).lastIndexOf("\n");
+  return { ...passage, finish: Math.max(end, start), last: first + text.slice(start, end).split("\n").length - 1 };
 }
 
 /** Passages of one file in their order, those with nothing between them made one. */

@@ -1,8 +1,8 @@
-import { readdirSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DaimonError } from "../base/errors.ts";
-import { readAbstract, tokensOf } from "./map.ts";
-import { locate, type Place } from "./paths.ts";
+import { readAbstract } from "./map.ts";
+import { locate } from "./paths.ts";
 import { readText } from "./plan-writes.ts";
 
 export interface HubText {
@@ -14,94 +14,71 @@ export interface HubText {
   readonly of?: number;
 }
 
-const DEFAULT_BUDGET = 4000;
-
 /**
- * The text at `path`, cut to `budget` tokens at a line's end. `file.md:12-31` is those lines. A folder is its
- * overview and a list of what is in it. `elsewhere` knows the
- * files of skills outside the hub. Throws `hub.missing`, `hub.archived`, `hub.path`, `hub.binary`.
+ * The text at `path`, cut to `budget` tokens (default 4000) at a line's end. `file.md:12-31` is those lines. A folder
+ * is its overview and a list of what is in it. `elsewhere` knows the files of skills outside the hub. Throws
+ * `hub.missing`, `hub.archived`, `hub.path`, `hub.binary`.
  */
 export function readHub(
   root: string,
   path: string,
   options: { budget?: number; elsewhere?: (path: string) => string | null } = {},
 ): HubText {
-  const range = /^(.+?):(\d+)(?:-(\d+))?$/u.exec(path);
-  const name = range ? range[1]! : path;
-  const inHub = locate(root, name);
-  const absolute = inHub.kind === "missing" ? options.elsewhere?.(inHub.path) : null;
-  const place: Place = absolute ? { ...inHub, absolute, kind: "file" } : inHub;
-  if (place.kind === "missing") throw missing(root, name, place.twin);
-  const text = place.kind === "folder" ? describeFolder(place.absolute) : readText(place);
-  return cutText(
-    place.path,
-    text,
-    options.budget ?? DEFAULT_BUDGET,
-    range ? [Number(range[2]), Number(range[3] ?? range[2])] : null,
-  );
-}
-
-function cutText(path: string, text: string, budget: number, range: [number, number] | null): HubText {
+  const [, name = path, from, to = from] = /^(.+?):(\d+)(?:-(\d+))?$/u.exec(path) ?? [];
+  const place = locate(root, name);
+  const absolute = place.kind === "missing" ? options.elsewhere?.(place.path) : place.absolute;
+  if (!absolute) throw missing(root, name, place.twin);
+  const text = place.kind === "folder" ? describeFolder(absolute) : readText({ ...place, absolute });
   const all = text.split("\n");
   const total = text.endsWith("\n") ? all.length - 1 : all.length;
-  const [first, last] = range ? [Math.max(1, range[0]), Math.min(range[1], total)] : [1, total];
-  const wanted = range ? all.slice(first - 1, last).join("\n") : text;
-  if (tokensOf(wanted) <= budget) {
+  const [first, last] = [Math.max(1, Number(from ?? 1)), Math.min(Number(to ?? total), total)];
+  const wanted = from ? all.slice(first - 1, last).join("\n") : text;
+  const most = (options.budget ?? 4000) * 4;
+  if (Buffer.byteLength(wanted) <= most) {
     return {
-      path,
+      path: place.path,
       text: wanted,
       truncated: false,
-      ...(range ? { lines: `${first}-${last}`, of: total } : {}),
+      ...(from ? { lines: `${first}-${last}`, of: total } : {}),
     };
   }
-  let end = first - 1;
-  let bytes = 0;
-  while (end < last) {
-    const size = Buffer.byteLength(all[end]!) + 1;
-    if (bytes + size > budget * 4) break;
-    bytes += size;
-    end++;
-  }
-  const kept = end >= first ? all.slice(first - 1, end).join("\n") : cutLine(all[first - 1]!, budget);
-  return { path, text: kept, truncated: true, lines: `${first}-${Math.max(end, first)}`, of: total };
+  const cut = cutText(wanted, most);
+  const end = first + cut.split("\n").length - 1;
+  return { path: place.path, text: cut, truncated: true, lines: `${first}-${end}`, of: total };
 }
 
-/** As much of one long line as fits, no character cut in two. */
-const cutLine = (line: string, budget: number) =>
-  Buffer.from(line)
-    .subarray(0, budget * 4)
+/** As much as fits into `most` bytes, cut at a line's end if there is one, and never within a character. */
+function cutText(text: string, most: number): string {
+  const cut = Buffer.from(text)
+    .subarray(0, most)
     .toString("utf8")
     .replace(/\uFFFD+$/u, "");
-
-function describeFolder(folder: string): string {
-  const entries = readdirSync(folder, { withFileTypes: true }).filter((entry) => !entry.name.startsWith("."));
-  const folders = entries
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => `- ${name}/ ${readAbstract(join(folder, name))}`);
-  const files = entries
-    .filter((entry) => entry.isFile() && entry.name !== "abstract.md" && entry.name !== "overview.md")
-    .map(({ name }) => ({ name, ...sizeOf(join(folder, name)) }))
-    .sort((a, b) => b.changed - a.changed)
-    .map(({ name, tokens }) => `- ${name} (${tokens} tokens)`);
-  let overview = readAbstract(folder);
-  if (entries.some((entry) => entry.name === "overview.md")) {
-    overview = readText({ path: "overview.md", absolute: join(folder, "overview.md") }).trimEnd();
-  }
-  const list = [...folders.sort(), ...files].map((line) => line.trimEnd());
-  return `${overview}\n\nIn this folder${files.length > 1 ? ", newest first" : ""}:\n${list.join("\n") || "(nothing)"}\n`;
+  return cut.includes("\n") ? cut.slice(0, cut.lastIndexOf("\n")) : cut;
 }
 
-function sizeOf(file: string) {
-  const { size, mtimeMs } = statSync(file);
-  return { tokens: Math.ceil(size / 4), changed: mtimeMs };
+function describeFolder(folder: string): string {
+  const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith("."));
+  const told = new Set(["abstract.md", "overview.md"]);
+  const overview = entries.some(({ name }) => name === "overview.md")
+    ? readFileSync(join(folder, "overview.md"), "utf8").trimEnd()
+    : readAbstract(folder);
+  const list = entries
+    .filter(({ name }) => !told.has(name))
+    .map((entry) => ({ name: entry.name, inside: entry.isDirectory(), at: join(folder, entry.name) }))
+    .sort((a, b) => Number(b.inside) - Number(a.inside) || (a.name < b.name ? -1 : 1))
+    .map(({ name, inside, at }) => {
+      return inside
+        ? `- ${name}/ ${readAbstract(at)}`.trimEnd()
+        : `- ${name} (${Math.ceil(lstatSync(at).size / 4)} tokens)`;
+    });
+  return `${overview}\n\nIn this folder:\n${list.join("\n") || "(nothing)"}\n`;
 }
 
 function missing(root: string, path: string, twin: string | undefined): DaimonError {
-  const known = twin ? ` There is "${twin}".` : "";
-  const parent = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-  let next = "Search for it, or look at the map.";
-  try {
-    if (parent && locate(root, parent).kind === "folder") next = `See what is there: read "${parent}".`;
-  } catch {}
-  return new DaimonError("hub.missing", `There is no "${path}" in the hub.${known}`, next);
+  const parent = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+  const next =
+    parent !== "" && locate(root, parent).kind === "folder"
+      ? `See what is there: read "${parent}".`
+      : "Search for it, or look at the map.";
+  return new DaimonError("hub.missing", `There is no "${path}" in the hub.${twin ? ` There is "${twin}".` : ""}`, next);
 }

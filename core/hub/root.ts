@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { git, gitFolder, head, requireGit } from "./git.ts";
+import { git, gitFolder, requireGit, standing } from "./git.ts";
 
 const STARTER = join(import.meta.dirname, "starter");
 
 /**
  * Makes sure that `root` is a git repository with a commit: the starter in a missing or empty folder; what is
- * there in a plain one. A repository is left as it is, and nothing is started for it. Throws `hub.git-missing`.
+ * there in a plain one. A repository is left as it is. Throws `hub.git-missing`.
  */
 export async function prepareRoot(root: string): Promise<void> {
   requireGit();
@@ -16,8 +16,7 @@ export async function prepareRoot(root: string): Promise<void> {
     throw error;
   });
   if (names.length === 0) return makeStarter(root);
-  const folder = gitFolder(root);
-  if (folder && (await head(root, folder))) return;
+  if (gitFolder(root) && (await standing(root))) return;
   await firstCommit(root, "Take this folder as the hub");
 }
 

@@ -23,7 +23,7 @@ export function scanTexts(root: string): Map<string, Scanned> {
       const path = folder === "" ? name : `${folder}/${name}`;
       if (entry.isDirectory()) {
         if (path.toLowerCase() !== "archive") visit(path);
-      } else if (entry.isFile() && isText(name)) {
+      } else {
         const scanned = look(root, path);
         if (scanned) found.set(path, scanned);
       }
@@ -35,9 +35,8 @@ export function scanTexts(root: string): Map<string, Scanned> {
 
 /** The file's time and size; null when it is gone or not for the index. */
 export function look(root: string, path: string): Scanned | null {
+  if (!TEXT.test(path) || LEFT_OUT.has(path.slice(path.lastIndexOf("/") + 1))) return null;
   const found = lstatSync(join(root, path), { throwIfNoEntry: false });
   if (!found?.isFile() || found.size > MOST_BYTES) return null;
   return { changed: found.mtimeMs, size: found.size };
 }
-
-const isText = (name: string) => TEXT.test(name) && !LEFT_OUT.has(name);

@@ -5,16 +5,20 @@ import { chunkText, titleOf } from "./chunks.ts";
 import { createRanker, pack, type Ranker, type SearchHit, type SearchRequest, TOKENIZER } from "./rank.ts";
 import { look, type Scanned, scanTexts } from "./scan.ts";
 
-// The one place of SQL outside core/store/: a cache of the hub's files, thrown away and built again at will.
-const VERSION = 1;
+// The one place of SQL outside core/store/: a cache of the hub's files, thrown away and built again at will. Another
+// schema takes another file name.
 const SCHEMA = `
-  create table files (id integer primary key, path text not null unique, changed real not null, size integer not null, title text not null);
-  create table chunks (id integer primary key, file integer not null, first integer, last integer, start integer, finish integer);
-  create index chunks_of_file on chunks (file);
-  create virtual table chunk_text using fts5(title, body, around, content='', contentless_delete=1, tokenize='${TOKENIZER}');
-  create virtual table file_text using fts5(title, body, content='', contentless_delete=1, tokenize='${TOKENIZER}');
-  create virtual table chunk_terms using fts5vocab(chunk_text, 'row');
-  pragma user_version = ${VERSION};`;
+  pragma journal_mode = wal; pragma synchronous = off; pragma cache_size = -8000;
+  begin immediate;
+  create table if not exists files (id integer primary key, path text unique, changed real, size integer, title text);
+  create table if not exists chunks (id integer primary key, file integer, first integer, last integer, start integer, finish integer);
+  create index if not exists chunks_of_file on chunks (file);
+  create virtual table if not exists chunk_text using
+    fts5(title, body, around, content='', contentless_delete=1, tokenize='${TOKENIZER}');
+  create virtual table if not exists file_text using
+    fts5(title, body, content='', contentless_delete=1, tokenize='${TOKENIZER}');
+  create virtual table if not exists chunk_terms using fts5vocab(chunk_text, 'row');
+  commit;`;
 const FILES_A_TRANSACTION = 400;
 /** How much of its neighbours a passage is found by, in UTF-16 units on each side. */
 const AROUND = 200;
@@ -37,19 +41,19 @@ export class SearchIndex {
     this.#ranker = createRanker(this.#database);
   }
 
-  /** The passages that answer best. An index that turns out to be damaged is built anew. */
-  search(request: SearchRequest): { hits: SearchHit[]; tokens: number } {
+  /** The passages that answer best. An index that turns out to be damaged is built anew, once. */
+  search(request: SearchRequest, again = false): { hits: SearchHit[]; tokens: number } {
     try {
       this.#update(request.touched ?? []);
       return pack(this.#root, this.#ranker.rank(request), request.budget);
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (again || !isDamage(error)) throw error;
       this.close();
       this.#database = openAnew(this.#file);
       this.#ranker = createRanker(this.#database);
       this.#seenVersion = -1;
       this.#scannedAt = Number.NEGATIVE_INFINITY;
-      return this.search(request);
+      return this.search(request, true);
     }
   }
 
@@ -102,16 +106,12 @@ export class SearchIndex {
 
   /** What the index holds, read again when another process has written it. */
   #readKnown(): void {
-    const { data_version: version } = this.#database.prepare("pragma data_version").get() as {
-      data_version: number;
-    };
+    const version = Number(this.#database.prepare("pragma data_version").get()?.data_version);
     if (version === this.#seenVersion) return;
     this.#seenVersion = version;
     this.#ranker.forget();
-    const rows = this.#database.prepare("select path, changed, size from files").all();
-    this.#known = new Map(
-      (rows as unknown as ({ path: string } & Scanned)[]).map(({ path, changed, size }) => [path, { changed, size }]),
-    );
+    const rows = this.#database.prepare("select path, changed, size from files").all() as unknown;
+    this.#known = new Map((rows as ({ path: string } & Scanned)[]).map((row) => [row.path, row]));
   }
 }
 
@@ -134,29 +134,12 @@ function openAnew(file: string): DatabaseSync {
 
 function openOnce(file: string): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 10_000 });
-  database.exec("pragma journal_mode = wal; pragma synchronous = off; pragma cache_size = -8000;");
-  const version = () => (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
-  if (version() !== VERSION) {
-    database.exec("begin immediate");
-    const now = version(); // another process may have been first
-    if (now !== VERSION && now !== 0) {
-      database.exec("rollback");
-      database.close();
-      return openAnew(file);
-    }
-    if (now === 0) database.exec(SCHEMA);
-    database.exec("commit");
-  }
+  database.exec(SCHEMA);
   return database;
 }
 
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
-
-function isDamage(error: unknown): boolean {
-  const code = (error as { errcode?: number }).errcode ?? 0;
-  return (code & 0xff) === SQLITE_CORRUPT || (code & 0xff) === SQLITE_NOTADB;
-}
+/** SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html */
+const isDamage = (error: unknown) => [11, 26].includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);
 
 const prepareWrites = (database: DatabaseSync) => ({
   findFile: database.prepare("select id from files where path = ?"),

@@ -25,41 +25,27 @@ export function openSearch(root: string, file: string): Search {
   let idle: NodeJS.Timeout | undefined;
   let lastId = 0;
 
-  const failAll = (problem: string) => {
-    worker = null;
-    for (const { failed } of waiting.values()) failed(searchFailed(problem, file));
-    waiting.clear();
-  };
-
   function start(): Worker {
-    const started = new Worker(new URL("./search-worker.ts", import.meta.url), {
-      workerData: { root, file },
-    });
+    const started = new Worker(new URL("./search-worker.ts", import.meta.url), { workerData: { root, file } });
     started.on("message", (reply: Reply) => {
       const asked = waiting.get(reply.id);
       waiting.delete(reply.id);
-      if (waiting.size === 0) rest(started);
       if ("result" in reply) asked?.done(reply.result);
       else asked?.failed(searchFailed(reply.problem, file));
+      if (waiting.size > 0) return;
+      started.unref();
+      idle = setTimeout(() => void stop("it was idle"), IDLE_MILLISECONDS).unref();
     });
-    started.on("error", (error) => failAll(String(error)));
-    started.on("exit", () => {
-      if (worker === started) failAll("its thread ended");
-    });
+    started.on("error", (error) => void stop(String(error)));
     return started;
   }
 
-  function rest(resting: Worker): void {
-    resting.unref();
-    clearTimeout(idle);
-    idle = setTimeout(() => void stop(), IDLE_MILLISECONDS);
-    idle.unref();
-  }
-
-  async function stop(): Promise<void> {
-    clearTimeout(idle);
+  async function stop(why: string): Promise<void> {
     const ending = worker;
     worker = null;
+    clearTimeout(idle);
+    for (const { failed } of waiting.values()) failed(searchFailed(why, file));
+    waiting.clear();
     await ending?.terminate();
   }
 
@@ -68,17 +54,13 @@ export function openSearch(root: string, file: string): Search {
       new Promise((done, failed) => {
         clearTimeout(idle);
         worker ??= start();
-        const id = ++lastId;
-        waiting.set(id, { done, failed });
         worker.ref();
-        worker.postMessage({ id, request: { ...request, touched: [...touched] } });
+        waiting.set(++lastId, { done, failed });
+        worker.postMessage({ id: lastId, request: { ...request, touched: [...touched] } });
         touched.clear();
       }),
     touch: (path) => void touched.add(path),
-    async close() {
-      await stop();
-      failAll("the hub was closed");
-    },
+    close: () => stop("the hub was closed"),
   };
 }
 

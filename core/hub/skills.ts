@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
 import { DaimonError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { readMatter, splitNote } from "./front-matter.ts";
@@ -36,12 +36,10 @@ export function openSkills(options: { root: string; folders: readonly string[]; 
 
   function find(): Map<string, Found> {
     const skills = new Map<string, Found>();
-    for (const parent of [join(root, "skills"), ...options.folders]) {
-      for (const name of foldersIn(parent)) {
+    for (const parent of [join(root, "skills"), ...options.folders].filter((folder) => existsSync(folder))) {
+      for (const name of readdirSync(parent).sort()) {
         const skill = load(parent, name);
-        if (!skill) continue;
-        const first = skills.get(skill.name);
-        if (!first) skills.set(skill.name, skill);
+        if (skill && !skills.has(skill.name)) skills.set(skill.name, skill);
       }
     }
     return skills;
@@ -86,49 +84,29 @@ export function openSkills(options: { root: string; folders: readonly string[]; 
 
 /** Lenient: warns and loads; a skill without a description or with front matter beyond mending is null. */
 export function parseSkill(text: string, folder: string) {
-  const warnings: string[] = [];
-  const { matter, body } = splitNote(text);
-  const read = matter === null ? { problem: "it has no front matter" } : readMatter(matter);
-  if ("problem" in read) return { skill: null, body, warnings: [`left out: ${read.problem}`] };
+  const leaveOut = (why: string) => ({ skill: null, warnings: [`left out: ${why}`] });
+  const { matter } = splitNote(text);
+  if (matter === null) return leaveOut("it has no front matter");
+  const read = readMatter(matter);
+  if ("problem" in read) return leaveOut(read.problem);
   const { name = folder, description } = read.values;
-  if (typeof description !== "string" || description.trim() === "") {
-    return { skill: null, body, warnings: ["left out: it has no description"] };
-  }
-  if (typeof name !== "string" || !/^[a-z0-9]+(-[a-z0-9]+)*$/u.test(name) || name.length > 64) {
-    warnings.push(
-      `the name ${JSON.stringify(name)} is not of small letters, digits and single hyphens; using the folder's`,
-    );
-  } else if (name !== folder) warnings.push(`the name "${name}" is not the folder's`);
-  if (description.length > 1024) warnings.push(`the description has ${description.length} characters, more than 1024`);
-  const good = warnings.length === 0 || warnings.every((warning) => !warning.endsWith("using the folder's"));
-  return { skill: { name: good ? String(name) : folder, description: description.trim() }, body, warnings };
+  if (typeof description !== "string" || description.trim() === "") return leaveOut("it has no description");
+  const warnings: string[] = [];
+  const good = typeof name === "string" && name.length <= 64 && /^[a-z0-9]+(-[a-z0-9]+)*$/u.test(name);
+  if (!good) warnings.push(`its name ${JSON.stringify(name)} is not of small letters, digits and single hyphens`);
+  else if (name !== folder) warnings.push(`its name "${name}" is not the folder's`);
+  if (description.length > 1024) warnings.push(`its description has ${description.length} characters, more than 1024`);
+  return { skill: { name: good ? name : folder, description: description.trim() }, warnings };
 }
 
 function describe({ name, file, folder, path }: Found): string {
   const { body } = splitNote(readFileSync(file, "utf8"));
-  const resources = filesBelow(folder, "").filter((resource) => resource !== "SKILL.md");
-  const shown = resources.slice(0, MOST_RESOURCES).map((resource) => `- skills/${name}/${resource}`);
+  const resources = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== "SKILL.md" && !entry.name.startsWith("."))
+    .map((entry) => `- skills/${name}/${relative(folder, join(entry.parentPath, entry.name))}`)
+    .sort();
+  const shown = resources.slice(0, MOST_RESOURCES);
   if (resources.length > shown.length) shown.push(`- … +${resources.length - shown.length} files`);
   const list = shown.length > 0 ? `\n\nResources, to be read with hub_read when needed:\n${shown.join("\n")}` : "";
   return `<skill_content name="${name}" path="${path}">\n${body.trim()}${list}\n</skill_content>`;
-}
-
-function foldersIn(parent: string): string[] {
-  try {
-    return readdirSync(parent)
-      .filter((name) => !name.startsWith("."))
-      .sort();
-  } catch {
-    return [];
-  }
-}
-
-function filesBelow(folder: string, prefix: string, depth = 4): string[] {
-  return readdirSync(join(folder, prefix), { withFileTypes: true })
-    .filter((entry) => !entry.name.startsWith("."))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((entry) => {
-      if (entry.isDirectory()) return depth > 0 ? filesBelow(folder, `${prefix}${entry.name}/`, depth - 1) : [];
-      return entry.isFile() ? [`${prefix}${entry.name}`] : [];
-    });
 }

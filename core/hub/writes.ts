@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
-import { toFailure } from "../base/errors.ts";
+import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { type Author, type Blob, blobId, findMade, findStep, lookUp, makeCommits, updateIndex } from "./commits.ts";
-import { git, gitFolder, head } from "./git.ts";
+import { git, gitFolder, standing } from "./git.ts";
 import { locked } from "./lock.ts";
 import { locate } from "./paths.ts";
 import { type Change, checkChange, type Planned, planWrites, readText, replaceFile } from "./plan-writes.ts";
@@ -33,7 +33,7 @@ interface Asked extends Change {
 
 /** What is about to be done, kept in `.git/daimon/` until it is: what a crash leaves is finished from it. */
 interface Intent {
-  readonly base: string | null;
+  readonly base: string;
   readonly commits: readonly Planned[];
 }
 
@@ -74,69 +74,39 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     working = null; // in the same breath as the last look at the queue: nothing asked since is forgotten
   }
 
-  async function carryOut(batch: readonly Asked[]): Promise<void> {
-    const open = await answerRepeated(batch);
-    if (open.length === 0) return;
-    const paths = open.map((asked) => locate(root, asked.path).path);
-    const [base, known] = await Promise.all([head(root, folder), lookUp(root, paths)]);
+  async function carryOut(changes: readonly Asked[]): Promise<void> {
+    const paths = changes.flatMap(({ path }) => pathIfGood(root, path) ?? []);
+    const [on, known] = await Promise.all([branchOf(root), lookUp(root, paths)]);
     // Nothing awaits from the reading to the renames: an owner's save cannot come in between and be lost.
     const time = Math.floor(clock.now().getTime() / 1000);
-    const plan = planWrites({ root, changes: open, ...known, time });
-    for (const { change, error } of plan.refused) (change as Asked).failed(error);
+    const plan = planWrites({ root, changes, ...known, time });
+    for (const { index, error } of plan.refused) changes[index]!.failed(error);
     if (plan.commits.length === 0) return;
-    const intent: Intent = { base, commits: plan.commits };
+    const intent: Intent = { base: on.base, commits: plan.commits };
     replaceFile(own, intentFile, JSON.stringify(intent));
-    for (const [absolute, text] of plan.files) replaceFile(own, absolute, text);
-    const ids = await commit(intent);
+    for (const { absolute, text } of plan.files) replaceFile(own, absolute, text);
+    const ids = await commit(intent, on);
     rmSync(intentFile);
-    plan.commits.forEach(({ path, change }, index) => {
-      if (change !== null) (open[change] as Asked).done({ path, commit: ids[index]! });
-    });
-  }
-
-  /** Those that are not done yet; a step whose commit exists is answered with it, not done twice. */
-  async function answerRepeated(batch: readonly Asked[]): Promise<Asked[]> {
-    const open: Asked[] = [];
-    for (const asked of batch) {
-      try {
-        const place = locate(root, asked.path);
-        const suspect =
-          asked.author.step !== undefined &&
-          place.kind === "file" &&
-          (asked.mode === "create" || readText(place).includes(asked.text.trim()));
-        const earlier = suspect ? await findStep(root, asked.author) : null;
-        if (earlier) asked.done(earlier);
-        else open.push(asked);
-      } catch (error) {
-        asked.failed(error);
-      }
+    for (const [index, { path, change }] of plan.commits.entries()) {
+      if (change !== null) changes[change]!.done({ path, commit: ids[index]! });
     }
-    return open;
   }
 
   /**
-   * Makes the intent's commits once, whoever else commits meanwhile: a git that outlived the process which started
-   * it may have made them already, or be about to.
+   * Makes the intent's commits once, on `on` or, when that is not known or has moved, where the branch stands: a
+   * git that outlived the process which started it may have made them already, or be about to.
    */
-  async function commit({ base, commits }: Intent): Promise<string[]> {
+  async function commit({ base, commits }: Intent, on?: Standing): Promise<string[]> {
     for (let tries = 1; ; tries++) {
-      const now = await head(root, folder);
-      const made = now === base ? [] : await findMade(root, base, commits);
+      const made = on && tries === 1 ? [] : await findMade(root, base, commits);
       if (made.some((id) => id !== null)) {
-        await index([
-          ...(
-            await lookUp(
-              root,
-              commits.map(({ path }) => path),
-            )
-          ).blobs.values(),
-        ]);
-        return made.map((id) => id ?? now!);
+        await index(await blobsNow(commits.map(({ path }) => path)));
+        return made.map((id) => id ?? base);
       }
       try {
-        const ids = await makeCommits({ root, gitFolder: folder, base: now, commits });
+        const ids = await makeCommits(root, on && tries === 1 ? on : await branchOf(root), commits);
         untidied += commits.length;
-        await index(commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, ids[0]!.length) })));
+        await index(commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, base.length) })));
         return ids;
       } catch (error) {
         if (toFailure(error).code !== "hub.moved" || tries > 20) throw error;
@@ -145,46 +115,39 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     }
   }
 
+  const blobsNow = async (paths: readonly string[]) => [...(await lookUp(root, paths)).blobs.values()];
+
   /** Brings the index to what was committed, and to what an earlier try had to leave. */
   async function index(blobs: readonly Blob[]): Promise<void> {
     const left = readJson<string[]>(unindexedFile) ?? [];
-    const late = left.length > 0 ? [...(await lookUp(root, left)).blobs.values()] : [];
-    if (await updateIndex(root, { gitFolder: folder, own }, [...late, ...blobs]))
+    const late = left.length > 0 ? await blobsNow(left) : [];
+    if (await updateIndex(root, { gitFolder: folder, own }, [...late, ...blobs])) {
       return rmSync(unindexedFile, { force: true });
-    const paths = [...new Set([...left, ...blobs.map((blob) => blob.path)])];
-    replaceFile(own, unindexedFile, JSON.stringify(paths));
-    log.warn("hub: another git holds index.lock; the commits are made, the index follows", {
-      next: `If no git runs there, remove ${join(folder, "index.lock")}`,
-    });
+    }
+    replaceFile(own, unindexedFile, JSON.stringify([...left, ...blobs.map(({ path }) => path)]));
+    const next = `If no git runs there, remove ${join(folder, "index.lock")}`;
+    log.warn("hub: another git holds index.lock; the commits are made, the index follows", { next });
   }
 
+  /** Finishes what a crash left. What never reached its file never happened: the run that asked for it asks again. */
   async function finishIntent(): Promise<void> {
     const intent = readJson<Intent>(intentFile);
     if (!intent) return;
     try {
-      await finish(intent);
-      rmSync(intentFile, { force: true });
+      const reached = intent.commits.filter(({ path, added }) => {
+        const place = locate(root, path);
+        return place.kind === "file" && readText(place).includes(added);
+      });
+      log.info("hub: finishing what a crash cut short", { paths: reached.map(({ path }) => path) });
+      if (reached.length > 0) await commit({ ...intent, commits: reached });
+      rmSync(intentFile);
     } catch (error) {
       const failure = toFailure(error);
       if (failure.code === "hub.detached") throw error;
       const aside = join(own, `intent-failed-${Date.now()}.json`);
       renameSync(intentFile, aside);
-      log.error("hub: a write that a crash cut short could not be finished", {
-        ...failure,
-        next: `See ${aside}`,
-      });
+      log.error("hub: what a crash cut short could not be finished", { ...failure, next: `See ${aside}` });
     }
-  }
-
-  /** What never reached its file never happened: the run that asked for it asks again. */
-  async function finish({ base, commits }: Intent): Promise<void> {
-    const reached = commits.filter(({ path, added }) => {
-      const place = locate(root, path);
-      return place.kind === "file" && readText(place).includes(added);
-    });
-    if (reached.length === 0) return;
-    log.info("hub: finishing a write that a crash cut short", { paths: reached.map(({ path }) => path) });
-    await commit({ base, commits: reached });
   }
 
   async function tidy(): Promise<void> {
@@ -194,21 +157,42 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
   }
 
   return {
-    write(change) {
-      return new Promise((done, failed) => {
+    write: (change) =>
+      new Promise((done, failed) => {
         checkChange(change);
         queue.push({ ...change, done, failed });
         working ??= drain();
-      });
-    },
+      }),
     written: (author) => exclusively(() => findStep(root, author)),
-    recover: async () => {
+    async recover() {
       if (existsSync(intentFile)) await exclusively(async () => {});
     },
-    idle: async () => {
+    async idle() {
       while (working) await working;
     },
   };
+}
+
+type Standing = { base: string; branch: string };
+
+/** Where the hub stands. Throws `hub.detached` when it is on no branch, as in the middle of a rebase. */
+async function branchOf(root: string): Promise<Standing> {
+  const on = await standing(root);
+  if (on?.branch.startsWith("refs/heads/")) return on;
+  throw new DaimonError(
+    "hub.detached",
+    "The hub's repository stands on no branch: a rebase or a checkout of an old commit is under way.",
+    `Finish it, or go back: git -C ${root} switch main`,
+  );
+}
+
+/** The real path, for the look-up; what is wrong with a bad one is told when the write is planned. */
+function pathIfGood(root: string, path: string): string | null {
+  try {
+    return locate(root, path).path;
+  } catch {
+    return null;
+  }
 }
 
 function readJson<Value>(file: string): Value | null {
