@@ -45,8 +45,10 @@ export interface System {
 /** An empty home and no capability yet. What still runs after the test is killed, its database too. */
 export function testSystem(t: TestContext, environment: Record<string, string> = {}): System {
   const children = new Set<ChildProcess>();
+  let over = false;
   // Hooks run in the order they are registered: a process that lives would bring its database back.
   t.after(async () => {
+    over = true;
     for (const child of children) child.kill("SIGKILL");
     while ([...children].some(isAlive)) await sleep(10);
   });
@@ -60,6 +62,7 @@ export function testSystem(t: TestContext, environment: Record<string, string> =
     ...environment,
   };
   const run = (words: readonly string[], more: Record<string, string> = {}) => {
+    assert.ok(!over, "the test is over");
     const child = spawn(process.execPath, [join(ROOT, "bin/daimon.js"), ...words], {
       cwd: folder,
       env: { ...env, ...more },
