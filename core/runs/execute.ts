@@ -64,11 +64,13 @@ export async function executeRun(
     () => abort.abort("limit.minutes" satisfies Interruption),
     Math.max(0, minutes * 60_000 - run.workedMilliseconds),
   );
-  const ending = await Promise.race([
-    carry(run, handler, root, abort.signal, options.services),
-    root.suspended.then((suspensions): Ending => ({ end: "suspended", suspensions })),
-    interrupted(abort.signal),
-  ]);
+  const ending = abort.signal.aborted
+    ? await interrupted(abort.signal)
+    : await Promise.race([
+        carry(run, handler, root, abort.signal, options.services),
+        root.suspended.then((suspensions): Ending => ({ end: "suspended", suspensions })),
+        interrupted(abort.signal),
+      ]);
   clearTimeout(timer);
   root.close();
   return toRelease(run, handler, root, ending, options);

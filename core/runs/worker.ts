@@ -34,7 +34,16 @@ const POLL_MILLISECONDS = 1000;
 /** With a backlog and a house that is more than half full, runs that end are replaced this much later, together. */
 const GATHER_MILLISECONDS = 5;
 
-type Underway = { readonly abort: AbortController; readonly done: Promise<void> };
+/** Runs that take no longer than this are claimed ahead: the next ones are there when these have ended. */
+const QUICK_MILLISECONDS = 5;
+
+/** A run in our hands: waiting for a place, executing, or being written. */
+interface Underway {
+  readonly run: ClaimedRun;
+  readonly kept: readonly Step[];
+  readonly abort: AbortController;
+  done: Promise<void> | undefined;
+}
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, clock, log, presence } = options;
@@ -46,14 +55,18 @@ export function createWorker(options: WorkerOptions): Worker {
     most: 256,
     lanes: 2,
   });
-  /** Runs under way, those that are being written among them. */
-  const most = options.concurrency * 3;
   let open = false;
   /** Until all that is under way has been let go. */
   let alive = false;
   /** Runs whose handler is at work. One that has ended and is being written holds no place. */
   let executing = 0;
-  let claiming = false;
+  /** Claimed, and waiting for a place. */
+  const ready: Underway[] = [];
+  /** How long a run's handler takes, in milliseconds: a moving average. */
+  let pace = 2 * QUICK_MILLISECONDS;
+  /** Claims that are under way, and how many runs they may bring. */
+  let claims = 0;
+  let expected = 0;
   /** There may be more to claim than was claimed. */
   let backlog = false;
   let missed = new Set<string>();
@@ -63,45 +76,68 @@ export function createWorker(options: WorkerOptions): Worker {
 
   const wake = () => {
     backlog = true;
-    if (!claiming && open) void claim();
+    if (claims === 0 && open) void claim();
+  };
+
+  const room = () => {
+    const ahead = pace < QUICK_MILLISECONDS ? options.concurrency : 0;
+    const places = options.concurrency + ahead - executing - ready.length;
+    return Math.min(places, 5 * options.concurrency - underway.size) - expected;
   };
 
   const claim = async () => {
-    claiming = true;
+    claims++;
     try {
-      while (backlog && open && !presence.stopped && executing < options.concurrency && underway.size < most) {
+      for (let most = room(); backlog && open && !presence.stopped && most > 0; most = room()) {
         backlog = false;
-        const free = Math.min(options.concurrency - executing, most - underway.size);
-        const runs = await claimRuns(database, presence.id, free);
-        if (runs.length > 0) await begin(runs);
-        if (runs.length === free) backlog = true;
+        expected += most;
+        const runs = await claimRuns(database, presence.id, most).finally(() => {
+          expected -= most;
+        });
+        if (runs.length === most) backlog = true;
+        if (runs.length > 0) await take(runs);
       }
     } catch (error) {
       log.warn("Claiming failed; trying again.", { error: String(error) });
     } finally {
-      claiming = false;
+      claims--;
     }
   };
 
-  const begin = async (runs: readonly ClaimedRun[]) => {
+  const take = async (runs: readonly ClaimedRun[]) => {
     const resumed = runs.filter((run) => run.claim > 1).map((run) => run.id);
     const kept = resumed.length > 0 ? Map.groupBy(await stepsOf(database, resumed), (step) => step.runId) : null;
     for (const run of runs) {
-      const abort = new AbortController();
-      const done = carry(run, kept?.get(run.id) ?? [], abort).finally(() => {
-        if (underway.get(run.id)?.abort === abort) underway.delete(run.id);
+      const one: Underway = { run, kept: kept?.get(run.id) ?? [], abort: new AbortController(), done: undefined };
+      underway.set(run.id, one);
+      ready.push(one);
+    }
+    if (backlog && claims === 1 && room() >= options.concurrency / 2) {
+      // Sent before these runs begin, so that the database and this process work side by side.
+      void claim();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    fill();
+  };
+
+  const fill = () => {
+    while (ready.length > 0 && executing < options.concurrency) {
+      const one = ready.shift()!;
+      one.done = carry(one).finally(() => {
+        if (underway.get(one.run.id) === one) underway.delete(one.run.id);
         replace();
       });
-      underway.set(run.id, { abort, done });
     }
   };
 
-  const carry = async (run: ClaimedRun, kept: readonly Step[], abort: AbortController) => {
+  const carry = async ({ run, kept, abort }: Underway) => {
     options.live.publish({ kind: "run", id: run.id, status: "running", name: run.handler });
+    const began = performance.now();
     try {
       executing++;
       const written = await executeRun(run, options.handlers.get(run.handler), kept, abort, execution).finally(() => {
         executing--;
+        pace += (performance.now() - began - pace) / 16;
         replace();
       });
       if (written) await letGo(run, written);
@@ -114,8 +150,9 @@ export function createWorker(options: WorkerOptions): Worker {
   };
 
   const replace = () => {
+    if (open) fill();
     if (!backlog || gather) return;
-    if (executing <= options.concurrency / 2) return wake();
+    if (room() >= options.concurrency / 2) return wake();
     gather = setTimeout(() => {
       gather = undefined;
       wake();
@@ -148,7 +185,7 @@ export function createWorker(options: WorkerOptions): Worker {
   // A claim whose answer was lost, or a run that could not be written: the table says that we carry it, and we
   // do not. Seen twice in a row, it is given back.
   const handBackStrays = (carried: readonly string[]) => {
-    const missing = claiming ? [] : carried.filter((run) => !underway.has(run));
+    const missing = claims > 0 ? [] : carried.filter((run) => !underway.has(run));
     const strays = missing.filter((run) => missed.has(run));
     missed = new Set(missing);
     if (strays.length === 0) return;
@@ -206,6 +243,7 @@ export function createWorker(options: WorkerOptions): Worker {
       clearTimeout(poll);
       clearTimeout(gather);
       gather = undefined;
+      for (const { run } of ready.splice(0)) underway.delete(run.id);
       const all = Promise.all([...underway.values()].map((one) => one.done));
       const late = new Promise<"late">((resolve) => setTimeout(resolve, drainMilliseconds, "late").unref());
       if ((await Promise.race([all, late])) === "late") interrupt(underway.values(), "draining");
