@@ -101,8 +101,12 @@ create index runs_of_schedule on runs (handler) where status in ('queued', 'runn
 -- that another worker is taking. Of each key at most `key_limit` run at a time: that needs the running ones to
 -- be counted while nobody else counts, so one worker at a time looks at keyed runs (the others look again soon).
 -- The keys are walked one by one along the index, so a key with a long queue costs no more than a short one.
-create function claim_runs(me text, most integer) returns setof runs language plpgsql
+create function claim_runs(me text, most integer)
+  returns table (id text, event_id text, handler text, version text, attempts integer, max_attempts integer, delays integer[], claim integer,
+    integrity text, privacy text, limits jsonb, usd double precision, worked_ms bigint, started_at timestamptz)
+  language plpgsql
   set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off as $$
+#variable_conflict use_column
 declare
   taken integer := 0;
 begin
@@ -124,7 +128,9 @@ begin
         order by r.priority desc, r.id limit most
       ), mine as (select id from runs where id in (select id from free) for update skip locked)
       update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, now()), wake_at = null, waiting = null
-      from mine where runs.id = mine.id and runs.status = 'queued' returning runs.*;
+      from mine where runs.id = mine.id and runs.status = 'queued'
+      returning runs.id, runs.event_id, runs.handler, runs.version, runs.attempts, runs.max_attempts, runs.delays, runs.claim,
+        runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
     get diagnostics taken = row_count;
   end if;
   return query
@@ -133,7 +139,9 @@ begin
       order by priority desc, id limit most - taken for update skip locked
     )
     update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, now()), wake_at = null, waiting = null
-    from mine where runs.id = mine.id returning runs.*;
+    from mine where runs.id = mine.id
+    returning runs.id, runs.event_id, runs.handler, runs.version, runs.attempts, runs.max_attempts, runs.delays, runs.claim,
+      runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
 end $$;
 
 -- Lets runs go, and returns the ids of those that were still the caller's: `claim` is the fence, and a run has a
