@@ -25,18 +25,26 @@ export interface ClaimedRun {
 /** Takes at most `most` ready runs for worker `me`; see claim_runs in schema.sql. */
 export async function claimRuns(database: Database, me: string, most: number): Promise<ClaimedRun[]> {
   const rows = await database.query<ClaimedRow>(CLAIM, [me, most], "claim-runs");
-  return rows.map(toClaimed);
+  // The function sees what was committed while the statement around it ran, the statement does not: the event of
+  // a run that was queued in that moment is asked for again.
+  const late = rows.filter((row) => row.id === null);
+  if (late.length === 0) return rows.map(toClaimed);
+  const ids = late.map((row) => row.event_id);
+  const events = await database.query<ClaimedRow>(`select ${EVENT} from events e where id = any($1)`, [ids]);
+  const eventOf = new Map(events.map((event) => [event.id, event]));
+  return rows.map((row) => toClaimed({ ...row, ...eventOf.get(row.event_id) }));
 }
 
 // Times as milliseconds and delays as text: of a hundred runs that are claimed at once, pg's own parsers cost more than all else.
-const CLAIM = `select r.id as run_id, r.handler, r.version, r.attempts, r.max_attempts, r.delays::text as delays, r.claim, r.limits, r.usd, r.worked_ms,
-    date_part('epoch', r.started_at) * 1000 as started, r.integrity as run_integrity, r.privacy as run_privacy,
-    e.id, e.source, e.type, e.key, date_part('epoch', e.time) * 1000 as at, e.data, e.problem, e.integrity, e.privacy,
-    case when e.data is null then e.body end as body
-  from claim_runs($1, $2) r cross join lateral (select * from events where events.id = r.event_id limit 1) e`;
+const EVENT = `e.id, e.source, e.type, e.key, date_part('epoch', e.time) * 1000 as at, e.data, e.problem, e.integrity, e.privacy,
+    case when e.data is null then e.body end as body`;
+const CLAIM = `select r.id as run_id, r.event_id, r.handler, r.version, r.attempts, r.max_attempts, r.delays::text as delays, r.claim, r.limits,
+    r.usd, r.worked_ms, date_part('epoch', r.started_at) * 1000 as started, r.integrity as run_integrity, r.privacy as run_privacy, ${EVENT}
+  from claim_runs($1, $2) r left join lateral (select * from events where events.id = r.event_id limit 1) e on true`;
 
 type ClaimedRow = Omit<RawEvent, "time"> & {
   run_id: string;
+  event_id: string;
   handler: string;
   version: string | null;
   attempts: number;

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { STRANGER } from "../define/label.ts";
+import { testDatabase } from "../test/database.ts";
+import { keepEvents } from "./events.ts";
+import { claimRuns } from "./runs.ts";
+
+test("a run that is queued while others are being claimed is claimed whole, its event with it", async (t) => {
+  const { database } = await testDatabase(t);
+  // The claim's own statements see what was committed after the statement around them began.
+  const [{ columns }] = (await database.query("select pg_get_function_result('claim_runs'::regproc) as columns")) as [
+    { columns: string },
+  ];
+  await database.query("alter function claim_runs rename to claim_at_once");
+  await database.query(
+    `create function claim_runs(me text, most integer) returns ${columns} language plpgsql as $$
+     begin perform pg_sleep(0.3); return query select * from claim_at_once(me, most); end $$`,
+  );
+  const claiming = claimRuns(database, "prc_1", 10);
+  await sleep(100);
+  const run = {
+    ...{ id: "run_1", handler: "trigger:a/b", version: "1", priority: 0, key: null, keyLimit: null, attempts: 1 },
+    ...{ delays: [], limits: { turns: 1, usd: 1, minutes: 1 }, parentId: null },
+  };
+  const event = { source: "test", type: "kept", key: "1", time: new Date(), data: { n: 1 }, label: STRANGER };
+  await keepEvents(database, [{ id: "evt_1", event, outcome: "dispatched", reason: null, runs: [run] }]);
+  const claimed = await claiming;
+  assert.deepEqual(
+    claimed.map(({ id, event }) => [id, event.id, event.data]),
+    [["run_1", "evt_1", { n: 1 }]],
+  );
+});
