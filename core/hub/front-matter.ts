@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { parseDocument } from "yaml";
 import { type Label, OWNER } from "../define/label.ts";
 
 const BLOCK = /^\uFEFF?---[ \t]*\r?\n(?:([\s\S]*?)\r?\n)?---[ \t]*(?:\r?\n|$)/u;
@@ -9,27 +8,6 @@ export function splitNote(text: string): { matter: string | null; body: string }
   const block = BLOCK.exec(text);
   if (!block) return { matter: null, body: text.replace(/^\uFEFF/u, "") };
   return { matter: block[1] ?? "", body: text.slice(block[0].length) };
-}
-
-/** The front matter's values, or the sentence that says why they cannot be read. Lenient: an unquoted `:` is mended. */
-export function readMatter(matter: string): { values: Record<string, unknown> } | { problem: string } {
-  const strict = parse(matter);
-  if ("values" in strict) return strict;
-  const mended = matter.replace(/^([\w-]+):[ \t]+([^"'[{|>\n][^\n]*:[^\n]*)$/gmu, (_, key, value) => {
-    return `${key}: ${JSON.stringify(value.trim())}`;
-  });
-  const second = parse(mended);
-  return "values" in second ? second : strict;
-}
-
-function parse(matter: string): { values: Record<string, unknown> } | { problem: string } {
-  const document = parseDocument(matter, { prettyErrors: false, logLevel: "silent" });
-  const problem = document.errors[0];
-  if (problem) return { problem: problem.message };
-  const values: unknown = document.toJS({ maxAliasCount: 20 });
-  if (values === null) return { values: {} };
-  if (typeof values !== "object" || Array.isArray(values)) return { problem: "it is not a list of names and values" };
-  return { values: values as Record<string, unknown> };
 }
 
 /**

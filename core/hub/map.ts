@@ -23,7 +23,7 @@ const FILES_LOOKED_AT = 8;
 const CLOSED = new Set(["archive", "skills"]);
 
 /** Tokens of a text by the estimate used everywhere in the house: bytes / 4. */
-export const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
+const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
 
 interface MapOptions {
   readonly under?: string;

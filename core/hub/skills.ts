@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
+import { parseDocument } from "yaml";
 import { DaimonError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { readMatter, splitNote } from "./front-matter.ts";
+import { splitNote } from "./front-matter.ts";
 import { locate } from "./paths.ts";
 
 /** A skill as agents see it before they read it. */
@@ -109,4 +110,25 @@ function describe({ name, file, folder, path }: Found): string {
   if (resources.length > shown.length) shown.push(`- … +${resources.length - shown.length} files`);
   const list = shown.length > 0 ? `\n\nResources, to be read with hub_read when needed:\n${shown.join("\n")}` : "";
   return `<skill_content name="${name}" path="${path}">\n${body.trim()}${list}\n</skill_content>`;
+}
+
+/** The front matter's values, or the sentence that says why they cannot be read. Lenient: an unquoted `:` is mended. */
+function readMatter(matter: string): { values: Record<string, unknown> } | { problem: string } {
+  const strict = parse(matter);
+  if ("values" in strict) return strict;
+  const mended = matter.replace(/^([\w-]+):[ \t]+([^"'[{|>\n][^\n]*:[^\n]*)$/gmu, (_, key, value) => {
+    return `${key}: ${JSON.stringify(value.trim())}`;
+  });
+  const second = parse(mended);
+  return "values" in second ? second : strict;
+}
+
+function parse(matter: string): { values: Record<string, unknown> } | { problem: string } {
+  const document = parseDocument(matter, { prettyErrors: false, logLevel: "silent" });
+  const problem = document.errors[0];
+  if (problem) return { problem: problem.message };
+  const values: unknown = document.toJS({ maxAliasCount: 20 });
+  if (values === null) return { values: {} };
+  if (typeof values !== "object" || Array.isArray(values)) return { problem: "it is not a list of names and values" };
+  return { values: values as Record<string, unknown> };
 }
