@@ -23,3 +23,8 @@ export function newId(prefix: IdPrefix, now: number = Date.now()): string {
   for (let place = 0; place < 16; place++) random += ALPHABET[pool[used++]! & 31];
   return `${prefix}_${time}${random}`;
 }
+
+/** When an id was made, in milliseconds. */
+export function timeOf(id: string): number {
+  return [...id.slice(4, 14)].reduce((time, letter) => time * 32 + ALPHABET.indexOf(letter), 0);
+}

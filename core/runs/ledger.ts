@@ -41,8 +41,8 @@ export interface Ledger {
   readonly attempt: number;
   label: Label;
   usd: number;
-  /** The last event that each kind of wait has had, so that the next one gets a later event. */
-  readonly consumed: Map<string, string>;
+  /** The events that each kind of wait has had: none is had twice. */
+  readonly consumed: Map<string, string[]>;
   readonly counts: Map<string, number>;
   /** The next step of that name, and what is kept of it. Throws `run.changed`. */
   take(prefix: string, name: string, kind: Step["kind"]): { key: string; kept: Step | undefined };

@@ -6,7 +6,7 @@ import { actionDigest } from "../policy/approvals.ts";
 import { join } from "../policy/labels.ts";
 import { askApproval, expireApproval } from "../store/approvals.ts";
 import { eventsSince, findEvent } from "../store/events.ts";
-import type { ClaimedRun, WaitSeed } from "../store/runs.ts";
+import type { WaitSeed } from "../store/runs.ts";
 import { changedError, type Ledger } from "./ledger.ts";
 import { containment, likePatterns, matchesWhere } from "./match.ts";
 
@@ -32,9 +32,11 @@ export async function waitStep(
   const { database, run, clock } = ledger.options;
   const { key, kept } = ledger.take(place.prefix, place.name, "wait");
   const signature = JSON.stringify(match);
+  const consumed = ledger.consumed.get(signature) ?? [];
+  ledger.consumed.set(signature, consumed);
   if (kept?.status === "completed") {
     const { eventId } = kept.value as { eventId: string | null };
-    if (eventId) ledger.consumed.set(signature, eventId);
+    if (eventId) consumed.push(eventId);
     return eventId ? await ledger.during(() => findEvent(database, eventId)) : null;
   }
   const { startedAt, until } = term(ledger, kept, timeout);
@@ -43,11 +45,10 @@ export async function waitStep(
     source: match.source,
     types: likePatterns(match.type),
     match: containment(match.where),
-    since: ledger.consumed.get(signature) ?? firstAfter(run),
   };
   const over = clock.now() >= until;
   const event = await ledger.during(async () => {
-    const candidates = await eventsSince(database, { ...wait, most: 200 });
+    const candidates = await eventsSince(database, run.id, { ...wait, not: consumed, most: 200 });
     const found = candidates.find((candidate) => matchesWhere(match.where, candidate.data)) ?? null;
     if (found) ledger.label = join(ledger.label, found.label);
     const step = { key, kind: "wait", startedAt, error: null, detail: match, usd: 0 } as const;
@@ -56,7 +57,7 @@ export async function waitStep(
     else if (!kept) await ledger.keep({ ...step, status: "started", value: { until } });
     return found;
   });
-  if (event) ledger.consumed.set(signature, event.id);
+  if (event) consumed.push(event.id);
   if (event || over) return event;
   const waiting = {
     kind: "event",
@@ -104,10 +105,4 @@ function term(ledger: Ledger, kept: Step | undefined, duration: string): { start
   const startedAt = kept?.startedAt ?? ledger.options.clock.now();
   const until = (kept?.value as { until?: string } | undefined)?.until;
   return { startedAt, until: until ? new Date(until) : new Date(startedAt.getTime() + parseDuration(duration)) };
-}
-
-/** Events after the run was made; its own event is not one of them. */
-function firstAfter(run: ClaimedRun): string {
-  const made = `evt_${run.id.slice(4, 14)}`;
-  return made > run.event.id ? made : run.event.id;
 }

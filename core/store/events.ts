@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { newId, timeOf } from "../base/ids.ts";
 import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
 import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
@@ -35,8 +36,8 @@ export interface KeptEvent {
   readonly duplicate: boolean;
 }
 
-// Columns travel as arrays, one statement however many rows; all bodies as one binary value, each event naming
-// its slice of it.
+// Columns travel as arrays, one statement however many rows; all bodies and headers as one binary value, each
+// event naming its slices of it: what is long is neither quoted nor unquoted.
 const INSERT_RUNS = `insert into runs
     (id, event_id, parent_id, handler, version, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits)
   select r.id, r.event_id, r.parent_id, r.handler, r.version, r.priority, r.key, r.key_limit, r.attempts, r.delays::integer[],
@@ -63,13 +64,16 @@ const runsFrom = (first: number) => {
 };
 const KEEP = `
   with incoming as (
-    select i.*, substring($1::bytea from i.body_from for i.body_length) as body
-    from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[], $8::text[], $9::text[], $10::text[],
-      $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::json[], $17::integer[], $18::integer[])
-      as i(id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body_from, body_length)
+    select i.*, substring($1::bytea from i.headers_from for i.headers_length) as head,
+      substring($1::bytea from i.headers_from + i.headers_length for i.body_length) as body
+    from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::jsonb[], $8::text[], $9::text[], $10::text[],
+      $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::integer[], $17::integer[], $18::integer[])
+      as i(id, source, type, key, at, data, problem, outcome, reason, integrity, privacy, parent_run, method, url,
+        headers_from, headers_length, body_length)
   ), kept as (
     insert into events (id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body)
-    select id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body
+    select id, source, type, key, to_timestamp(at / 1000), data, problem, outcome, reason, integrity, privacy, parent_run, method, url,
+      convert_from(head, 'UTF8')::json, body
     from incoming on conflict (source, key) do nothing
     returning id
   ), queued as (
@@ -87,18 +91,19 @@ const KEEP = `
  * there already is not kept again; if the first one has no runs and this one would have, it gets them now.
  */
 export async function keepEvents(database: Database, seeds: readonly EventSeed[]): Promise<KeptEvent[]> {
-  const bodies: Uint8Array[] = [];
-  const slices: [number | null, number | null][] = [];
+  const pieces: Uint8Array[] = [];
   let at = 1;
-  for (const { event } of seeds) {
-    slices.push(event.request ? [at, event.request.body.length] : [null, null]);
-    if (!event.request) continue;
-    bodies.push(event.request.body);
-    at += event.request.body.length;
-  }
-  const rows = seeds.map((seed, place) => [...eventRow(seed), ...slices[place]!]);
+  const rows = seeds.map((seed) => {
+    const { request } = seed.event;
+    if (!request) return [...eventRow(seed), null, null, null];
+    const headers = Buffer.from(JSON.stringify(request.headers));
+    const row = [...eventRow(seed), at, headers.length, request.body.length];
+    pieces.push(headers, request.body);
+    at += headers.length + request.body.length;
+    return row;
+  });
   const runs = seeds.flatMap((seed) => runRows(seed.id, seed.event.label, seed.runs));
-  const values = [Buffer.concat(bodies), ...columns(rows, 17), ...columns(runs, 13)];
+  const values = [Buffer.concat(pieces), ...columns(rows, 17), ...columns(runs, 13)];
   const kept = await database.query<{ id: string }>(KEEP, values, "keep-events");
   const ids = new Set(kept.map((row) => row.id));
   return await Promise.all(
@@ -116,11 +121,9 @@ export const BODY: unique symbol = Symbol("the parsed body");
 function eventRow({ id, event, outcome, reason }: EventSeed): unknown[] {
   const { request, label } = event;
   const data = event.data === BODY ? null : toJson(event.data);
-  const headers = request ? JSON.stringify(request.headers) : null;
   return [
-    ...[id, event.source, event.type, event.key, event.time, data, event.problem ?? null, outcome, reason],
-    ...[label.integrity, label.privacy, event.parentRunId ?? null],
-    ...[request?.method ?? null, request?.url ?? null, headers],
+    ...[id, event.source, event.type, event.key, event.time.getTime(), data, event.problem ?? null, outcome, reason],
+    ...[label.integrity, label.privacy, event.parentRunId ?? null, request?.method ?? null, request?.url ?? null],
   ];
 }
 
@@ -221,19 +224,38 @@ export async function findEvent(database: Database, id: string): Promise<EventRo
   return row ? toEventRow(row) : null;
 }
 
-/** Events of a source after an id, oldest first; `types` are patterns of LIKE. */
+/** How far two machines' clocks may be apart: ids are made by theirs, and only the database's is one for all. */
+const MOST_SKEW_MILLISECONDS = 5 * 60_000;
+
+/** What a run waits for. */
+export interface Wanted {
+  readonly source: string;
+  /** Patterns of LIKE. */
+  readonly types: readonly string[];
+  /** What the data must contain (jsonb @>). */
+  readonly match: object;
+}
+
+/** Events that came in since a run was made, its own and those of `not` left out, in the order of their ids. */
 export async function eventsSince(
   database: Database,
-  query: { source: string; types: readonly string[]; match: object; since: string; most: number },
+  runId: string,
+  query: Wanted & { not: readonly string[]; most: number },
 ): Promise<EventRow[]> {
   const rows = await database.query<RawEvent>(
     `select ${EVENT_COLUMNS} from events e
      where source = $1 and id > $3 and exists (select from unnest($2::text[]) t where e.type like t)
-       and event_data(data, body) @> $4::jsonb
+       and event_data(data, body) @> $4::jsonb and id <> all($6)
+       and exists (select from runs r where r.id = $7 and e.received_at >= r.created_at and e.id <> r.event_id)
      order by id limit $5`,
-    [query.source, query.types, query.since, JSON.stringify(query.match), query.most],
+    [query.source, query.types, earliestAfter(runId), JSON.stringify(query.match), query.most, query.not, runId],
   );
   return rows.map(toEventRow);
+}
+
+/** No event that came in after this run was made has a smaller id. */
+export function earliestAfter(runId: string): string {
+  return newId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS).slice(0, 14);
 }
 
 /** The request exactly as it came in, or null for an event that no request brought. */

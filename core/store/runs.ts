@@ -2,7 +2,16 @@ import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Failure, RunStatus, Waiting } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { columns, type EventRow, type RawEvent, toEventRow, toJson, toJsonOrNull } from "./events.ts";
+import {
+  columns,
+  type EventRow,
+  earliestAfter,
+  type RawEvent,
+  toEventRow,
+  toJson,
+  toJsonOrNull,
+  type Wanted,
+} from "./events.ts";
 
 /** A run as its worker sees it, with its event. */
 export interface ClaimedRun {
@@ -97,15 +106,8 @@ export interface Release {
   readonly waits: readonly WaitSeed[];
 }
 
-export interface WaitSeed {
+export interface WaitSeed extends Wanted {
   readonly step: string;
-  readonly source: string;
-  /** Patterns of LIKE. */
-  readonly types: readonly string[];
-  /** What the data must contain (jsonb @>). */
-  readonly match: object;
-  /** Only events after this id. */
-  readonly since: string;
 }
 
 /**
@@ -118,7 +120,9 @@ export async function releaseRuns(database: Database, releases: readonly Release
     ...[toJsonOrNull(release.result), toJsonOrNull(release.error), toJsonOrNull(release.waiting), release.wakeAt],
     ...[release.label.integrity, release.label.privacy, release.usd, Math.round(release.workedMilliseconds)],
   ]);
-  const waits = releases.flatMap((release) => release.waits.map((wait) => ({ ...wait, run_id: release.id })));
+  const waits = releases.flatMap(({ id, waits }) =>
+    waits.map((wait) => ({ ...wait, run_id: id, since: earliestAfter(id) })),
+  );
   const released = await database.query<{ id: string }>(
     `with released as (
        select id from release_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) as id
@@ -127,7 +131,7 @@ export async function releaseRuns(database: Database, releases: readonly Release
        select w.run_id, w.step, w.source, w.types, w.match, w.since
        from json_to_recordset($14) as w(run_id text, step text, source text, types text[], match jsonb, since text)
        join released on released.id = w.run_id
-       on conflict (run_id, step) do nothing
+       on conflict (run_id, step) do update set created_at = now()
      )
      select id from released`,
     [...columns(rows, 13), toJson(waits)],
@@ -152,8 +156,11 @@ export async function wakeDue(database: Database, now: Date): Promise<number> {
      where status = 'waiting' and id = any(array(
        (select id from runs where status = 'waiting' and wake_at <= $1 order by wake_at limit 1000)
        union (select w.run_id from waits w where w.created_at > now() - interval '1 minute' and exists (
-         select from events e where e.source = w.source and e.id > w.since and event_data(e.data, e.body) @> w.match
-           and exists (select from unnest(w.types) t where e.type like t))
+         select from events e join runs r on r.id = w.run_id
+         where e.source = w.source and e.id > w.since and event_data(e.data, e.body) @> w.match
+           and exists (select from unnest(w.types) t where e.type like t) and e.id <> r.event_id
+           and e.received_at >= r.created_at and e.received_at > now() - interval '1 minute'
+           and not exists (select from steps s where s.run_id = w.run_id and s.kind = 'wait' and s.value ->> 'eventId' = e.id))
          and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed'))))
      returning id`,
     [now],

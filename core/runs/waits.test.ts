@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newId } from "../base/ids.ts";
+import { STRANGER } from "../define/label.ts";
+import type { Database } from "../store/database.ts";
+import { keepEvents } from "../store/events.ts";
+import { testDatabase } from "../test/database.ts";
+import { type Engine, type TestHandler, testEngine } from "../test/engine.ts";
+
+/** Keeps an event under an id that was given before: another process, or a machine whose clock is behind. */
+async function keepAs(engine: Engine, id: string, data: object = {}): Promise<string> {
+  const event = { source: "test", type: "signal", key: id, time: new Date(), data, label: STRANGER };
+  const [kept] = await keepEvents(engine.database, [{ id, event, outcome: "ignored", reason: null, runs: [] }]);
+  engine.runs.heard("runs");
+  return kept!.eventId;
+}
+
+const waiter: TestHandler = {
+  run: async ({ wait }) => {
+    const match = { source: "test", type: "signal" };
+    return [(await wait("one", match, "3s"))?.id, (await wait("two", match, "3s"))?.id];
+  },
+};
+
+test("an event that was named first and kept last is not lost to the second of two waits", async (t) => {
+  const engine = await testEngine(t, { waiter });
+  const id = await engine.send("waiter");
+  await engine.until(id, "waiting");
+  const [first, last] = [newId("evt", Date.now() + 1), newId("evt", Date.now() + 2)];
+  await keepAs(engine, last);
+  for (let steps = 0; steps < 2; ) steps = (await engine.until(id, "waiting")).steps.length;
+  await keepAs(engine, first);
+  assert.deepEqual((await engine.until(id)).result, [last, first]);
+});
+
+test("an event from a machine whose clock is behind is found, while asleep and when it came early", async (t) => {
+  const engine = await testEngine(t, { waiter });
+  const id = await engine.send("waiter");
+  await engine.until(id, "waiting");
+  const [one, two] = [newId("evt", Date.now() - 60_000), newId("evt", Date.now() - 50_000)];
+  await keepAs(engine, one);
+  for (let steps = 0; steps < 2; ) steps = (await engine.until(id, "waiting")).steps.length;
+  await keepAs(engine, two);
+  assert.deepEqual((await engine.until(id)).result, [one, two]);
+});
+
+test("an event that is kept in the very moment in which a run falls asleep again wakes it", async (t) => {
+  const { database } = await testDatabase(t);
+  let during: (() => Promise<unknown>) | undefined;
+  const watched: Database = {
+    ...database,
+    async query(text, ...more) {
+      const rows = await database.query(text, ...more);
+      const once = text.includes("from events e") && text.includes("received_at") ? during : undefined;
+      if (once) during = undefined;
+      await once?.();
+      return rows as never[];
+    },
+  };
+  const patient: TestHandler = {
+    run: async ({ wait }) => (await wait("one", { source: "test", type: "signal" }, "1h"))?.id,
+  };
+  const engine = await testEngine(t, { patient }, { database: watched, heart: database });
+  const id = await engine.send("patient");
+  await engine.until(id, "waiting");
+  // It has slept for an hour, and looks again for no reason.
+  await database.query("update waits set created_at = now() - interval '1 hour'");
+  const event = newId("evt");
+  during = () => keepAs(engine, event);
+  await database.query("update runs set status = 'queued' where id = $1", [id]);
+  engine.runs.heard("runs");
+  assert.equal((await engine.until(id)).result, event);
+});
+
+test("what came before the run was made is not what it waits for, and nothing is taken twice", async (t) => {
+  const engine = await testEngine(t, { waiter });
+  await keepAs(engine, newId("evt"));
+  const id = await engine.send("waiter");
+  await engine.until(id, "waiting");
+  const only = await keepAs(engine, newId("evt"));
+  assert.deepEqual((await engine.until(id)).result, [only, null]);
+});
+
+test("an event that nearly fits does not keep a run awake for ever", async (t) => {
+  const picky: TestHandler = {
+    run: async ({ wait }) => (await wait("one", { source: "test", type: "signal", where: { n: [1, 2] } }, "1h"))?.id,
+  };
+  const engine = await testEngine(t, { picky });
+  const id = await engine.send("picky");
+  await engine.until(id, "waiting");
+  await keepAs(engine, newId("evt"), { n: 3 });
+  await engine.database.query("update runs set created_at = now() - interval '1 hour'");
+  await engine.database.query("update events set received_at = now() - interval '2 minutes'");
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const { claim } = (await engine.until(id, "waiting")) as unknown as { claim: number };
+  await engine.database.query("update runs set status = 'queued' where id = $1", [id]);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const later = (await engine.until(id, "waiting")) as unknown as { claim: number };
+  assert.equal(later.claim, claim + 1);
+  const event = await keepAs(engine, newId("evt"), { n: 2 });
+  assert.equal((await engine.until(id)).result, event);
+});
