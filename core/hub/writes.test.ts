@@ -269,7 +269,7 @@ test("a crash between commit and index: no second commit, and the index is mende
 });
 
 /** How many times the writer is killed; more with DAIMON_TEST_KILLS. */
-const ROUNDS = Number(process.env.DAIMON_TEST_KILLS ?? 12);
+const ROUNDS = Number(process.env.DAIMON_TEST_KILLS ?? 8);
 
 /** A process of its own that appends numbered lines, each a step, and says each line that is kept. */
 const WRITER = `
