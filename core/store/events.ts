@@ -134,9 +134,21 @@ function runRows(eventId: string, label: Label, runs: readonly RunSeed[]): unkno
   ]);
 }
 
-/** The columns of these rows, as `unnest` takes them. */
-export function columns(rows: readonly (readonly unknown[])[], width: number): unknown[][] {
-  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]));
+/** The columns of these rows as array literals, as `unnest` takes them: pg's own way costs three times as much. */
+export function columns(rows: readonly (readonly unknown[])[], width: number): string[] {
+  return Array.from({ length: width }, (_, column) => {
+    let literal = "";
+    for (const row of rows) literal += `,${toElement(row[column])}`;
+    return `{${literal.slice(1)}}`;
+  });
+}
+
+function toElement(value: unknown): string {
+  if (value === null || value === undefined) return "NULL";
+  if (typeof value === "number") return String(value);
+  if (value instanceof Date) return `"${value.toISOString()}"`;
+  const text = value as string;
+  return text.includes('"') || text.includes("\\") ? `"${text.replace(/["\\]/g, "\\$&")}"` : `"${text}"`;
 }
 
 /** JSON as jsonb takes it: what that cannot hold (NUL, half a surrogate pair) becomes U+FFFD. */
