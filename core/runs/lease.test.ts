@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../base/clock.ts";
+import { createLive } from "../base/live.ts";
+import { openLog } from "../base/log.ts";
 import { connect, type Database, isAway } from "../store/database.ts";
 import { testDatabase } from "../test/database.ts";
 import { testEngine } from "../test/engine.ts";
+import { executeRun, type Interruption } from "./execute.ts";
 
 test("a worker whose connections are all busy keeps its lease, and a long look around does not cost it", async (t) => {
   const { connection } = await testDatabase(t);
@@ -122,4 +126,55 @@ test("a database that is away for a moment costs a run no try, whatever it was a
   assert.deepEqual([waits.status, waits.attempts, waits.result], ["completed", 0, "nothing"]);
   const keeps = await ended("keeps");
   assert.deepEqual([keeps.status, keeps.attempts, keeps.result, done], ["completed", 0, 2, 2]);
+});
+
+test("once a worker has stopped it begins nothing more, and leaves nothing running behind", async (t) => {
+  let begun = 0;
+  const handlers = {
+    quick: {
+      run: async () => {
+        begun++;
+        await sleep(15);
+      },
+    },
+  };
+  const { database } = await testDatabase(t);
+  for (let pause = 0; pause < 12; pause += 2) {
+    const engine = await testEngine(t, handlers, { database, concurrency: 5, idle: true });
+    await Promise.all(Array.from({ length: 100 }, () => engine.send("quick")));
+    await engine.runs.start();
+    await sleep(pause);
+    await engine.runs.stop(1000);
+    const before = begun;
+    await sleep(100);
+    assert.equal(begun, before, `stopped after ${pause} ms`);
+    assert.deepEqual(await database.query("select from runs where status = 'running'"), []);
+  }
+  await testEngine(t, handlers, { database, concurrency: 100 });
+  const open = "select from runs where status <> 'completed'";
+  while ((await database.query(open)).length > 0) await sleep(20);
+  assert.equal(begun, 600, "what was begun was finished");
+});
+
+test("a run that was lost before its turn came does not begin at all", async () => {
+  let begun = false;
+  const abort = new AbortController();
+  abort.abort("lost" satisfies Interruption);
+  const label = { integrity: "trusted", privacy: "public" } as const;
+  const event = { id: "evt_1", source: "test", type: "x", key: "1", time: new Date(), data: {}, problem: null, label };
+  const run = {
+    ...{ id: "run_1", handler: "x", version: "1", attempts: 0, maxAttempts: 1, delays: [], claim: 1, label, event },
+    ...{ limits: { turns: 1, usd: 1, minutes: 1 }, usd: 0, startedAt: new Date(), workedMilliseconds: 0 },
+  };
+  const handler = {
+    ...{ name: "x", version: "1", retry: { attempts: 1, delays: [] }, limits: {}, priority: 0, secret: () => "" },
+    run: async () => {
+      begun = true;
+    },
+  };
+  const written = await executeRun(run, handler, [], abort, {
+    ...{ database: {} as Database, services: () => ({ log: openLog({}) }) as never, keepStep: async () => true },
+    ...{ live: createLive(), clock: systemClock, allowed: run.limits, chance: () => 0 },
+  });
+  assert.deepEqual([written, begun], [null, false]);
 });

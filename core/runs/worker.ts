@@ -120,8 +120,13 @@ export function createWorker(options: WorkerOptions): Worker {
     fill();
   };
 
+  /** When no claim is under way any more: what one brings after a stop is handed back with the rest. */
+  const claimed = async () => {
+    while (claims > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+
   const fill = () => {
-    while (ready.length > 0 && executing < options.concurrency) {
+    while (open && ready.length > 0 && executing < options.concurrency) {
       const one = ready.shift()!;
       one.done = carry(one).finally(() => {
         if (underway.get(one.run.id) === one) underway.delete(one.run.id);
@@ -244,7 +249,7 @@ export function createWorker(options: WorkerOptions): Worker {
       clearTimeout(gather);
       gather = undefined;
       for (const { run } of ready.splice(0)) underway.delete(run.id);
-      const all = Promise.all([...underway.values()].map((one) => one.done));
+      const all = Promise.all([claimed(), ...[...underway.values()].map((one) => one.done)]);
       const late = new Promise<"late">((resolve) => setTimeout(resolve, drainMilliseconds, "late").unref());
       if ((await Promise.race([all, late])) === "late") interrupt(underway.values(), "draining");
       await all;
