@@ -25,7 +25,7 @@ export interface Pulse {
 /** Renews the lease of a process on all runs it carries. */
 export async function pulse(database: Database, id: string): Promise<Pulse> {
   const [row] = await database.query<Pulse>(
-    `with me as (update processes set seen_at = now() where id = $1 returning id)
+    `with me as (update processes set seen_at = now(), backend = pg_backend_pid() where id = $1 returning id)
      select exists (select from me) as alive,
        coalesce((select value = 'true'::jsonb from switches where name = 'stop'), false) as stopped,
        (select count(*) from processes where id <> $1)::integer as others,
@@ -37,18 +37,30 @@ export async function pulse(database: Database, id: string): Promise<Pulse> {
   return row!;
 }
 
+/** How often a process says that it is alive. */
+export function heartbeatMilliseconds(leaseMilliseconds: number): number {
+  return Math.min(1000, leaseMilliseconds / 4);
+}
+
 /** Runs that died with their worker this often, without letting go once, are not tried again. */
 const MOST_CRASHES = 20;
 
 /**
- * Takes over the runs of processes that have not been seen for `leaseMilliseconds`: they are queued again, with
- * a new fence, so that a process which was only frozen cannot write over its successor. A run that has taken
- * many workers down with it fails. Returns the ids of runs that are queued again.
+ * Takes over the runs of processes that are dead: not seen for `leaseMilliseconds`, or for two heartbeats since
+ * the server has closed their connection (not because it was itself started anew since: then all must have the
+ * time to come back). They are queued again, with a new fence, so that a process which was only frozen cannot
+ * write over its successor. A run that has taken many workers down with it fails. Returns the ids of runs that
+ * are queued again.
  */
 export async function takeOver(database: Database, leaseMilliseconds: number): Promise<string[]> {
   const rows = await database.query<{ id: string }>(
-    `with dead as (
-       delete from processes where seen_at < now() - make_interval(secs => $1::double precision / 1000) returning id
+    `with gone as (
+       select p.id from processes p where p.seen_at < now() - make_interval(secs => $4::double precision / 1000)
+         and p.seen_at > (select max(backend_start) from pg_stat_activity where backend_type = 'checkpointer')
+         and not exists (select from pg_stat_activity a where a.pid = p.backend and a.backend_start <= p.seen_at)
+     ), dead as (
+       delete from processes where seen_at < now() - make_interval(secs => $1::double precision / 1000)
+         or id in (select id from gone) returning id
      ), orphans as (
        select r.id from runs r where r.status = 'running'
          and (r.worker in (select id from dead) or not exists (select from processes p where p.id = r.worker))
@@ -59,7 +71,7 @@ export async function takeOver(database: Database, leaseMilliseconds: number): P
        finished_at = case when r.crashes >= $2 then now() end,
        error = case when r.crashes >= $2 then $3::jsonb else r.error end
      from orphans where r.id = orphans.id returning r.id`,
-    [leaseMilliseconds, MOST_CRASHES, JSON.stringify(CRASHED)],
+    [leaseMilliseconds, MOST_CRASHES, JSON.stringify(CRASHED), 2 * heartbeatMilliseconds(leaseMilliseconds)],
     "take-over",
   );
   return rows.map((row) => row.id);

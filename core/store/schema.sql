@@ -299,9 +299,12 @@ create table refusals (
   primary key (source, reason)
 );
 
+-- `backend` is the server's end of the connection on which a process was last heard: it is gone the moment that
+-- the process is.
 create table processes (
   id           text collate "C" primary key,
   roles        text[] not null,
+  backend      integer not null default pg_backend_pid(),
   started_at   timestamptz not null default now(),
   seen_at      timestamptz not null default now()
 );
