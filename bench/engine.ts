@@ -127,10 +127,8 @@ export interface Takeover {
 export async function measureTakeover(
   peer: string,
   connection: Connection,
-  count: number,
-  patienceSeconds: number,
+  { by, count, patienceSeconds }: { by: "another" | "restart"; count: number; patienceSeconds: number },
 ): Promise<Takeover | null> {
-  const { takeover } = await loadAdapter(peer);
   const bench = await openBench(peer, connection, 0);
   const victim = await startEngine(peer);
   const successor = await startEngine(peer);
@@ -140,7 +138,7 @@ export async function measureTakeover(
     await victim.start();
     while ((await victim.seen()).executed < 3 * count) await pause(20);
     const options = { connection, carries: true, shortLease: true };
-    const another = takeover === "another";
+    const another = by === "another";
     if (another) {
       await successor.open({ ...options, name: "two" });
       await successor.start();
@@ -221,24 +219,11 @@ async function openBench(peer: string, connection: Connection, processes: number
       await producer.enqueueMany(kind, next(count), count);
       await Promise.all(by.map((worker) => worker.start()));
       await ended(by, count);
-      const endedAt = now();
       const end = await finished();
       const seen = await Promise.all(by.map((worker) => worker.seen()));
       const starts = seen.map((one) => one.firstStart ?? Number.POSITIVE_INFINITY);
       await Promise.all(by.map((worker) => worker.stop()));
       for (const worker of by) await worker.reset();
-      if (process.env.BENCH_DEBUG)
-        console.error(
-          peer,
-          kind,
-          count,
-          "workers",
-          by.length,
-          "first to ended",
-          Math.round(endedAt - Math.min(...starts)),
-          "to finished",
-          Math.round(end - endedAt),
-        );
       return (count * 1000) / (end - Math.min(...starts));
     },
     async close() {

@@ -1,7 +1,7 @@
 // `npm run bench`                      what needs no peer, about eight minutes
 // `npm run bench -- --quick`           the same with less of everything, under two minutes; not kept in bench/results
 // `npm run bench -- --peer engines`    the queue and the steps beside graphile-worker, pg-boss, DBOS and absurd
-// `npm run bench -- --only accept,turn`  some sections
+// `npm run bench -- --only accept,turn`  some sections, not kept
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,7 +10,7 @@ import type { Scale } from "./engine.ts";
 import { now } from "./figures.ts";
 import { measurePeers } from "./peers.ts";
 import { type BenchServer, findPgbench, output, startBenchServer } from "./postgres.ts";
-import { describeMachine, keepResults, renderSection, type Section, type Table } from "./report.ts";
+import { describeMachine, keepResults, putIntoPage, renderSection, type Section, type Table } from "./report.ts";
 import { measureStart } from "./start.ts";
 import { measureTurn } from "./turn.ts";
 import { measureWork } from "./work.ts";
@@ -87,6 +87,7 @@ server.stop();
 if (!told.quick && !told.only) {
   const what = told.peer ?? "";
   const name = keepResults(join(import.meta.dirname, "results"), { what, machine, load, sections: done });
+  putIntoPage(join(import.meta.dirname, "../docs/explanation/performance.md"), { name, machine, load, sections: done });
   process.stderr.write(`\nKept as bench/results/${name}.md and .json\n`);
 }
 process.exit(0);

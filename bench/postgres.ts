@@ -27,14 +27,15 @@ const WORK = join(import.meta.dirname, ".work");
 
 /**
  * Starts the embedded Postgres with its default, durable settings, and room for the connections that pgbench
- * opens. Not in the temporary folder: where that is in memory, fsync costs nothing.
+ * opens; `settings` are for who looks for the cause of a figure. Not in the temporary folder: where that is in
+ * memory, fsync costs nothing.
  */
-export async function startBenchServer(): Promise<BenchServer> {
+export async function startBenchServer(settings: Record<string, string> = {}): Promise<BenchServer> {
   mkdirSync(WORK, { recursive: true, mode: 0o700 });
   const folder = mkdtempSync(join(WORK, "run-"));
   const { connection, pid } = await startServerIn(join(folder, "server"), {
     max_connections: "200",
-    ...(process.env.BENCH_SETTINGS ? JSON.parse(process.env.BENCH_SETTINGS) : {}),
+    ...settings,
   });
   const reach = (database: string): Connection => ({
     host: String(connection.host),

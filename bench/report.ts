@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 
@@ -43,7 +43,7 @@ export function describeMachine(postgres: string, pgbench: string | null): Machi
   };
 }
 
-export function renderTable(table: Table): string {
+function renderTable(table: Table): string {
   const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const rule = table.columns.map((_, place) => (place === 0 ? "---" : "---:"));
   const notes = table.notes?.length ? `\n\n${table.notes.join(" ")}` : "";
@@ -61,16 +61,9 @@ export function keepResults(
 ): string {
   const { what, machine, load, sections } = results;
   const date = new Date().toISOString().slice(0, 10);
+  const measuredOn = describe(results);
   const name = [date, machine.platform, `${machine.cores}cores`, what].filter(Boolean).join("-");
-  const minutes = sections.reduce((sum, section) => sum + section.seconds, 0) / 60;
-  const head = [
-    `# Bench ${what} ${date}`.replace("  ", " "),
-    "",
-    `${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.platform}; Node ${machine.node}; ` +
-      `embedded Postgres ${machine.postgres} with its default settings (fsync on); ` +
-      `${machine.pgbench ? `pgbench ${machine.pgbench}` : "no pgbench"}; load average at the start ${load}; ${minutes.toFixed(1)} minutes.`,
-    "",
-  ];
+  const head = [`# Bench ${what} ${date}`.replace("  ", " "), "", measuredOn, ""];
   mkdirSync(folder, { recursive: true });
   writeFileSync(
     join(folder, `${name}.md`),
@@ -78,4 +71,33 @@ export function keepResults(
   );
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify({ date, machine, load, sections }, null, 1)}\n`);
   return name;
+}
+
+function describe(results: { machine: Machine; load: string; sections: readonly Section[] }): string {
+  const { machine, load, sections } = results;
+  const minutes = sections.reduce((sum, section) => sum + section.seconds, 0) / 60;
+  return (
+    `${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.platform}; Node ${machine.node}; ` +
+    `embedded Postgres ${machine.postgres} with its default settings (fsync on); ` +
+    `${machine.pgbench ? `pgbench ${machine.pgbench}` : "no pgbench"}; load average at the start ${load}; ${minutes.toFixed(1)} minutes.`
+  );
+}
+
+/** Puts the tables of these sections in their places on a page: between `<!-- bench:accept -->` and `<!-- /bench -->`. */
+export function putIntoPage(
+  page: string,
+  results: { machine: Machine; load: string; sections: readonly Section[]; name: string },
+): void {
+  if (!existsSync(page)) return;
+  const date = results.name.slice(0, 10);
+  const text = results.sections.reduce(
+    (page, section) => {
+      const place = new RegExp(`(<!-- bench:${section.name} -->\n)[\\s\\S]*?(<!-- /bench -->)`);
+      const one = { ...results, sections: [section] };
+      const body = `${section.tables.map(renderTable).join("\n")}\nMeasured ${date}: ${describe(one)}\n`;
+      return page.replace(place, (_, begin, end) => `${begin}\n${body}\n${end}`);
+    },
+    readFileSync(page, "utf8"),
+  );
+  writeFileSync(page, text);
 }

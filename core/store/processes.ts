@@ -38,7 +38,7 @@ export async function pulse(database: Database, id: string): Promise<Pulse> {
 }
 
 /** How often a process says that it is alive. */
-export function heartbeatMilliseconds(leaseMilliseconds: number): number {
+function heartbeatMilliseconds(leaseMilliseconds: number): number {
   return Math.min(1000, leaseMilliseconds / 4);
 }
 

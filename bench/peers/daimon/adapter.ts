@@ -31,6 +31,7 @@ export const adapter: Adapter = {
 
 async function open(options: OpenOptions): Promise<OpenEngine> {
   const database = connect({ ...options.connection, connections: options.carries ? 12 : 6 });
+  const heart = connect({ ...options.connection, connections: 1 });
   const log = openLog({});
   const registered = new Map(
     (["noop", "steps"] as const).map((kind) => [`bench:${kind}`, toHandler(kind, options.handlers)]),
@@ -41,6 +42,7 @@ async function open(options: OpenOptions): Promise<OpenEngine> {
   }));
   const runs = createRuns({
     database,
+    heart,
     handlers: { get: (name) => registered.get(name), triggers: () => triggers },
     services: () => NO_SERVICES,
     live: createLive(),

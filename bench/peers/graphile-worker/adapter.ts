@@ -9,36 +9,64 @@ interface Graphile {
   Logger: new (factory: () => () => void) => object;
 }
 
+interface Helpers {
+  readonly job: { readonly id: string };
+}
+
 const PACKAGE = "graphile-worker";
 const load = async (): Promise<Graphile> => (await import(PACKAGE)) as Graphile;
 
-export const adapter: Adapter = {
-  name: "graphile-worker 0.18.0",
-  settings:
-    "local queue of 500, 100 jobs at a time, completions batched (completeJobBatchDelay 0), 20 connections; " +
-    "one statement for event and job (its SQL function add_job, add_jobs for many)",
-  async install(connection) {
-    const { runMigrations } = await load();
-    await runMigrations({ connectionString: urlOf(connection), ...(await quiet()) });
-    const pool = openPool(connection, 1);
-    await pool.query(JOURNAL);
-    await pool.end();
-  },
-  open,
-  left: "select exists (select from graphile_worker._private_jobs) as left",
-  history: "deletes a job that is done: keeps no history",
-  takeover:
-    "4 hours until the lock of a dead process ends (its Worker Pro, or forceUnlockWorkers called with the dead one's id, is sooner)",
-};
+/** A row for each that is done, as one would write it who wants to know later what was done. */
+const DONE = `create table if not exists bench_done
+  (id text primary key, handler text not null, status text not null, result jsonb, finished_at timestamptz not null default now())`;
+const KEEP_DONE = "insert into bench_done (id, handler, status, result) values ($1, $2, 'completed', $3)";
 
-async function open(options: OpenOptions): Promise<OpenEngine> {
+export const adapter: Adapter = createAdapter({ keepsHistory: false });
+
+/** `keepsHistory`: the handler keeps a row of what it did, which this engine itself deletes. */
+export function createAdapter(options: { keepsHistory: boolean }): Adapter {
+  return {
+    name: `graphile-worker 0.18.0${options.keepsHistory ? ", a row kept of what is done" : ""}`,
+    settings: options.keepsHistory
+      ? "the same; each handler inserts a row of what it did"
+      : "local queue of 500, 100 jobs at a time, completions batched (completeJobBatchDelay 0), 20 connections; " +
+        "one statement for event and job (its SQL function add_job, add_jobs for many)",
+    async install(connection) {
+      const { runMigrations } = await load();
+      await runMigrations({ connectionString: urlOf(connection), ...(await quiet()) });
+      const pool = openPool(connection, 1);
+      await pool.query(JOURNAL);
+      await pool.query(DONE);
+      await pool.end();
+    },
+    open: (how) => open(how, options.keepsHistory),
+    left: "select exists (select from graphile_worker._private_jobs) as left",
+    history: options.keepsHistory
+      ? (rows) => [
+          `insert into bench_done (id, handler, status, result) select 'past ' || n, 'noop', 'completed', '{}' from generate_series(1, ${rows}) n`,
+          "vacuum analyze",
+        ]
+      : "deletes a job that is done: keeps no history",
+    takeover: options.keepsHistory
+      ? "as above"
+      : "4 hours until the lock of a dead process ends (its Worker Pro, or forceUnlockWorkers called with the dead one's id, is sooner)",
+  };
+}
+
+async function open(options: OpenOptions, keepsHistory: boolean): Promise<OpenEngine> {
   const graphile = await load();
   const { connection, handlers } = options;
   const pool = openPool(connection, Math.max(20, options.acceptConnections));
+  const done = (helpers: Helpers, handler: string, result: object) =>
+    pool.query({ name: "done", text: KEEP_DONE, values: [helpers.job.id, handler, JSON.stringify(result)] });
   const taskList = {
-    noop: (payload: { n: number }) => handlers.noop(payload.n),
-    async steps(payload: { n: number }, helpers: { job: { id: string } }) {
-      await handlers.steps(payload.n, await openJournal(pool, helpers.job.id));
+    async noop(payload: { n: number }, helpers: Helpers) {
+      handlers.noop(payload.n);
+      if (keepsHistory) await done(helpers, "noop", {});
+    },
+    async steps(payload: { n: number }, helpers: Helpers) {
+      const result = await handlers.steps(payload.n, await openJournal(pool, helpers.job.id));
+      if (keepsHistory) await done(helpers, "steps", result);
     },
   };
   let runner: { stop(): Promise<void> } | undefined;
