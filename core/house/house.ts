@@ -18,12 +18,13 @@ import { openModels } from "../models/models.ts";
 import { guard } from "../policy/guard.ts";
 import { createSecrets } from "../policy/secrets.ts";
 import { loadCapabilities } from "../registry/load.ts";
+import type { Registry } from "../registry/registry.ts";
 import { listenForStrays } from "../registry/strays.ts";
 import type { ContextServices } from "../runs/context.ts";
 import { createRuns, type Runs } from "../runs/runs.ts";
 import { createScheduleClock } from "../schedules/clock.ts";
 import { connect, type Database } from "../store/database.ts";
-import { startDatabase } from "../store/embedded/embedded.ts";
+import { type DatabaseServer, startDatabase } from "../store/embedded/embedded.ts";
 import { latestEvents } from "../store/events.ts";
 import { claimMessages, keepOutgoing, lastMessages, markMessage, openConversation } from "../store/messages.ts";
 import { migrate } from "../store/migrate.ts";
@@ -84,15 +85,26 @@ export async function openHouse(options: HouseOptions) {
   };
 }
 
-/** What everything stands on: the database, what is installed, the hub, secrets and models. */
-async function openGround({ environment, config, roles, log: given }: HouseOptions) {
+/** What everything stands on. When it cannot all be had, the database is not left running alone. */
+async function openGround(options: HouseOptions) {
+  const { environment } = options;
   mkdirSync(environment.home, { recursive: true, mode: 0o700 });
-  const log = given ?? openLog({ file: join(environment.home, "daimon.log") });
-  const clock = systemClock;
+  const log = options.log ?? openLog({ file: join(environment.home, "daimon.log") });
   const [server, registry] = await Promise.all([
     startDatabase(environment, log),
     loadCapabilities(environment.capabilities, environment),
   ]);
+  return await layGround({ ...options, log, server, registry }).catch(async (error) => {
+    await server.stop();
+    throw error;
+  });
+}
+
+type Footing = HouseOptions & { log: Log; server: DatabaseServer; registry: Registry };
+
+/** The database, what is installed, the hub, secrets and models. */
+async function layGround({ environment, config, roles, log, server, registry }: Footing) {
+  const clock = systemClock;
   const database = connect({ ...server.connection, connections: roles.includes("worker") ? 12 : 6 });
   const leaseMilliseconds = Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS);
   const patience = { query_timeout: leaseMilliseconds, connectionTimeoutMillis: leaseMilliseconds };

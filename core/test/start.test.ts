@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect } from "../store/database.ts";
+import { readPidFile } from "../store/embedded/leftovers.ts";
+import { dataOf } from "./embedded.ts";
+import { testSystem, until } from "./system.ts";
+
+test("a start that fails half way says why and ends, and its database with it", async (t) => {
+  const system = testSystem(t);
+  const daimon = await system.start();
+  const { socketFolder } = readPidFile(dataOf(system.home))!;
+  const database = connect({ host: socketFolder, user: "daimon", database: "daimon", ssl: false });
+  await database.query("update schema_version set version = 999");
+  await database.close();
+  assert.equal(await daimon.stop(), 0);
+  const failing = system.launch("web,worker,clock");
+  await assert.rejects(failing.ready, /has schema 999; this Daimon knows \d+\.\nNext: /);
+  assert.deepEqual(failing.ended(), { code: 1, signal: null });
+  assert.equal(readPidFile(dataOf(system.home)), null, "no Postgres is left behind");
+});
+
+test("a process whose database dies while it starts is ready in the end, or ends", async (t) => {
+  const system = testSystem(t);
+  const keeper = await system.start("clock");
+  for (let pause = 100; pause <= 850; pause += 250) {
+    const starting = system.launch("web,worker");
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    const file = readPidFile(dataOf(system.home));
+    if (file) process.kill(file.pid, "SIGKILL");
+    const ready = await starting.ready.then(
+      () => true,
+      () => false,
+    );
+    if (ready) await until("it answers", async () => (await fetch(`${starting.url}/readyz`)).ok);
+    else assert.ok(starting.ended(), "it neither is ready nor ends");
+    await starting.kill();
+  }
+  assert.equal(keeper.ended(), undefined);
+});
