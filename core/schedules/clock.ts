@@ -12,7 +12,6 @@ import type { Runs } from "../runs/runs.ts";
 import type { Database } from "../store/database.ts";
 import type { KeptEvent } from "../store/events.ts";
 import { unfinishedRuns } from "../store/runs.ts";
-import { dayOf } from "../store/spend.ts";
 import {
   advanceSchedule,
   deleteSchedulesExcept,
@@ -22,6 +21,7 @@ import {
   putSchedule,
   type ScheduleRow,
 } from "../store/schedules.ts";
+import { dayOf } from "../store/spend.ts";
 
 /** A schedule under its whole name, `capability/schedule`, with the handler it starts. */
 export interface RegisteredSchedule {
