@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type AddressInfo, createServer, connect as reach } from "node:net";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { testDatabase } from "../test/database.ts";
 import { connect, isAway } from "./database.ts";
@@ -27,6 +29,49 @@ test("a connection that breaks in the middle of a transaction is an error of tha
   }
   assert.deepEqual(await database.query("select 1 as one"), [{ one: 1 }]);
 });
+
+test("a connection that breaks in the moment it is handed over is an error of what it was for and no more", async (t) => {
+  const { database, url } = await testDatabase(t);
+  await database.query("select 1");
+  const dropped = connect({ connectionString: await dropAtFirstRest(t, url) });
+  t.after(() => dropped.close());
+  for (const attempt of [() => dropped.query("select 1"), () => dropped.transaction(async () => {})]) {
+    const error = await attempt().then(
+      () => assert.fail("the connection was dropped"),
+      (error: unknown) => error,
+    );
+    assert.ok(isAway(error), String(error));
+    await sleep(50);
+  }
+});
+
+/** A way to the server of `url` that breaks off, with the words a dying server says, as soon as it is ready for a query. */
+async function dropAtFirstRest(t: TestContext, url: string): Promise<string> {
+  const { hostname, port, searchParams } = new URL(url);
+  const host = searchParams.get("host");
+  const proxy = createServer((client) => {
+    const server = host ? reach(join(host, `.s.PGSQL.${port || 5432}`)) : reach(Number(port), hostname);
+    client.pipe(server);
+    server.on("data", (chunk) => {
+      const rests = chunk.subarray(-6).equals(READY);
+      client.write(rests ? Buffer.concat([chunk, DYING]) : chunk);
+      if (rests) client.end();
+    });
+    for (const socket of [client, server]) socket.on("error", () => {}).on("close", () => server.destroy());
+  });
+  t.after(() => proxy.close());
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const through = Object.assign(new URL(url), { hostname: "127.0.0.1", port: (proxy.address() as AddressInfo).port });
+  through.searchParams.delete("host");
+  return through.href;
+}
+
+// https://www.postgresql.org/docs/current/protocol-message-formats.html: ReadyForQuery and ErrorResponse.
+const READY = Buffer.from("Z\0\0\0\x05I");
+const FIELDS = Buffer.from("SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0");
+const LENGTH = Buffer.alloc(4);
+LENGTH.writeUInt32BE(FIELDS.length + 4);
+const DYING = Buffer.concat([Buffer.from("E"), LENGTH, FIELDS]);
 
 test("a database that cannot be reached is away; what a handler could not reach is not the database", async (t) => {
   const nowhere = connect({ host: "/nonexistent" });

@@ -22,16 +22,14 @@ export function connect(options: pg.PoolConfig & { connections?: number }): Data
   const defaults = { application_name: "daimon", idle_in_transaction_session_timeout: MOST_IDLE_MILLISECONDS };
   const pool = new pg.Pool({ max: connections, ...defaults, ...rest });
   pool.on("error", () => {});
+  // A connection may break between two statements or while it changes hands, when nobody waits for an answer: the next
+  // statement tells, and the pool keeps no connection that is not good for one.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return {
     query: (text, values, name) => rows(pool, text, values, name),
     async transaction(work) {
       const client = await pool.connect().catch(markAway);
       let broken: Error | undefined;
-      const breaks = (error: Error) => {
-        broken = error;
-      };
-      // A connection may break between two statements, when nobody waits for an answer: the next one will tell.
-      client.on("error", breaks);
       const inside: Database = {
         query: (text, values, name) => rows(client, text, values, name),
         transaction: (inner) => inner(inside),
@@ -43,10 +41,11 @@ export function connect(options: pg.PoolConfig & { connections?: number }): Data
         await inside.query("commit");
         return result;
       } catch (error) {
-        await client.query("rollback").catch(breaks);
+        await client.query("rollback").catch((failure) => {
+          broken = failure;
+        });
         throw error;
       } finally {
-        client.off("error", breaks);
         client.release(broken);
       }
     },

@@ -16,6 +16,8 @@ export interface DaimonProcess {
   readonly url: string;
   /** Settles when it is ready; throws when it ends before. */
   readonly ready: Promise<void>;
+  /** What it wrote to stderr. */
+  readonly complaint: string;
   /** `undefined` while it lives. */
   ended(): { code: number | null; signal: NodeJS.Signals | null } | undefined;
   kill(): Promise<void>;
@@ -122,6 +124,9 @@ function toProcess(home: string, roles: string, child: ChildProcess): DaimonProc
       return url;
     },
     ready,
+    get complaint() {
+      return said.stderr;
+    },
     ended: () => (isAlive(child) ? undefined : { code: child.exitCode, signal: child.signalCode }),
     async kill() {
       signal("SIGKILL");
