@@ -106,5 +106,6 @@ function fill(rows: number): readonly string[] {
      select c.run, c.task, r.attempt, r.state, r.claimed_by, r.available_at, r.started_at, r.completed_at, r.result
      from copies c, (select * from absurd.r_bench where state = 'completed' limit 1) r`,
     "vacuum analyze",
+    "checkpoint",
   ];
 }

@@ -113,5 +113,6 @@ function fill(rows: number): readonly string[] {
      select ${numbered("run")}, 'one', 'code', 'completed', '{"n":1}', 1, 'untrusted', ${at}, ${at}
      from generate_series(1, ${rows}) n`,
     "vacuum analyze events, runs, steps",
+    "checkpoint",
   ];
 }

@@ -105,5 +105,6 @@ function fill(rows: number): readonly string[] {
          from (select * from dbos.workflow_status where status = ''SUCCESS'' limit 1) w, generate_series(1, ${rows})', others);
      end $$`,
     "vacuum analyze",
+    "checkpoint",
   ];
 }

@@ -45,6 +45,7 @@ export function createAdapter(options: { keepsHistory: boolean }): Adapter {
       ? (rows) => [
           `insert into bench_done (id, handler, status, result) select 'past ' || n, 'noop', 'completed', '{}' from generate_series(1, ${rows}) n`,
           "vacuum analyze",
+          "checkpoint",
         ]
       : "deletes a job that is done: keeps no history",
     takeover: options.keepsHistory

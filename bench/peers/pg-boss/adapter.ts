@@ -57,6 +57,7 @@ export const adapter: Adapter = {
      select j.name, j.data, j.state, j.retry_limit, j.expire_seconds, j.deletion_seconds, j.keep_until, j.policy, j.created_on, j.started_on, j.completed_on
      from (select * from pgboss.job where name = 'noop' and state = 'completed' limit 1) j, generate_series(1, ${rows})`,
     "vacuum analyze",
+    "checkpoint",
   ],
   takeover: "another",
 };
