@@ -4,7 +4,7 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const pool = new Uint8Array(4096);
 let used = pool.length;
 
-export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "ses" | "res" | "sig";
+export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "ses" | "req" | "res" | "sig";
 
 /**
  * A new id: `evt_` and 26 characters of Crockford base32 (48 bits of milliseconds, 80 random bits; the

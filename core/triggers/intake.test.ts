@@ -34,6 +34,7 @@ async function testIntake(t: TestContext, handlers: Record<string, TestHandler>,
     live,
     log: openLog({}),
     now: () => new Date(),
+    publicUrl: "https://daimon.example",
   });
   return {
     ...engine,
@@ -229,6 +230,7 @@ test("while the database is away the sender is asked to come again, and nothing 
       live: createLive(),
       log: openLog({}),
       now: () => new Date(),
+      publicUrl: "https://daimon.example",
     });
     return {
       post: (key: string) =>
