@@ -157,8 +157,9 @@ const twilioForm: Sender = {
     const signature = base64(mac("sha1", pen.signs, PUBLIC_URL + TWILIO, sortedForm(body)));
     return post(body, { ...FORM_TYPE, "x-twilio-signature": signature }, TWILIO);
   },
+  // Twilio joins them without a border.
   covered: ({ url, body, headers }) =>
-    told(url, headers["content-type"]?.includes(FORM_TYPE["content-type"]) ? sortedForm(body) : body),
+    headers["content-type"]?.includes(FORM_TYPE["content-type"]) ? told(url + sortedForm(body)) : told(url, body),
 };
 const twilioJson: Sender = {
   ...twilioForm,
@@ -235,11 +236,13 @@ const mailgunParts: Sender = {
       "content-type": `multipart/form-data; boundary=${BOUNDARY}`,
     });
   },
+  // Whatever stands around them, the values themselves are to be found.
   covered({ body }) {
-    const text = Buffer.from(body).toString("utf8");
-    const field = (name: string) =>
-      text.split(new RegExp(`name="${name}"\\r\\n\\r\\n`))[1]?.split(`\r\n--${BOUNDARY}`)[0];
-    return mailgunTold({ timestamp: field("timestamp"), token: field("token") });
+    const text = Buffer.from(body).toString("latin1");
+    return mailgunTold({
+      timestamp: /\r\n\r\n(\d{10})\r\n/.exec(text)?.[1],
+      token: /\r\n\r\n(\w{50})\r\n/.exec(text)?.[1],
+    });
   },
 };
 

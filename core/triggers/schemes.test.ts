@@ -150,7 +150,7 @@ for (const sender of senders) {
 
   test(`${sender.name}: a mebibyte, nothing, and bytes that are no UTF-8 are signed like anything else`, () => {
     if (!sender.signsBody || sender.scheme === "linear") return;
-    const bodies = [Buffer.alloc(1 << 20, "x"), Buffer.alloc(0)];
+    const bodies = [Buffer.alloc(1 << 20, "["), Buffer.alloc(0)];
     if (sender.name !== "twilio, a form") bodies.push(Buffer.from([0xff, 0xfe, 0x00, 0x80, 0x22]));
     for (const body of bodies) {
       const request = send(sender, body);

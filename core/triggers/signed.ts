@@ -26,6 +26,7 @@ export function signedParts(
 ): (string | Uint8Array)[] | null {
   const template = verification.signed ?? "{body}";
   if (template === "{body}") return [request.body];
+  if (template.includes("{url}{body}") && !isBordered(request)) return null;
   const parts: (string | Uint8Array)[] = [];
   const pieces = template.split(/(\{[^}]+\})/);
   for (const [place, piece] of pieces.entries()) {
@@ -48,6 +49,12 @@ export function signedParts(
     if (name === "form") return formText(request, verification);
     return pickText({ [name]: path! } as Place, request, data);
   }
+}
+
+/** Whether it can be told where the URL ends and the body begins, when one is signed right behind the other. */
+function isBordered({ url, body }: RawRequest): boolean {
+  const ofUrl = /^[\w.~:/?#@!$&'()*+,;=%-]*$/;
+  return ofUrl.test(url) && (body.length === 0 || !ofUrl.test(String.fromCharCode(body[0]!)));
 }
 
 function plain(url: string, verification: Signed): string {
