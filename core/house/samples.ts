@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { DaimonError } from "../base/errors.ts";
 import type { SampleDelivery, SampleRequest } from "../console/options.ts";
@@ -102,7 +102,12 @@ function renew(content: unknown, path: string, key: string): unknown {
     return typeof inner === "object" && inner !== null ? Reflect.get(inner, name) : undefined;
   }, content);
   let count = 0;
-  const fresh = () => (typeof before === "number" ? String(randomInt(2 ** 47)) : count++ > 0 ? `${key}-${count}` : key);
+  const number = Number.parseInt(key.replaceAll("-", "").slice(0, 10), 16);
+  const fresh = () => {
+    count++;
+    if (typeof before === "number") return String(number + count);
+    return count > 1 ? `${key}-${count}` : key;
+  };
   return before === undefined ? content : setAt(content, names, fresh);
 }
 
