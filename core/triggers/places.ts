@@ -3,7 +3,7 @@ import type { Condition, Named, Place } from "../define/webhook.ts";
 import { at } from "../runs/match.ts";
 
 /** What stands at a place; undefined when nothing does. `data` is asked for the parsed body only when it is needed. */
-export function pick(place: Place, request: RawRequest, data: () => unknown): unknown {
+function pick(place: Place, request: RawRequest, data: () => unknown): unknown {
   if ("header" in place) return request.headers[place.header.toLowerCase()];
   if ("data" in place) return at(data(), place.data);
   return queryOf(request).get(place.query) ?? undefined;

@@ -1,8 +1,8 @@
-import { createHash, createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import type { RawRequest } from "../define/event.ts";
 import type { Place, TokenVerification, Verification } from "../define/webhook.ts";
 import { isForm, parseBody } from "./body.ts";
-import { type Signed, signedParts, toKey } from "./signed.ts";
+import { openHmac, type Signed, signedParts, toKey } from "./signed.ts";
 import { renderXml } from "./xml.ts";
 
 /** What a sender signs with. */
@@ -56,7 +56,7 @@ function makeSignature(parts: readonly (string | Uint8Array)[], verification: Si
     const content = Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
     return sign(null, content, pen.privateKey!).toString(verification.encoding);
   }
-  const hmac = createHmac(verification.algorithm, toKey(pen.secret, verification) ?? "");
+  const hmac = openHmac(verification, toKey(pen.secret, verification) ?? "");
   for (const part of parts) hmac.update(part);
   return hmac.digest(verification.encoding);
 }

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { createHash, createHmac, createPublicKey, type Hmac, type KeyObject } from "node:crypto";
 import type { RawRequest } from "../define/event.ts";
 import type { Ed25519Verification, HmacVerification, Place } from "../define/webhook.ts";
 import { isForm } from "./body.ts";
@@ -78,12 +78,16 @@ function formText(request: RawRequest, verification: Signed): string | undefined
   return names.flatMap((name) => [...new Set(form.getAll(name))].sort().map((value) => name + value)).join("");
 }
 
-/** The key's bytes; null when it is none, and so would let in whoever knows that. */
-export function toKey(secret: string, { key }: Signed): Uint8Array | null {
+/** The key as it is written; null when it is none, and so would let in whoever knows that. */
+export function toKey(secret: string, { key }: Signed): string | null {
   const text = key?.prefix && secret.startsWith(key.prefix) ? secret.slice(key.prefix.length) : secret;
-  if (!key) return text ? Buffer.from(text) : null;
-  if (!(key.encoding === "hex" ? /^([0-9a-f]{2})+$/i : /^[\w+/-]{2,}={0,2}$/).test(text)) return null;
-  return Buffer.from(text, key.encoding);
+  if (!key) return text || null;
+  return (key.encoding === "hex" ? /^([0-9a-f]{2})+$/i : /^[\w+/-]{2,}={0,2}$/).test(text) ? text : null;
+}
+
+/** An HMAC under a key as it is written: node:crypto is four times faster with text than with bytes. */
+export function openHmac({ algorithm, key }: HmacVerification, text: string): Hmac {
+  return createHmac(algorithm, text, { encoding: key?.encoding ?? "utf8" });
 }
 
 /** The bytes of a text that is written in exactly this encoding, else null. */
@@ -95,7 +99,7 @@ export function decode(text: string, encoding: "hex" | "base64" | "base64url"): 
 const ED25519 = Buffer.from("302a300506032b6570032100", "hex");
 
 /** A raw public key (RFC 8032) as node:crypto takes it, or null. */
-export function toPublicKey(bytes: Uint8Array | null): KeyObject | null {
-  if (bytes?.length !== 32) return null;
+export function toPublicKey(bytes: Uint8Array): KeyObject | null {
+  if (bytes.length !== 32) return null;
   return createPublicKey({ key: Buffer.concat([ED25519, bytes]), format: "der", type: "spki" });
 }

@@ -1,9 +1,9 @@
-import { createHash, createHmac, type KeyObject, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import { createHash, type KeyObject, timingSafeEqual, verify as verifySignature } from "node:crypto";
 import type { RawRequest } from "../define/event.ts";
 import type { EqualityVerification, Timestamp, Verification } from "../define/webhook.ts";
 import { parseBody } from "./body.ts";
 import { pickText } from "./places.ts";
-import { decode, type Signed, signedParts, toKey, toPublicKey } from "./signed.ts";
+import { decode, openHmac, type Signed, signedParts, toKey, toPublicKey } from "./signed.ts";
 import { checkToken, type TokenRefused } from "./token.ts";
 
 /** Why a request is not let in. */
@@ -74,7 +74,8 @@ function isSigned(
 ): boolean | null {
   const known = secrets.map((secret) => toKey(secret, verification)).filter((key) => key !== null);
   if (verification.scheme === "ed25519") {
-    const open = [...known.map(toPublicKey).filter((key) => key !== null), ...keys.values()];
+    const bytesOf = (text: string) => Buffer.from(text, verification.key?.encoding ?? "utf8");
+    const open = [...known.map((text) => toPublicKey(bytesOf(text))).filter((key) => key !== null), ...keys.values()];
     if (open.length === 0) return null;
     const content = Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
     const bytes = signatures.map((signature) => decode(signature, verification.encoding));
@@ -82,7 +83,7 @@ function isSigned(
   }
   if (known.length === 0) return null;
   return known.some((key) => {
-    const hmac = createHmac(verification.algorithm, key);
+    const hmac = openHmac(verification, key);
     for (const part of parts) hmac.update(part);
     const expected = Buffer.from(hmac.digest(verification.encoding));
     return signatures.some((signature) => equal(Buffer.from(signature), expected));
