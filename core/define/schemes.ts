@@ -55,9 +55,7 @@ const github: Scheme = {
   type: [{ header: "x-github-event" }, { data: "action" }],
   key: { header: "x-github-delivery" },
   setup:
-    "In the repository or organization: *Settings → Webhooks → Add webhook*. Payload URL: this address. Content type: " +
-    "`application/json`. Secret: the value of `GITHUB_WEBHOOK_SECRET` in `home/.env`. GitHub sends a ping at once, and " +
-    "never delivers again by itself.",
+    "In the repository or organization: *Settings → Webhooks → Add webhook*. Payload URL: this address. Content type: `application/json`. Secret: the value of `GITHUB_WEBHOOK_SECRET` in `home/.env`. GitHub sends a ping at once, and never delivers again by itself.",
 };
 
 // https://docs.stripe.com/webhooks/signature
@@ -118,9 +116,7 @@ const telegram: Scheme = {
   ),
   key: { data: "update_id" },
   replies: OK,
-  setup:
-    "Make a bot with @BotFather. Then, with the bot's token, this address and the value of `TELEGRAM_SECRET_TOKEN` in " +
-    '`home/.env`: `curl https://api.telegram.org/bot<token>/setWebhook -d "url=<this address>" -d "secret_token=<secret>"`.',
+  setup: `Make a bot with @BotFather. Then, with the bot's token, this address and the value of \`TELEGRAM_SECRET_TOKEN\` in \`home/.env\`: \`curl https://api.telegram.org/bot<token>/setWebhook -d "url=<this address>" -d "secret_token=<secret>"\`.`,
 };
 
 const standardWebhooks: Scheme = {
@@ -159,7 +155,7 @@ const shopify: Scheme = {
   verify: hmac("x-shopify-hmac-sha256", "SHOPIFY_WEBHOOK_SECRET", { encoding: "base64" }),
   type: [{ header: "x-shopify-topic" }],
   key: [{ header: "x-shopify-event-id" }, { header: "x-shopify-topic" }],
-  setup: `For an app: its client secret is \`SHOPIFY_WEBHOOK_SECRET\`; for a shop: the one below *Settings → Notifications → Webhooks*. Write it into ${ENV}, and create the webhook with this address, in JSON. After four hours of failures Shopify deletes a subscription.`,
+  setup: `For an app: its client secret is \`SHOPIFY_WEBHOOK_SECRET\`; for a shop: the one below *Settings → Notifications → Webhooks*. Write it into ${ENV}. Then create the webhook with this address, in JSON. After four hours of failures Shopify deletes a subscription.`,
 };
 
 // https://developer.calendly.com/api-docs/4c305798a61d3-webhook-signatures
@@ -169,10 +165,7 @@ const calendly: Scheme = {
     timestamp: { field: "t", toleranceSeconds: 180 },
   }),
   type: [{ data: "event" }],
-  setup:
-    'With a personal access token: `curl https://api.calendly.com/webhook_subscriptions -H "authorization: Bearer <token>" ' +
-    '--json \'{"url":"<this address>","events":["invitee.created","invitee.canceled"],"scope":"user","organization":"<uri>","user":"<uri>","signing_key":"<secret>"}\'`, ' +
-    "where the secret is the value of `CALENDLY_WEBHOOK_SECRET` in `home/.env`. After a day of failures it must be made again.",
+  setup: `With a personal access token: \`curl https://api.calendly.com/webhook_subscriptions -H "authorization: Bearer <token>" --json '{"url":"<this address>","events":["invitee.created","invitee.canceled"],"scope":"user","organization":"<uri>","user":"<uri>","signing_key":"<secret>"}'\`, where the secret is the value of \`CALENDLY_WEBHOOK_SECRET\` in \`home/.env\`. After a day of failures it must be made again.`,
 };
 
 // https://cal.com/docs/developing/guides/automation/webhooks
@@ -180,8 +173,7 @@ const calcom: Scheme = {
   verify: hmac("x-cal-signature-256", "CALCOM_WEBHOOK_SECRET"),
   type: [{ data: "triggerEvent" }],
   setup:
-    "In Cal.com: *Settings → Developer → Webhooks → New*. Subscriber URL: this address. Secret: the value of " +
-    "`CALCOM_WEBHOOK_SECRET` in `home/.env`; without one Cal.com does not sign, and is refused.",
+    "In Cal.com: *Settings → Developer → Webhooks → New*. Subscriber URL: this address. Secret: the value of `CALCOM_WEBHOOK_SECRET` in `home/.env`; without one Cal.com does not sign, and is refused.",
 };
 
 // https://www.twilio.com/docs/usage/security#validating-requests
@@ -199,7 +191,7 @@ const twilio: Scheme = {
   ],
   key: { header: "i-twilio-idempotency-token" },
   replies: { accepted: [{ status: 200, text: "<Response/>", media: "text/xml" }] },
-  setup: `Write the account's primary auth token as \`TWILIO_AUTH_TOKEN\` into ${ENV}, and set \`publicUrl\` in \`daimon.config.ts\`: Twilio signs it. Then *Phone Numbers → your number → A message comes in → Webhook*: this address, HTTP POST.`,
+  setup: `Set \`publicUrl\` in \`daimon.config.ts\` (Twilio signs it), and write the account's primary auth token as \`TWILIO_AUTH_TOKEN\` into ${ENV}. Then *Phone Numbers → your number → A message comes in → Webhook*: this address, HTTP POST.`,
 };
 
 // https://postmarkapp.com/developer/webhooks/webhooks-overview
@@ -211,8 +203,7 @@ const postmark: Scheme = {
   maxBytes: 40 << 20,
   replies: OK,
   setup:
-    "In Postmark, at the server's inbound stream: *Settings → Webhook*: this address with the secret in it, " +
-    "`https://daimon:<the value of POSTMARK_WEBHOOK_SECRET in home/.env>@<host>/hooks/<source>`.",
+    "In Postmark, at the server's inbound stream: *Settings → Webhook*: this address with the secret in it, `https://daimon:<the value of POSTMARK_WEBHOOK_SECRET in home/.env>@<host>/hooks/<source>`.",
 };
 
 // https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
@@ -252,7 +243,7 @@ const gmail: Scheme = {
   type: [{ data: "message", as: "push" }],
   key: { data: "message.messageId" },
   replies: OK,
-  setup: `In Google Cloud: a Pub/Sub topic on which \`gmail-api-push@system.gserviceaccount.com\` may publish, and a push subscription to this address with authentication by a service account, its audience left empty. Write the account's mail address as \`GMAIL_PUSH_ACCOUNT\` into ${ENV}, and set \`publicUrl\` in \`daimon.config.ts\`. \`users.watch\` ends after seven days.`,
+  setup: `In Google Cloud: a Pub/Sub topic on which \`gmail-api-push@system.gserviceaccount.com\` may publish, and a push subscription to this address with authentication by a service account, its audience left empty. Set \`publicUrl\` in \`daimon.config.ts\`, and write the account's mail address as \`GMAIL_PUSH_ACCOUNT\` into ${ENV}. \`users.watch\` ends after seven days.`,
 };
 
 // https://developers.google.com/youtube/v3/guides/push_notifications
@@ -277,9 +268,7 @@ const youtube: Scheme = {
   ],
   replies: OK,
   setup:
-    "`curl https://pubsubhubbub.appspot.com/subscribe -d hub.mode=subscribe -d hub.callback=<this address> " +
-    "-d hub.topic=https://www.youtube.com/xml/feeds/videos.xml?channel_id=<channel> -d hub.secret=<YOUTUBE_WEBHOOK_SECRET> " +
-    "-d hub.verify_token=<YOUTUBE_VERIFY_TOKEN>`, with both values from `home/.env`. It ends after about five days.",
+    "`curl https://pubsubhubbub.appspot.com/subscribe -d hub.mode=subscribe -d hub.callback=<this address> -d hub.topic=https://www.youtube.com/xml/feeds/videos.xml?channel_id=<channel> -d hub.secret=<YOUTUBE_WEBHOOK_SECRET> -d hub.verify_token=<YOUTUBE_VERIFY_TOKEN>`, with both values from `home/.env`. It ends after about five days.",
 };
 
 // https://developers.kit.com/webhooks
@@ -305,9 +294,7 @@ const notion: Scheme = {
   ],
   replies: OK,
   setup:
-    "In Notion, at your connection: *Webhooks → Create a subscription*: this address. Notion posts a token: `daimon doctor` " +
-    "shows it. Paste it there into *Verify*, write it as `NOTION_WEBHOOK_SECRET` into `home/.env`, and restart. For another " +
-    "subscription later, take that line away first.",
+    "In Notion, at your connection: *Webhooks → Create a subscription*: this address. Notion posts a token: `daimon doctor` shows it. Paste it there into *Verify*, write it as `NOTION_WEBHOOK_SECRET` into `home/.env`, and restart. For another subscription later, take that line away first.",
 };
 
 // https://linear.app/developers/webhooks#securing-webhooks
@@ -331,7 +318,7 @@ const hubspot: Scheme = {
   type: [{ data: "subscriptionType" }],
   // HubSpot says that its `eventId` alone is not unique.
   key: paths("eventId", "subscriptionId", "objectId", "occurredAt", "propertyName"),
-  setup: `In your HubSpot app: *Webhooks*: target URL: this address, and the subscriptions that you want. Write the app's client secret as \`HUBSPOT_WEBHOOK_SECRET\` into ${ENV}, and set \`publicUrl\` in \`daimon.config.ts\`: HubSpot signs it.`,
+  setup: `In your HubSpot app: *Webhooks*: target URL: this address, and the subscriptions that you want. Set \`publicUrl\` in \`daimon.config.ts\` (HubSpot signs it), and write the app's client secret as \`HUBSPOT_WEBHOOK_SECRET\` into ${ENV}.`,
 };
 
 // https://discord.com/developers/docs/interactions/overview#setting-up-an-endpoint
@@ -361,8 +348,7 @@ const generic: Scheme = {
   type: [{ data: "type" }],
   key: { header: "x-delivery-id" },
   setup:
-    "Post JSON with a `type` to this address. Header `X-Signature`: the HMAC-SHA256 of the body in hex, with the value " +
-    "of `GENERIC_WEBHOOK_SECRET` in `home/.env` as its key. `X-Delivery-Id`, where there is one, names the delivery.",
+    "Post JSON with a `type` to this address. Header `X-Signature`: the HMAC-SHA256 of the body in hex, with the value of `GENERIC_WEBHOOK_SECRET` in `home/.env` as its key. `X-Delivery-Id`, where there is one, names the delivery.",
 };
 
 export const schemes = {
