@@ -3,7 +3,8 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { DaimonError } from "./base/errors.ts";
 import type { RawRequest } from "./define/event.ts";
-import type { Answer, Intake } from "./triggers/intake.ts";
+import type { Answer } from "./triggers/answers.ts";
+import type { Intake } from "./triggers/intake.ts";
 
 /** How long a body may take to arrive, in milliseconds. */
 const BODY_MILLISECONDS = 10_000;

@@ -9,7 +9,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { Handlers, RegisteredHandler, RegisteredTrigger } from "../runs/registered.ts";
 import { DEFAULT_RETRY } from "../runs/rules.ts";
 import type { RegisteredSchedule } from "../schedules/clock.ts";
-import type { Source } from "../triggers/intake.ts";
+import type { Source } from "../triggers/check.ts";
 import { makeKeyPair } from "../triggers/sign.ts";
 
 /** All that capabilities bring, under the names by which runs, agents and doors find it. */

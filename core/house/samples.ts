@@ -5,7 +5,7 @@ import type { SampleDelivery, SampleRequest } from "../console/options.ts";
 import type { RawRequest } from "../define/event.ts";
 import type { Place, Webhook } from "../define/webhook.ts";
 import type { Sample } from "../registry/registry.ts";
-import { EVENT_HEADER } from "../triggers/intake.ts";
+import { EVENT_HEADER } from "../triggers/answers.ts";
 import { encodeBody, makeKeyPair, setAt, signRequest } from "../triggers/sign.ts";
 import type { InstalledSource } from "./installed.ts";
 

@@ -1,33 +1,14 @@
-import { createHash, type KeyObject, timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
 import type { RawRequest } from "../define/event.ts";
-import type { Handshake, Reply, Webhook } from "../define/webhook.ts";
+import type { Handshake, Webhook } from "../define/webhook.ts";
 import type { Runs } from "../runs/runs.ts";
-import type { KeptEvent } from "../store/events.ts";
 import type { Refusal } from "../store/refusals.ts";
-import { type ParsedBody, parseBody } from "./body.ts";
+import { type Answer, EVENT_HEADER, failure, later, toAnswer, toReceipt } from "./answers.ts";
+import { createCheck, type Source, toVisit, type Visit } from "./check.ts";
 import { toEvents } from "./event.ts";
-import { createKeyCache, type Keys } from "./keys.ts";
 import { holds, pickText } from "./places.ts";
-import { SAMPLE_KEY } from "./sign.ts";
-import { type Refused, verify } from "./verify.ts";
-
-/** A webhook with its secrets: the current one and, while it is rotated, the one before; none when it is not set. */
-export interface Source {
-  readonly webhook: Webhook;
-  /** Of the name, or else those that verify. */
-  readonly secrets: (name?: string) => readonly string[];
-  /** The public half of the key by which this process signs its own samples, once there is one. */
-  readonly sampleKey?: () => KeyObject | undefined;
-}
-
-export interface Answer {
-  readonly status: number;
-  /** JSON, or text as it is. */
-  readonly body: object | string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 export interface IntakeOptions {
   readonly sources: ReadonlyMap<string, Source>;
@@ -41,6 +22,7 @@ export interface IntakeOptions {
 }
 
 const DEFAULT_MAX_BYTES = 1 << 20;
+const LONGEST_OFFER = 500;
 
 /** Verify, persist, dispatch: what the door for the world does with one request. */
 export interface Intake {
@@ -53,131 +35,83 @@ export interface Intake {
   offered(source: string): string | undefined;
 }
 
-/** One request on its way in. */
-interface Visit {
-  readonly source: Source;
-  readonly request: RawRequest;
-  /** The parsed body. It is parsed once, and not before somebody asks. */
-  readonly body: () => ParsedBody;
-  readonly data: () => unknown;
-}
-
 export function createIntake(options: IntakeOptions): Intake {
-  const keyCache = createKeyCache(options.now);
+  const check = createCheck(options);
   const offers = new Map<string, string>();
   const refuse = (source: string, reason: string) => {
     options.live.publish({ kind: "refusal", id: source, text: reason });
     void options.refuse({ source, reason }).catch(() => {});
   };
-  const turnAway = ({ source, request, data }: Visit, reason: string): Answer => {
-    const { source: name, replies } = source.webhook;
+  const unready = (name: string, reason: string, words: string) => {
     refuse(name, reason);
-    const answer = failure(401, "webhook.unverified", `The request of "${name}" was not let in: ${reason}.`);
-    return replies?.refused ? toAnswer(replies.refused, answer, { request, data }) : answer;
+    return later("source.unready", `The source "${name}" ${words}.`, 300);
   };
-
-  /** The answer to a sender that tries us out; undefined when the request is none of that. */
-  const greet = (visit: Visit, method: "GET" | "POST", signed: boolean): Answer | undefined => {
-    const { source, request, data } = visit;
-    const found = source.webhook.handshakes?.find(
-      (one) => (one.method ?? "POST") === method && !one.offers === signed && meets(one, visit),
-    );
-    if (!found) return undefined;
-    const offer = found.offers && pickText(found.offers, request, data);
-    if (offer) {
-      offers.set(source.webhook.source, offer.slice(0, LONGEST_OFFER));
-      refuse(source.webhook.source, "it brought its secret: `daimon doctor` shows it");
-    }
-    return toAnswer(found.reply, { body: {} }, { request, data });
-  };
-
-  const look = ({ source, request, data }: Visit, known?: Keys): Refused | null => {
-    const sampleKey = source.sampleKey?.();
-    const keys = sampleKey ? new Map([...(known ?? []), [SAMPLE_KEY, sampleKey] as const]) : known;
-    const { publicUrl } = options;
-    const proof = { secrets: source.secrets(), now: options.now(), publicUrl, keys, data };
-    return verify(request, source.webhook.verify, proof);
-  };
-  const lookWithKeys = async (visit: Visit, url: string): Promise<Refused | "keys unreachable" | null> => {
-    const refused = look(visit, keyCache.peek(url));
-    if (refused !== "key unknown") return refused;
-    try {
-      return look(visit, await keyCache.refresh(url));
-    } catch (error) {
-      options.log.error("The keys of a token's issuer could not be fetched.", { error: String(error) });
-      return "keys unreachable";
-    }
-  };
-
-  const keep = async ({ source, request, body, data }: Visit): Promise<Answer> => {
-    const { webhook } = source;
-    const brought = toEvents(webhook, request, body());
-    try {
-      const kept =
-        "events" in brought
-          ? await options.runs.dispatchAll(brought.request, brought.events)
-          : [await options.runs.dispatch(brought.event, undefined, brought.parsed)];
-      for (const { duplicate } of kept) if (duplicate) refuse(webhook.source, "duplicate");
-      const receipt = toReceipt(kept);
-      const reply = webhook.replies?.accepted?.find((one) => holds(one.when ?? [], request, data, never));
-      if (!reply) return receipt;
-      const answer = toAnswer(reply, receipt, { request, data });
-      return { ...answer, headers: { ...answer.headers, [EVENT_HEADER]: kept[0]!.eventId } };
-    } catch (error) {
-      options.log.error("An event could not be kept; its sender was asked to try again.", {
-        source: webhook.source,
-        error: String(error),
-      });
-      return later("store.unreachable", "The event could not be kept; send it again.", 5);
-    }
-  };
-
   return {
     refuse,
     offered: (name) => offers.get(name),
-    maxBytes: (name, head) => {
+    maxBytes(name, head) {
       const source = options.sources.get(name);
-      const { maxBytes = DEFAULT_MAX_BYTES, verify: by } = source?.webhook ?? {};
-      if (!source || maxBytes <= DEFAULT_MAX_BYTES || by?.scheme !== "equality" || "data" in by)
-        return source && maxBytes;
-      // A stranger who can be told by the headers alone is not read to the end.
-      const stranger = look({ source, request: head(), body: UNREAD, data: () => null });
-      return stranger ? DEFAULT_MAX_BYTES : maxBytes;
+      const most = source && (source.webhook.maxBytes ?? DEFAULT_MAX_BYTES);
+      if (!most || most <= DEFAULT_MAX_BYTES || !isToldByHeaders(source.webhook)) return most;
+      // A stranger is not read to the end.
+      return check.now(toVisit(source, head())) ? DEFAULT_MAX_BYTES : most;
     },
     async receive(name, request) {
       const source = options.sources.get(name);
       if (!source) return failure(404, "source.missing", `There is no source "${name}".`);
-      const body = once(() => parseBody(request));
-      const visit = { source, request, body, data: () => body().parsed };
+      const { verify: by, handshakes } = source.webhook;
+      const visit = toVisit(source, request);
       if (request.method === "GET") {
-        if (!source.webhook.handshakes?.some((one) => one.method === "GET")) return NO_GET;
-        return greet(visit, "GET", true) ?? turnAway(visit, "handshake wrong");
+        if (!handshakes?.some((one) => one.method === "GET")) return NO_GET;
+        return greet(visit, "GET") ?? turnAway(visit, "handshake wrong", refuse);
       }
       if (source.secrets().length === 0) {
-        const greeted = greet(visit, "POST", false);
-        if (greeted) return greeted;
-        refuse(name, "secret missing");
-        return later("source.unready", `The source "${name}" has no secret yet.`, 300);
+        const offer = findOffer(visit);
+        if (!offer) return unready(name, "secret missing", "has no secret yet");
+        offers.set(name, offer.secret);
+        refuse(name, "it brought its secret: `daimon doctor` shows it");
+        return offer.answer;
       }
-      const { verify: by } = source.webhook;
-      const refused = by.scheme === "token" ? await lookWithKeys(visit, by.keys) : look(visit);
-      if (refused === "secret unusable" || refused === "keys unreachable") {
-        refuse(name, refused);
-        return later("source.unready", `The source "${name}" cannot verify now: ${refused}.`, 60);
-      }
-      if (refused) return turnAway(visit, refused);
-      return greet(visit, "POST", true) ?? (await keep(visit));
+      const refused = by.scheme === "token" ? await check.withKeys(visit, by.keys) : check.now(visit);
+      if (refused === "secret unusable" || refused === "keys unreachable")
+        return unready(name, refused, `cannot verify now: ${refused}`);
+      if (refused) return turnAway(visit, refused, refuse);
+      return greet(visit, "POST") ?? (await keep(visit, options, refuse));
     },
   };
 }
 
-/** Where the event's id stands when the answer's body is what the sender wants there. */
-export const EVENT_HEADER = "x-daimon-event";
+type Refuse = Intake["refuse"];
+
 const NO_GET = failure(405, "route.missing", "Webhooks are posted.");
-const UNREAD = (): ParsedBody => ({ parsed: null, data: null });
-const LONGEST_OFFER = 500;
-const LONGEST_ECHO = 1000;
 const never = () => false;
+
+/** Whether the headers alone tell who sends. */
+const isToldByHeaders = ({ verify }: Webhook) => verify.scheme === "equality" && !("data" in verify);
+
+function turnAway({ source, request, data }: Visit, reason: string, refuse: Refuse): Answer {
+  const { source: name, replies } = source.webhook;
+  refuse(name, reason);
+  const answer = failure(401, "webhook.unverified", `The request of "${name}" was not let in: ${reason}.`);
+  return replies?.refused ? toAnswer(replies.refused, answer, { request, data }) : answer;
+}
+
+/** The answer to a sender that tries us out; undefined when the request is none of that. */
+function greet(visit: Visit, method: "GET" | "POST"): Answer | undefined {
+  const wanted = visit.source.webhook.handshakes?.find(
+    (one) => (one.method ?? "POST") === method && !one.offers && meets(one, visit),
+  );
+  return wanted && toAnswer(wanted.reply, { body: {} }, visit);
+}
+
+/** The secret that the sender brings, and what it is told. */
+function findOffer(visit: Visit): { secret: string; answer: Answer } | undefined {
+  for (const handshake of visit.source.webhook.handshakes ?? []) {
+    const secret = handshake.offers && meets(handshake, visit) && pickText(handshake.offers, visit.request, visit.data);
+    if (!secret) continue;
+    return { secret: secret.slice(0, LONGEST_OFFER), answer: toAnswer(handshake.reply, { body: {} }, visit) };
+  }
+}
 
 function meets({ when }: Handshake, { source, request, data }: Visit): boolean {
   return holds(when, request, data, (name, value) =>
@@ -187,45 +121,25 @@ function meets({ when }: Handshake, { source, request, data }: Visit): boolean {
 
 const hash = (text: string) => createHash("sha256").update(text).digest();
 
-/** 202 for what is new, 200 for what is known. */
-function toReceipt(kept: readonly KeptEvent[]): Answer {
-  const duplicate = kept.every((one) => one.duplicate);
-  const ids = kept.length > 1 ? { ids: kept.map((one) => one.eventId) } : {};
-  return {
-    status: duplicate ? 200 : 202,
-    body: { id: kept[0]!.eventId, ...ids, ...(duplicate ? { duplicate: true } : {}) },
-  };
-}
-
-function toAnswer(
-  reply: Reply,
-  plain: Pick<Answer, "body">,
-  { request, data }: { request: RawRequest; data: () => unknown },
-): Answer {
-  const { status, json, text, media = "text/plain", echo } = reply;
-  if (echo) return toText(status, pickText(echo, request, data)?.slice(0, LONGEST_ECHO) ?? "", "text/plain");
-  if (text !== undefined) return toText(status, text, media);
-  return { status, body: (json as object | undefined) ?? plain.body };
-}
-
-/** What a stranger wrote is echoed as nothing but text. */
-const toText = (status: number, body: string, media: string): Answer => ({
-  ...{ status, body },
-  headers: { "content-type": `${media}; charset=utf-8`, "x-content-type-options": "nosniff" },
-});
-
-function failure(status: number, code: string, message: string): Answer {
-  return { status, body: { error: { code, message } } };
-}
-
-function later(code: string, message: string, seconds: number): Answer {
-  return { ...failure(503, code, message), headers: { "retry-after": String(seconds) } };
-}
-
-function once<Value>(make: () => Value): () => Value {
-  let made: { value: Value } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
+async function keep({ source, request, body, data }: Visit, options: IntakeOptions, refuse: Refuse): Promise<Answer> {
+  const { webhook } = source;
+  const brought = toEvents(webhook, request, body());
+  try {
+    const kept =
+      "events" in brought
+        ? await options.runs.dispatchAll(brought.request, brought.events)
+        : [await options.runs.dispatch(brought.event, undefined, brought.parsed)];
+    for (const { duplicate } of kept) if (duplicate) refuse(webhook.source, "duplicate");
+    const receipt = toReceipt(kept);
+    const reply = webhook.replies?.accepted?.find((one) => holds(one.when ?? [], request, data, never));
+    if (!reply) return receipt;
+    const answer = toAnswer(reply, receipt, { request, data });
+    return { ...answer, headers: { ...answer.headers, [EVENT_HEADER]: kept[0]!.eventId } };
+  } catch (error) {
+    options.log.error("An event could not be kept; its sender was asked to try again.", {
+      source: webhook.source,
+      error: String(error),
+    });
+    return later("store.unreachable", "The event could not be kept; send it again.", 5);
+  }
 }
