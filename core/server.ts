@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { DaimonError } from "./base/errors.ts";
-import type { Answer, Intake } from "./triggers/intake.ts";
+import type { RawRequest } from "./define/event.ts";
+import type { Answer } from "./triggers/answers.ts";
+import type { Intake } from "./triggers/intake.ts";
 
 /** How long a body may take to arrive, in milliseconds. */
 const BODY_MILLISECONDS = 10_000;
@@ -64,7 +66,8 @@ async function receive(
   intake: Intake | undefined,
 ): Promise<void> {
   if (!intake) return answer(response, unready());
-  const most = intake.maxBytes(source);
+  const most = intake.maxBytes(source, () => toRawRequest(request, EMPTY));
+  if (request.method === "GET") return answer(response, await intake.receive(source, toRawRequest(request, EMPTY)));
   if (request.method !== "POST")
     return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
   if (most === undefined)
@@ -79,8 +82,22 @@ async function receive(
     if (!response.destroyed) answer(response, failure(408, "request.slow", "The body did not arrive in time."));
     return void request.destroy();
   }
-  const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
-  answer(response, await intake.receive(source, { method: "POST", url: request.url ?? "", headers, body }));
+  answer(response, await intake.receive(source, toRawRequest(request, body)));
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** A header that came several times is joined by commas, each of them: none is dropped, so none can hide behind another. */
+function toRawRequest(request: IncomingMessage, body: Uint8Array): RawRequest {
+  const { method = "", url = "", rawHeaders } = request;
+  const once = Object.entries(request.headers).map(([name, value]) => [name, String(value)] as const);
+  if (once.length * 2 === rawHeaders.length) return { method, url, headers: Object.fromEntries(once), body };
+  const headers = new Map<string, string>();
+  for (let place = 0; place < rawHeaders.length; place += 2) {
+    const [name, value] = [rawHeaders[place]!.toLowerCase(), rawHeaders[place + 1]!];
+    headers.set(name, headers.has(name) ? `${headers.get(name)}, ${value}` : value);
+  }
+  return { method, url, headers: Object.fromEntries(headers), body };
 }
 
 /** At most `most` bytes, within the time; what comes after is not read. */
@@ -125,7 +142,7 @@ function answerEarly(request: IncomingMessage, response: ServerResponse, given: 
 }
 
 function begin(response: ServerResponse, { status, body, headers }: Answer): string {
-  const text = JSON.stringify(body);
+  const text = typeof body === "string" ? body : JSON.stringify(body);
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(text),

@@ -1,20 +1,9 @@
-import { defineCapability, defineTrigger, defineWebhook } from "daimon";
+import { defineCapability, defineTrigger, defineWebhook, schemes } from "daimon";
 
 const webhook = defineWebhook({
   source: "generic",
   description: "Whatever can post JSON and sign it",
-  verify: {
-    scheme: "hmac",
-    algorithm: "sha256",
-    encoding: "hex",
-    header: "x-signature",
-    secret: "GENERIC_WEBHOOK_SECRET",
-  },
-  type: [{ data: "type" }],
-  key: { header: "x-delivery-id" },
-  setup:
-    "Post JSON with a `type` to this address. Header `X-Signature`: the HMAC-SHA256 of the body in hex, with the value " +
-    "of `GENERIC_WEBHOOK_SECRET` in `home/.env` as its key. `X-Delivery-Id`, where there is one, names the delivery.",
+  ...schemes.generic,
 });
 
 /** The payload as a note. What strangers wrote stands in a fence that it cannot close. */

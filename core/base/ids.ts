@@ -3,15 +3,21 @@ import { randomFillSync } from "node:crypto";
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const pool = new Uint8Array(4096);
 let used = pool.length;
+let last = -1;
+let time = "";
+const digits = new Uint8Array(16);
 
-export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "ses" | "res" | "sig";
+export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "ses" | "req" | "res" | "sig";
 
 /**
  * A new id: `evt_` and 26 characters of Crockford base32 (48 bits of milliseconds, 80 random bits; the
- * layout of ULID, https://github.com/ulid/spec), so that ids sort by the time they were made.
+ * layout of ULID, https://github.com/ulid/spec), so that ids sort by the time they were made. Those that one process
+ * makes within a millisecond count up from the first.
  */
 export function newId(prefix: IdPrefix, now: number = Date.now()): string {
-  let time = "";
+  if (now === last && countUp()) return `${prefix}_${time}${spell()}`;
+  last = now;
+  time = "";
   for (let rest = now, place = 0; place < 10; place++, rest = Math.floor(rest / 32)) {
     time = ALPHABET[rest % 32] + time;
   }
@@ -19,9 +25,26 @@ export function newId(prefix: IdPrefix, now: number = Date.now()): string {
     randomFillSync(pool);
     used = 0;
   }
-  let random = "";
-  for (let place = 0; place < 16; place++) random += ALPHABET[pool[used++]! & 31];
-  return `${prefix}_${time}${random}`;
+  for (let place = 0; place < 16; place++) digits[place] = pool[used++]! & 31;
+  return `${prefix}_${time}${spell()}`;
+}
+
+/** False when there is no higher one; then the next is drawn afresh. */
+function countUp(): boolean {
+  for (let place = 15; place >= 0; place--) {
+    if (digits[place]! < 31) {
+      digits[place]!++;
+      return true;
+    }
+    digits[place] = 0;
+  }
+  return false;
+}
+
+function spell(): string {
+  let text = "";
+  for (const digit of digits) text += ALPHABET[digit];
+  return text;
 }
 
 /** When an id was made, in milliseconds. */

@@ -17,6 +17,8 @@ export type { Answer, Ask, Context, Handler, HubAccess, HubHit, Steps, Toolbox }
 export type { DaimonEvent, EventMatch, Where } from "./event.ts";
 export type { Label } from "./label.ts";
 export type { Limits, RetryPolicy } from "./limits.ts";
+/** How known senders sign: `defineWebhook({ source: "stripe", ...schemes.stripe })`. */
+export { schemes } from "./schemes.ts";
 export type { Effect, Tool } from "./tool.ts";
 export type { Verification, Webhook } from "./webhook.ts";
 /** The schema library that a tool's input is described with. */

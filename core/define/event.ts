@@ -7,7 +7,7 @@ import type { Label } from "./label.ts";
  */
 export type EventOutcome = "dispatched" | "ignored" | "filtered" | "skipped" | "dead";
 
-/** The request exactly as it came in. */
+/** The request exactly as it came in; but a secret of ours that its sender repeats is not kept. */
 export interface RawRequest {
   readonly method: string;
   readonly url: string;

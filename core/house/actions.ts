@@ -23,6 +23,8 @@ export interface ActionsOptions {
   readonly live: Live;
   readonly clock: Clock;
   readonly url: () => string;
+  /** How the world calls it. */
+  readonly publicUrl: string;
   readonly agents: () => readonly string[];
   readonly doctor: Actions["doctor"];
 }
@@ -44,6 +46,7 @@ export function createActions(options: ActionsOptions): Actions {
         sources: options.parts.sources,
         samples: options.registry.installed.flatMap((one) => one.samples),
         url: options.url(),
+        publicUrl: options.publicUrl,
         now: options.clock.now,
       }),
     doctor: options.doctor,

@@ -14,6 +14,8 @@ export interface DoctorOptions {
   readonly models: Models;
   readonly secrets: Secrets;
   readonly registry: Registry;
+  /** The secret that a source's sender chose and brought, while none is set. */
+  readonly offered?: (source: string) => string | undefined;
 }
 
 /** Looks at everything that could keep Daimon from doing what it is asked. */
@@ -67,7 +69,7 @@ function checkModels(models: Models): Check[] {
   });
 }
 
-function checkCapabilities({ registry, secrets }: DoctorOptions): Check[] {
+function checkCapabilities({ registry, secrets, offered }: DoctorOptions): Check[] {
   const refused = registry.refused.map(
     ({ name, problem }): Check => ({ name: `capability ${name}`, state: "failed", ...pick(problem) }),
   );
@@ -80,7 +82,7 @@ function checkCapabilities({ registry, secrets }: DoctorOptions): Check[] {
         name,
         state: "failed",
         message: `${secret} is not set; every request is answered 503.`,
-        next: `Write ${secret}=… into home/.env and restart.`,
+        next: `Write ${secret}=${offered?.(webhook.source) ?? "…"} into home/.env and restart.`,
       };
     }),
   );

@@ -3,21 +3,29 @@ import { DaimonError } from "../base/errors.ts";
 import type { Schedule, Trigger } from "../define/capability.ts";
 import type { Channel } from "../define/channel.ts";
 import type { Handler } from "../define/context.ts";
+import type { Webhook } from "../define/webhook.ts";
 import type { Secrets } from "../policy/secrets.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Handlers, RegisteredHandler, RegisteredTrigger } from "../runs/registered.ts";
 import { DEFAULT_RETRY } from "../runs/rules.ts";
 import type { RegisteredSchedule } from "../schedules/clock.ts";
-import type { Source } from "../triggers/intake.ts";
+import type { Source } from "../triggers/check.ts";
+import { makeKeyPair } from "../triggers/sign.ts";
 
 /** All that capabilities bring, under the names by which runs, agents and doors find it. */
 export interface InstalledParts {
   readonly handlers: ReadonlyMap<string, RegisteredHandler>;
   readonly triggers: readonly RegisteredTrigger[];
   readonly schedules: ReadonlyMap<string, RegisteredSchedule>;
-  readonly sources: ReadonlyMap<string, Source>;
+  readonly sources: ReadonlyMap<string, InstalledSource>;
   readonly tools: ReadonlyMap<string, RegisteredTool>;
   readonly channels: ReadonlyMap<string, { channel: Channel; secret: (name: string) => string }>;
+}
+
+/** A source whose samples we can sign, even where only its sender has the key. */
+export interface InstalledSource extends Source {
+  /** The pair that is made when it is first asked for, and dies with this process. */
+  readonly sampleKeys: () => ReturnType<typeof makeKeyPair>;
 }
 
 /** Names every part of every capability: `trigger:github/issues`, `schedule:competitor-analysis/weekly`. */
@@ -25,7 +33,7 @@ export function nameParts(registry: Registry, secrets: Secrets, zone: string): I
   const handlers = new Map<string, RegisteredHandler>();
   const triggers: RegisteredTrigger[] = [];
   const schedules = new Map<string, RegisteredSchedule>();
-  const sources = new Map<string, Source>();
+  const sources = new Map<string, InstalledSource>();
   const tools = new Map<string, RegisteredTool>();
   const channels = new Map<string, { channel: Channel; secret: (name: string) => string }>();
   for (const { capability, version } of registry.installed) {
@@ -42,7 +50,7 @@ export function nameParts(registry: Registry, secrets: Secrets, zone: string): I
       schedules.set(name, { name, schedule, zone: schedule.zone ?? zone, handler });
     }
     for (const webhook of capability.webhooks ?? []) {
-      sources.set(webhook.source, { webhook, secrets: () => valuesOf(secrets, webhook.verify.secret) });
+      sources.set(webhook.source, toSource(webhook, secrets));
     }
     for (const tool of capability.tools ?? []) tools.set(tool.name, { tool, capability: capability.name, secret });
     for (const channel of capability.channels ?? []) channels.set(channel.name, { channel, secret });
@@ -74,6 +82,19 @@ function toHandler(
     ...("concurrency" in part && part.concurrency ? { concurrency: part.concurrency } : {}),
     secret,
     run: part.run as Handler<never>,
+  };
+}
+
+function toSource(webhook: Webhook, secrets: Secrets): InstalledSource {
+  let pair: ReturnType<typeof makeKeyPair>;
+  return {
+    webhook,
+    secrets: (name = webhook.verify.secret) => valuesOf(secrets, name),
+    sampleKey: () => pair?.publicKey,
+    sampleKeys: () => {
+      pair ??= makeKeyPair(webhook.verify);
+      return pair;
+    },
   };
 }
 

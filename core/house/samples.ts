@@ -3,19 +3,27 @@ import { readFile } from "node:fs/promises";
 import { DaimonError } from "../base/errors.ts";
 import type { SampleDelivery, SampleRequest } from "../console/options.ts";
 import type { RawRequest } from "../define/event.ts";
-import type { Webhook } from "../define/webhook.ts";
+import type { Place, Webhook } from "../define/webhook.ts";
 import type { Sample } from "../registry/registry.ts";
-import type { Source } from "../triggers/intake.ts";
-import { signatureHeaders } from "../triggers/verify.ts";
+import { EVENT_HEADER } from "../triggers/answers.ts";
+import { encodeBody, makeKeyPair, setAt, signRequest } from "../triggers/sign.ts";
+import type { InstalledSource } from "./installed.ts";
+
+export interface SampleOptions {
+  readonly sources: ReadonlyMap<string, InstalledSource>;
+  readonly samples: readonly Sample[];
+  /** Where this process listens. */
+  readonly url: string;
+  /** How the world calls it: some senders sign that. */
+  readonly publicUrl: string;
+  readonly now: () => Date;
+}
 
 /**
  * Signs recorded payloads as their sender would and posts them through the real door at `url`.
  * Throws `source.missing`, `sample.missing` or `secret.missing`.
  */
-export async function sendSamples(
-  request: SampleRequest,
-  options: { sources: ReadonlyMap<string, Source>; samples: readonly Sample[]; url: string; now: () => Date },
-): Promise<SampleDelivery[]> {
+export async function sendSamples(request: SampleRequest, options: SampleOptions): Promise<SampleDelivery[]> {
   const source = options.sources.get(request.source);
   if (!source) {
     const known = [...options.sources.keys()].join(", ");
@@ -27,25 +35,14 @@ export async function sendSamples(
   }
   const sample = findSample(options.samples, request);
   const recorded = sample ? JSON.parse(await readFile(sample.file, "utf8")) : {};
-  const body = Buffer.from(JSON.stringify({ ...recorded, ...request.data }));
+  const type = sample?.type ?? request.type ?? "test";
   const deliveries: SampleDelivery[] = [];
-  const times = request.times ?? (request.duplicate ? 2 : 1);
   let key: string = randomUUID();
-  for (let time = 0; time < times; time++) {
+  for (let time = 0; time < (request.times ?? (request.duplicate ? 2 : 1)); time++) {
     if (time > 0 && !request.duplicate) key = randomUUID();
-    const headers = toHeaders(source, {
-      type: sample?.type ?? request.type ?? "test",
-      key,
-      body,
-      now: options.now(),
-    });
-    if (request.badSignature) spoil(headers, source.webhook);
-    const response = await fetch(`${options.url}/hooks/${source.webhook.source}`, {
-      method: "POST",
-      headers,
-      body,
-    });
-    deliveries.push({ status: response.status, body: await response.json(), key });
+    const given = { recorded, data: request.data, type, key };
+    const signed = sign(toRequest(source.webhook, given), source, { ...options, wrong: request.badSignature });
+    deliveries.push({ ...(await post(signed, options.url)), key });
   }
   return deliveries;
 }
@@ -65,40 +62,82 @@ function findSample(samples: readonly Sample[], request: SampleRequest): Sample 
   );
 }
 
-function toHeaders(
-  source: Source,
-  delivery: { type: string; key: string; body: Uint8Array; now: Date },
-): Record<string, string> {
-  const { webhook } = source;
-  const headers: Record<string, string> = { "content-type": "application/json", "user-agent": "daimon-send" };
-  const parts = delivery.type.split(".");
+const MEDIA = { json: "application/json", form: "application/x-www-form-urlencoded", xml: "application/atom+xml" };
+
+interface Given {
+  readonly recorded: Readonly<Record<string, unknown>> | readonly unknown[];
+  readonly data: Readonly<Record<string, unknown>> | undefined;
+  readonly type: string;
+  readonly key: string;
+}
+
+/** The delivery before it is signed: of the recorded data, under the fresh key, of the type. */
+function toRequest(webhook: Webhook, { recorded, data, type, key }: Given): RawRequest {
+  const headers: Record<string, string> = {
+    "content-type": MEDIA[webhook.format ?? "json"],
+    "user-agent": "daimon-send",
+  };
+  const words = type.split(".");
   for (const [place, pick] of webhook.type.entries()) {
-    if ("header" in pick) headers[pick.header.toLowerCase()] = parts[place] ?? "";
+    if ("header" in pick && !pick.as) headers[pick.header.toLowerCase()] = words[place] ?? "";
   }
-  if (webhook.key && "header" in webhook.key) headers[webhook.key.header.toLowerCase()] = delivery.key;
-  const [secret] = source.secrets();
+  let content: unknown = Array.isArray(recorded) ? recorded : { ...recorded, ...data };
+  const [first] = placesOf(webhook.key);
+  if (first && "header" in first) headers[first.header.toLowerCase()] = key;
+  if (first && "data" in first && !isGiven(first.data, data)) content = renew(content, first.data, key);
+  const empty = { method: "POST", url: `/hooks/${webhook.source}`, headers, body: Buffer.of() };
+  const request = encodeBody(empty, content);
+  // What has no key of its own is known by its bytes.
+  return first ? request : { ...request, body: Buffer.concat([request.body, toSpaces(key)]) };
+}
+
+const placesOf = (key: Webhook["key"] = []): readonly Place[] => ("length" in key ? key : [key]);
+const isGiven = (path: string, data: Given["data"]) => Object.hasOwn(data ?? {}, path.split(".")[0]!);
+
+/** A fresh value at the path, of the kind that stood there; lists on the way are gone through. */
+function renew(content: unknown, path: string, key: string): unknown {
+  const names = path.split(".");
+  const before = names.reduce<unknown>((value, name) => {
+    const inner = Array.isArray(value) ? value[0] : value;
+    return typeof inner === "object" && inner !== null ? Reflect.get(inner, name) : undefined;
+  }, content);
+  let count = 0;
+  const number = Number.parseInt(key.replaceAll("-", "").slice(0, 10), 16);
+  const fresh = () => {
+    count++;
+    if (typeof before === "number") return String(number + count);
+    return count > 1 ? `${key}-${count}` : key;
+  };
+  return before === undefined ? content : setAt(content, names, fresh);
+}
+
+const toSpaces = (key: string) =>
+  Buffer.from(key.replace(/./g, (sign) => (Number.parseInt(sign, 16) & 1 ? "\n" : " ")));
+
+function sign(
+  request: RawRequest,
+  { webhook, secrets, sampleKeys }: InstalledSource,
+  { now, publicUrl, wrong }: Pick<SampleOptions, "now" | "publicUrl"> & { wrong?: boolean | undefined },
+): RawRequest {
+  const { secret: name } = webhook.verify;
+  const [secret] = secrets();
   if (!secret)
     throw new DaimonError(
       "secret.missing",
-      `The secret ${webhook.verify.secret} is not set.`,
-      `Write ${webhook.verify.secret}=… into home/.env, and restart.`,
+      `The secret ${name} is not set.`,
+      `Write ${name}=… into home/.env, and restart.`,
     );
-  const request: RawRequest = {
-    method: "POST",
-    url: `/hooks/${webhook.source}`,
-    headers,
-    body: delivery.body,
-  };
-  const signed = signatureHeaders(request, webhook.verify, secret, delivery.now);
-  return {
-    ...headers,
-    ...Object.fromEntries(Object.entries(signed).map(([name, value]) => [name.toLowerCase(), value])),
-  };
+  const own = sampleKeys();
+  const pair = wrong ? makeKeyPair(webhook.verify) : own;
+  // A wrong one is still one that the scheme can use.
+  const used = wrong && !pair ? Buffer.from(randomUUID()).toString("hex") : secret;
+  return signRequest(request, webhook.verify, { secret: used, privateKey: pair?.privateKey, now: now(), publicUrl });
 }
 
-/** Changes the last character of the signature. */
-function spoil(headers: Record<string, string>, webhook: Webhook): void {
-  const name = webhook.verify.header.toLowerCase();
-  const value = headers[name]!;
-  headers[name] = value.slice(0, -1) + (value.endsWith("0") ? "1" : "0");
+async function post(request: RawRequest, url: string): Promise<Omit<SampleDelivery, "key">> {
+  const { method, headers, body } = request;
+  const response = await fetch(url + request.url, { method, headers, body: Buffer.from(body) });
+  const text = await response.text();
+  const id = response.headers.get(EVENT_HEADER);
+  return { status: response.status, body: id ? { id } : JSON.parse(text || "{}") };
 }

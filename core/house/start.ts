@@ -93,6 +93,7 @@ async function openPort(environment: { host: string; port: number }, door: () =>
 function openDoor(house: House, web: WebServer): Door {
   const { database, live, log, clock, runs, parts, registry, environment } = house;
   const closing = new AbortController();
+  const publicUrl = (house.config.publicUrl ?? web.url).replace(/\/+$/, "");
   const intake = createIntake({
     sources: parts.sources,
     runs,
@@ -100,13 +101,15 @@ function openDoor(house: House, web: WebServer): Door {
     live,
     log,
     now: clock.now,
+    publicUrl,
   });
   const actions = createActions({
     ...house,
     // Samples go through the real door, by the address that this machine reaches it at.
     url: () => `http://${isLoopback(environment.host) ? "127.0.0.1" : environment.host}:${web.port}`,
+    publicUrl,
     agents: () => house.agentList.map((agent) => agent.name),
-    doctor: () => examine(house),
+    doctor: () => examine({ ...house, offered: intake.offered }),
   });
   const app = createConsole({
     ...house,

@@ -4,6 +4,7 @@ import { nextTime } from "../base/cron.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Capability, Schedule, Secret } from "../define/capability.ts";
 import type { Tool } from "../define/tool.ts";
+import { secretsOf } from "../define/webhook.ts";
 
 /** Refuses what no single field shows. `now` is what a cron is tried against. */
 export function checkCapability(capability: Capability, now: Date): void {
@@ -12,10 +13,11 @@ export function checkCapability(capability: Capability, now: Date): void {
     if (twice !== undefined) throw refuse("taken", `${kind} ${twice} stands there twice.`);
   }
   for (const webhook of capability.webhooks ?? []) {
-    if (capability.secrets?.some((secret) => secret.name === webhook.verify.secret)) continue;
+    const missing = secretsOf(webhook).find((name) => !capability.secrets?.some((secret) => secret.name === name));
+    if (missing === undefined) continue;
     throw refuse(
       "secret",
-      `webhook ${webhook.source}: its secret ${webhook.verify.secret} is not among the declared secrets.`,
+      `webhook ${webhook.source}: its secret ${missing} is not among the declared secrets.`,
       `Add it to \`secrets\`, with \`generate: true\` when it is ours to choose.`,
     );
   }

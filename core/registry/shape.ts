@@ -21,45 +21,99 @@ const retry = z.strictObject({
 });
 const named = { name: kebab, description: text.optional() };
 const handled = { run: code, retry: retry.optional(), limits: limits.optional() };
-const place = z.union(
-  [z.strictObject({ header: text }), z.strictObject({ data: text })],
-  'must be { header: "…" } or { data: "…" }',
-);
+const anyText = z.string("must be text");
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], "must be text, a number, true, false or null");
 
+/** `fields` beside exactly one place, or one of the `others`. */
+const placed = <const Fields extends z.ZodRawShape>(fields: Fields, others: readonly string[] = []) => {
+  const names = ["header", "data", "query", ...others];
+  return z
+    .strictObject({ header: text.optional(), data: text.optional(), query: text.optional(), ...fields })
+    .refine(
+      (value: Readonly<Record<string, unknown>>) => names.filter((name) => value[name] !== undefined).length === 1,
+      `must have one of ${names.map((name) => `"${name}"`).join(", ")}`,
+    );
+};
+const place = placed({});
+const list = <Item extends z.ZodType>(item: Item) => z.array(item, "must be a list").optional();
+
+const conditions = list(
+  placed({ is: z.union([scalar, z.array(scalar)]).optional(), starts: text.optional(), secret: text.optional() }),
+);
+const reply = z.strictObject({
+  status: z.int("must be a status").min(200, "must be a status").max(599, "must be a status"),
+  json: z.unknown().optional(),
+  text: anyText.optional(),
+  media: text.optional(),
+  echo: place.optional(),
+  when: conditions,
+});
+const handshake = z.strictObject({
+  method: oneOf("GET", "POST").optional(),
+  when: conditions.unwrap(),
+  reply,
+  offers: place.optional(),
+});
+
+const signing = {
+  prefix: anyText.optional(),
+  fields: z.strictObject({ separator: anyText, assign: text, name: text }).optional(),
+  signed: text.optional(),
+  timestamp: placed(
+    {
+      field: text.optional(),
+      unit: oneOf("seconds", "milliseconds").optional(),
+      toleranceSeconds: positive.optional(),
+    },
+    ["field"],
+  ).optional(),
+  key: z.strictObject({ encoding: oneOf("base64", "hex"), prefix: text.optional() }).optional(),
+  encoding: oneOf("hex", "base64"),
+  secret: text,
+};
+const hmac = {
+  scheme: z.literal("hmac"),
+  algorithm: oneOf("sha256", "sha1"),
+  plain: text.optional(),
+  bodyHash: text.optional(),
+};
+const equality = { scheme: z.literal("equality"), basic: z.literal(true).optional() };
+const token = {
+  scheme: z.literal("token"),
+  header: text,
+  prefix: anyText.optional(),
+  keys: z.url({ protocol: /^https?$/, error: "must be an address" }),
+  issuers: z.array(text, "must be a list"),
+  audience: text.optional(),
+  claim: text,
+  claims: z.record(z.string(), scalar).optional(),
+  secret: text,
+};
 const verify = z.discriminatedUnion(
   "scheme",
   [
-    z.strictObject({
-      scheme: z.literal("hmac"),
-      algorithm: oneOf("sha256", "sha1"),
-      encoding: oneOf("hex", "base64"),
-      header: text,
-      prefix: z.string("must be text").optional(),
-      signed: text.optional(),
-      timestamp: z.strictObject({ header: text, toleranceSeconds: positive }).optional(),
-      secret: text,
-    }),
-    z.strictObject({
-      scheme: z.literal("equality"),
-      header: text,
-      prefix: z.string("must be text").optional(),
-      secret: text,
-    }),
+    placed({ ...hmac, ...signing }),
+    placed({ scheme: z.literal("ed25519"), ...signing }),
+    placed({ ...equality, prefix: anyText.optional(), secret: text }, ["basic"]),
+    z.strictObject(token),
   ],
-  'must be { scheme: "hmac", … } or { scheme: "equality", … }',
+  'must be { scheme: "hmac", … }, "equality", "ed25519" or "token"',
 );
 
 const webhook = z.strictObject({
   source: kebab,
   description: text.optional(),
   verify,
-  type: z.array(place, "must be a list"),
-  key: place.optional(),
+  type: z.array(placed({ as: z.union([text, z.record(z.string(), anyText)]).optional() }), "must be a list"),
+  key: z.union([place, z.array(place)], 'must be { header: "…" }, { data: "…" }, or a list of such').optional(),
+  items: list(text.regex(/\[\]$/, 'must end in "[]"')),
+  handshakes: list(handshake),
+  replies: z.strictObject({ accepted: list(reply), refused: reply.optional() }).optional(),
+  format: oneOf("json", "form", "xml").optional(),
   maxBytes: count.optional(),
   setup: text.optional(),
 });
 
-const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], "must be text, a number, true, false or null");
 const trigger = z.strictObject({
   ...named,
   ...handled,
@@ -102,7 +156,6 @@ const secret = z.strictObject({
   required: flag.optional(),
 });
 
-const list = <Item extends z.ZodType>(item: Item) => z.array(item, "must be a list").optional();
 const shape = z.strictObject({
   name: kebab,
   description: text,

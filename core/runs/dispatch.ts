@@ -1,10 +1,18 @@
 import { createBatch } from "../base/batch.ts";
 import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
-import type { EventOutcome, NewEvent } from "../define/event.ts";
+import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Database } from "../store/database.ts";
-import { BODY, type EventSeed, type KeptEvent, keepEvents, type RunSeed, toName } from "../store/events.ts";
+import {
+  BODY,
+  type EventSeed,
+  type KeptEvent,
+  keepEvents,
+  type RunSeed,
+  type SharedRequest,
+  toName,
+} from "../store/events.ts";
 import { at, matchesType, matchesWhere } from "./match.ts";
 import type { Handlers, RegisteredHandler } from "./registered.ts";
 import { effectiveLimits } from "./rules.ts";
@@ -23,10 +31,14 @@ export interface Decision {
   readonly runs: readonly NamedRun[];
 }
 
-/**
- * Persist and dispatch: keeps an event and queues its runs in one transaction, which concurrent callers share.
- * `parsed` is the parsed body of an event whose data is BODY, so that it can be matched without being sent twice.
- */
+/** Persist and dispatch: keeps events and queues their runs in one transaction, which concurrent callers share. */
+export interface Dispatch {
+  /** `parsed` is the parsed body of an event whose data is BODY, so that it can be matched without being sent twice. */
+  one(event: NewEvent, decision?: Decision, parsed?: unknown): Promise<KeptEvent>;
+  /** All that one request brought, or nothing of it; the request is kept once. */
+  all(request: RawRequest, events: readonly NewEvent[]): Promise<KeptEvent[]>;
+}
+
 export function createDispatch(options: {
   database: Database;
   handlers: Handlers;
@@ -35,27 +47,45 @@ export function createDispatch(options: {
   onQueued: () => void;
   now: () => Date;
   allowed: Required<Limits>;
-}): (event: NewEvent, decision?: Decision, parsed?: unknown) => Promise<KeptEvent> {
-  const keep = createBatch((seeds: EventSeed[]) => keepEvents(options.database, seeds), {
-    most: 512,
-    lanes: 2,
-  });
-  return async (event, decision, parsed) => {
+}): Dispatch {
+  type Group = { seeds: readonly EventSeed[]; shared?: SharedRequest };
+  const keep = createBatch(
+    async (groups: Group[]) => {
+      const seeds = groups.flatMap((group) => group.seeds);
+      const shared = groups.flatMap((group) => group.shared ?? []);
+      const kept = await keepEvents(options.database, seeds, shared);
+      if (shared.length === 0) return kept.map((one) => [one]);
+      const rest = kept.values();
+      return groups.map((group) => [...rest.take(group.seeds.length)]);
+    },
+    { most: 512, lanes: 2 },
+  );
+  const seedOf = (event: NewEvent, decision?: Decision, parsed?: unknown): EventSeed => {
     const data = event.data === BODY ? parsed : event.data;
-    const seed = toSeed(event, decision ?? decide(options.handlers, event, data), data, {
-      now: options.now(),
-      allowed: options.allowed,
-    });
-    const kept = await keep(seed);
-    if (kept.runIds.length > 0 && !kept.duplicate) options.onQueued();
-    if (!kept.duplicate)
-      options.live.publish({
-        kind: "event",
-        id: kept.eventId,
-        status: seed.outcome,
-        name: `${event.source} ${event.type}`,
+    const context = { now: options.now(), allowed: options.allowed };
+    return toSeed(event, decision ?? decide(options.handlers, event, data), data, context);
+  };
+  const tell = ({ event, outcome }: EventSeed, { eventId, runIds, duplicate }: KeptEvent) => {
+    if (duplicate) return;
+    if (runIds.length > 0) options.onQueued();
+    options.live.publish({ kind: "event", id: eventId, status: outcome, name: `${event.source} ${event.type}` });
+  };
+  return {
+    async one(event, decision, parsed) {
+      const seed = seedOf(event, decision, parsed);
+      const [kept] = await keep({ seeds: [seed] });
+      tell(seed, kept!);
+      return kept!;
+    },
+    async all(request, events) {
+      const shared = { ...request, id: newId("req") };
+      const seeds = events.map((event) => ({ ...seedOf(event), requestId: shared.id }));
+      const kept = await keep({ seeds, shared });
+      seeds.forEach((seed, place) => {
+        tell(seed, kept[place]!);
       });
-    return kept;
+      return kept;
+    },
   };
 }
 

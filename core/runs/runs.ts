@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
-import type { NewEvent } from "../define/event.ts";
+import type { NewEvent, RawRequest } from "../define/event.ts";
 import type { Limits } from "../define/limits.ts";
 import { type Approval, answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
@@ -36,6 +36,8 @@ export interface RunsOptions {
 export interface Runs {
   /** Keeps an event and queues its runs, in one commit that concurrent callers share. */
   dispatch(event: NewEvent, decision?: Decision, parsed?: unknown): Promise<KeptEvent>;
+  /** The same for all that one request brought: all of it is kept, or nothing; the request once. */
+  dispatchAll(request: RawRequest, events: readonly NewEvent[]): Promise<KeptEvent[]>;
   /** Runs of the current triggers on an event that is kept already. Throws `event.missing`. */
   replay(eventId: string): Promise<{ eventId: string; runIds: string[] }>;
   /** Cancels a run that is not under way; asks a running one, and its children, to stop. */
@@ -77,7 +79,7 @@ export function createRuns(options: RunsOptions): Runs {
     now: options.clock.now,
     allowed: options.allowed,
   });
-  const emit = async (event: NewEvent) => (await dispatch(event)).eventId;
+  const emit = async (event: NewEvent) => (await dispatch.one(event)).eventId;
   const worker = createWorker({
     ...options,
     presence,
@@ -91,7 +93,8 @@ export function createRuns(options: RunsOptions): Runs {
   };
 
   return {
-    dispatch,
+    dispatch: dispatch.one,
+    dispatchAll: dispatch.all,
     keep: (inside, events) =>
       keepEvents(
         inside,

@@ -27,6 +27,13 @@ export interface EventSeed {
   readonly outcome: EventOutcome;
   readonly reason: string | null;
   readonly runs: readonly RunSeed[];
+  /** The request that brought it with others. */
+  readonly requestId?: string;
+}
+
+/** A request that brought several events. */
+export interface SharedRequest extends RawRequest {
+  readonly id: string;
 }
 
 export interface KeptEvent {
@@ -67,30 +74,58 @@ const KEEP = `
     select i.*, substring($1::bytea from i.headers_from for i.headers_length) as head,
       substring($1::bytea from i.headers_from + i.headers_length for i.body_length) as body
     from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::jsonb[], $8::text[], $9::text[], $10::text[],
-      $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::integer[], $17::integer[], $18::integer[])
+      $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::integer[], $18::integer[], $19::integer[])
       as i(id, source, type, key, at, data, problem, outcome, reason, integrity, privacy, parent_run, method, url,
-        headers_from, headers_length, body_length)
+        request_id, headers_from, headers_length, body_length)
   ), kept as (
-    insert into events (id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body)
+    insert into events (id, source, type, key, time, data, problem, outcome, reason, integrity, privacy, parent_run, method, url, headers, body, request_id)
     select id, source, type, key, to_timestamp(at / 1000), data, problem, outcome, reason, integrity, privacy, parent_run, method, url,
-      convert_from(head, 'UTF8')::json, body
+      convert_from(head, 'UTF8')::json, body, request_id
     from incoming on conflict (source, key) do nothing
-    returning id
+    returning id, request_id
   ), queued as (
-    ${INSERT_RUNS} from ${runsFrom(19)} join kept on kept.id = r.event_id
+    ${INSERT_RUNS} from ${runsFrom(20)} join kept on kept.id = r.event_id
   ), woken as (
     update runs set status = 'queued', wake_at = null
     from waits w join incoming i on i.source = w.source
     where runs.id = w.run_id and runs.status = 'waiting' and i.id in (select id from kept)
       and exists (select from unnest(w.types) t where i.type like t) and event_data(i.data, i.body) @> w.match
   )
-  select id from kept`;
+  select id, request_id as "requestId" from kept`;
+const KEEP_REQUESTS = `
+  insert into requests (id, method, url, headers, body)
+  select s.id, s.method, s.url, s.headers, substring($1::bytea from s.body_from for s.body_length)
+  from unnest($2::text[], $3::text[], $4::text[], $5::json[], $6::integer[], $7::integer[])
+    as s(id, method, url, headers, body_from, body_length)`;
 
 /**
- * Keeps events and queues their runs in one statement, and so in one commit. An event whose (source, key) is
- * there already is not kept again; if the first one has no runs and this one would have, it gets them now.
+ * Keeps events and queues their runs in one commit. An event whose (source, key) is there already is not kept again;
+ * if the first one has no runs and this one would have, it gets them now. Of the `shared` requests those are kept that
+ * brought something new.
  */
-export async function keepEvents(database: Database, seeds: readonly EventSeed[]): Promise<KeptEvent[]> {
+export async function keepEvents(
+  database: Database,
+  seeds: readonly EventSeed[],
+  shared: readonly SharedRequest[] = [],
+): Promise<KeptEvent[]> {
+  const keep = shared.length === 0 ? keepSeeds(database, seeds) : keepShared(database, seeds, shared);
+  const ids = new Set((await keep).map((row) => row.id));
+  return await Promise.all(
+    seeds.map((seed) =>
+      ids.has(seed.id)
+        ? { eventId: seed.id, runIds: seed.runs.map((run) => run.id), duplicate: false }
+        : keepDuplicate(database, seed),
+    ),
+  );
+}
+
+interface NewRow {
+  readonly id: string;
+  readonly requestId: string | null;
+}
+
+/** In one statement. Returns those that were not there. */
+async function keepSeeds(database: Database, seeds: readonly EventSeed[]): Promise<NewRow[]> {
   const pieces: Uint8Array[] = [];
   let at = 1;
   const rows = seeds.map((seed) => {
@@ -103,27 +138,40 @@ export async function keepEvents(database: Database, seeds: readonly EventSeed[]
     return row;
   });
   const runs = seeds.flatMap((seed) => runRows(seed.id, seed.event.label, seed.runs));
-  const values = [Buffer.concat(pieces), ...columns(rows, 17), ...columns(runs, 13)];
-  const kept = await database.query<{ id: string }>(KEEP, values, "keep-events");
-  const ids = new Set(kept.map((row) => row.id));
-  return await Promise.all(
-    seeds.map((seed) =>
-      ids.has(seed.id)
-        ? { eventId: seed.id, runIds: seed.runs.map((run) => run.id), duplicate: false }
-        : keepDuplicate(database, seed),
-    ),
-  );
+  const values = [Buffer.concat(pieces), ...columns(rows, 18), ...columns(runs, 13)];
+  return await database.query<NewRow>(KEEP, values, "keep-events");
+}
+
+async function keepShared(
+  database: Database,
+  seeds: readonly EventSeed[],
+  shared: readonly SharedRequest[],
+): Promise<NewRow[]> {
+  return await database.transaction(async (inside) => {
+    const kept = await keepSeeds(inside, seeds);
+    const wanted = new Set(kept.map((row) => row.requestId));
+    const requests = shared.filter((one) => wanted.has(one.id));
+    let at = 1;
+    const rows = requests.map(({ id, method, url, headers, body }) => {
+      at += body.length;
+      return [id, method, url, JSON.stringify(headers), at - body.length, body.length];
+    });
+    const bodies = Buffer.concat(requests.map((one) => one.body));
+    if (rows.length > 0) await inside.query(KEEP_REQUESTS, [bodies, ...columns(rows, 6)], "keep-requests");
+    return kept;
+  });
 }
 
 /** Stands for data that is exactly the request's body parsed as JSON: it is not kept a second time. */
 export const BODY: unique symbol = Symbol("the parsed body");
 
-function eventRow({ id, event, outcome, reason }: EventSeed): unknown[] {
+function eventRow({ id, event, outcome, reason, requestId }: EventSeed): unknown[] {
   const { request, label } = event;
   const data = event.data === BODY ? null : toJson(event.data);
   return [
     ...[id, event.source, event.type, event.key, event.time.getTime(), data, event.problem ?? null, outcome, reason],
     ...[label.integrity, label.privacy, event.parentRunId ?? null, request?.method ?? null, request?.url ?? null],
+    requestId ?? null,
   ];
 }
 
@@ -273,11 +321,16 @@ export function earliestAfter(runId: string): string {
 /** The request exactly as it came in, or null for an event that no request brought. */
 export async function findRequest(database: Database, eventId: string): Promise<RawRequest | null> {
   const [row] = await database.query<RawRequest>(
-    "select method, url, headers, body from events where id = $1 and body is not null",
+    `select ${REQUEST} from events e left join requests q on q.id = e.request_id
+     where e.id = $1 and (e.body is not null or q.id is not null)`,
     [eventId],
   );
   return row ?? null;
 }
+
+/** An event's request: its own, or the one that brought it with others (`requests q`). */
+export const REQUEST = `coalesce(e.method, q.method) as method, coalesce(e.url, q.url) as url,
+  coalesce(e.headers, q.headers) as headers, coalesce(e.body, q.body) as body`;
 
 /** The newest events, newest first. */
 export async function latestEvents(

@@ -5,6 +5,7 @@
 -- step by step, and keeps each step's value before the next one begins.
 --
 --   events         facts that came in, raw bytes and all; never changed. Unique by (source, key).
+--   requests       a raw request that brought several events, kept once for all of them.
 --   runs           one execution of a handler each. `claim` is the fence: it grows with every claim, and
 --                  whoever writes with an older one writes nothing.
 --   steps          named checkpoints of a run. A completed step is never executed again.
@@ -41,10 +42,19 @@ create table events (
   method       text,
   url          text,
   headers      json,
-  body         bytea storage external
+  body         bytea storage external,
+  request_id   text collate "C"
 ) with (toast_tuple_target = 8160);
 create unique index events_delivery on events (source, key);
 create index events_kind on events (source, type, id);
+
+create table requests (
+  id           text collate "C" primary key,
+  method       text not null,
+  url          text not null,
+  headers      json not null,
+  body         bytea storage external not null
+);
 
 -- An event's data: what was kept apart, else its parsed body. Null for a body that is not JSON, or that is JSON
 -- which jsonb cannot hold (a NUL in a string).

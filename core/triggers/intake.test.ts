@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { createHmac, randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { createLive, type LiveChange } from "../base/live.ts";
 import { openLog } from "../base/log.ts";
-import type { Webhook } from "../define/webhook.ts";
+import { schemes } from "../define/schemes.ts";
+import type { TokenVerification, Webhook } from "../define/webhook.ts";
 import { connect } from "../store/database.ts";
 import { BODY, findEvent, findRequest } from "../store/events.ts";
 import { createRefusalCounter } from "../store/refusals.ts";
 import { type TestHandler, testEngine } from "../test/engine.ts";
+import { makeToken, PUBLIC_URL, senders } from "../test/senders.ts";
 import { createIntake } from "./intake.ts";
 
 const SECRET = "a secret";
@@ -27,16 +31,21 @@ async function testIntake(t: TestContext, handlers: Record<string, TestHandler>,
   const changes: LiveChange[] = [];
   live.subscribe((change) => changes.push(change));
   let secrets: readonly string[] = [SECRET];
+  let ahead = 0;
   const intake = createIntake({
     sources: new Map([["test", { webhook: { ...webhook, ...more }, secrets: () => secrets }]]),
     runs: engine.runs,
     refuse: createRefusalCounter(engine.database),
     live,
     log: openLog({}),
-    now: () => new Date(),
+    now: () => new Date(Date.now() + ahead),
+    publicUrl: PUBLIC_URL,
   });
   return {
     ...engine,
+    wait: (seconds: number) => {
+      ahead += seconds * 1000;
+    },
     intake,
     changes,
     setSecrets: (values: readonly string[]) => {
@@ -229,6 +238,7 @@ test("while the database is away the sender is asked to come again, and nothing 
       live: createLive(),
       log: openLog({}),
       now: () => new Date(),
+      publicUrl: PUBLIC_URL,
     });
     return {
       post: (key: string) =>
@@ -249,4 +259,43 @@ test("while the database is away the sender is asked to come again, and nothing 
   for (const key of ["1", "2", "3"]) assert.equal((await post(key)).status, 202);
   assert.equal((await post("1")).status, 200);
   assert.equal(await eventCount(), 3);
+});
+
+test("a token is judged by the keys that its issuer publishes; while they cannot be had it is to come again", async (t) => {
+  const sender = senders.find(({ scheme }) => scheme === "gmail")!;
+  let served: object | null = null;
+  let asked = 0;
+  const issuer = createServer((_, response) => {
+    asked++;
+    response.writeHead(served ? 200 : 500).end(JSON.stringify(served));
+  });
+  await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+  t.after(() => issuer.close());
+  const keys = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/`;
+  const { post, setSecrets, refusals, wait } = await testIntake(
+    t,
+    { push: note },
+    { verify: { ...(schemes.gmail.verify as TokenVerification), keys } },
+  );
+  setSecrets([sender.pens.right.verifies]);
+  const aud = `${PUBLIC_URL}/hooks/test?a=1`;
+  const show = async (claims: object = {}, head: object = {}) =>
+    await post("push", {
+      headers: { authorization: `Bearer ${makeToken(sender.pens.right, new Date(), { aud, ...claims }, head)}` },
+    });
+  assert.equal((await show({ aud: "https://other.example" })).status, 401);
+  assert.equal(asked, 0, "nothing is fetched for a token that is wrong anyway");
+  const away = await show();
+  assert.deepEqual([away.status, away.error?.code, away.headers?.["retry-after"]], [503, "source.unready", "300"]);
+  wait(6);
+  served = { keys: [...sender.keys!].map(([kid, key]) => ({ ...key.export({ format: "jwk" }), kid })) };
+  assert.deepEqual(
+    (await Promise.all([show(), show()])).map(({ status }) => status),
+    [202, 202],
+  );
+  assert.equal((await show({}, { kid: "unknown" })).status, 401);
+  assert.equal(asked, 2);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const reasons = (await refusals()).map((row) => (row as { reason: string }).reason);
+  assert.deepEqual(reasons, ["key unknown", "keys unreachable", "token for somebody else"]);
 });

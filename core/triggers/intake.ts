@@ -1,133 +1,145 @@
-import { createHash } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
-import type { NewEvent, RawRequest } from "../define/event.ts";
-import { STRANGER } from "../define/label.ts";
-import type { Place, Webhook } from "../define/webhook.ts";
-import { at } from "../runs/match.ts";
+import type { RawRequest } from "../define/event.ts";
+import type { Handshake, Webhook } from "../define/webhook.ts";
 import type { Runs } from "../runs/runs.ts";
-import { BODY } from "../store/events.ts";
 import type { Refusal } from "../store/refusals.ts";
-import { verify } from "./verify.ts";
-
-/** A webhook with its secrets: the current one and, while it is rotated, the one before; none when it is not set. */
-export interface Source {
-  readonly webhook: Webhook;
-  readonly secrets: () => readonly string[];
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly body: object;
-  readonly headers?: Readonly<Record<string, string>>;
-}
+import { type Answer, EVENT_HEADER, failure, later, toAnswer, toReceipt } from "./answers.ts";
+import { createCheck, type Source, toVisit, type Visit } from "./check.ts";
+import { toEvents } from "./event.ts";
+import { holds, pickText } from "./places.ts";
 
 export interface IntakeOptions {
   readonly sources: ReadonlyMap<string, Source>;
-  readonly runs: Pick<Runs, "dispatch">;
+  readonly runs: Pick<Runs, "dispatch" | "dispatchAll">;
   readonly refuse: (refusal: Refusal) => Promise<void>;
   readonly live: Live;
   readonly log: Log;
   readonly now: () => Date;
+  /** The address of this server as the world calls it, without a path. */
+  readonly publicUrl: string;
 }
 
 const DEFAULT_MAX_BYTES = 1 << 20;
+const LONGEST_OFFER = 500;
 
 /** Verify, persist, dispatch: what the door for the world does with one request. */
 export interface Intake {
   receive(source: string, request: RawRequest): Promise<Answer>;
-  /** The largest body of a source; undefined when there is no such source. */
-  maxBytes(source: string): number | undefined;
+  /** The largest body that is read of a request, of which the headers are there; undefined when there is no such source. */
+  maxBytes(source: string, head: () => RawRequest): number | undefined;
   /** Counts a request that was not even read. */
   refuse(source: string, reason: string): void;
+  /** The secret that a sender chose and brought while there was none: to be shown to the owner, and kept nowhere else. */
+  offered(source: string): string | undefined;
 }
 
 export function createIntake(options: IntakeOptions): Intake {
+  const check = createCheck(options);
+  const offers = new Map<string, string>();
   const refuse = (source: string, reason: string) => {
     options.live.publish({ kind: "refusal", id: source, text: reason });
     void options.refuse({ source, reason }).catch(() => {});
   };
+  const unready = (name: string, reason: string, words: string) => {
+    refuse(name, reason);
+    return later("source.unready", `The source "${name}" ${words}.`, 300);
+  };
   return {
     refuse,
-    maxBytes: (name) => {
+    offered: (name) => offers.get(name),
+    maxBytes(name, head) {
       const source = options.sources.get(name);
-      return source && (source.webhook.maxBytes ?? DEFAULT_MAX_BYTES);
+      const most = source && (source.webhook.maxBytes ?? DEFAULT_MAX_BYTES);
+      if (!most || most <= DEFAULT_MAX_BYTES || !isToldByHeaders(source.webhook)) return most;
+      // A stranger is not read to the end.
+      return check.now(toVisit(source, head())) ? DEFAULT_MAX_BYTES : most;
     },
     async receive(name, request) {
       const source = options.sources.get(name);
       if (!source) return failure(404, "source.missing", `There is no source "${name}".`);
-      const secrets = source.secrets();
-      if (secrets.length === 0) {
-        refuse(name, "secret missing");
-        return {
-          ...failure(503, "source.unready", `The source "${name}" has no secret yet.`),
-          headers: { "retry-after": "300" },
-        };
+      const { verify: by, handshakes } = source.webhook;
+      const visit = toVisit(source, request);
+      if (request.method === "GET") {
+        if (!handshakes?.some((one) => one.method === "GET")) return NO_GET;
+        return greet(visit, "GET") ?? turnAway(visit, "handshake wrong", refuse);
       }
-      const refused = verify(request, source.webhook.verify, secrets, options.now());
-      if (refused) {
-        refuse(name, refused);
-        return failure(401, "webhook.unverified", `The request of "${name}" was not let in: ${refused}.`);
+      if (source.secrets().length === 0) {
+        const offer = findOffer(visit);
+        if (!offer) return unready(name, "secret missing", "has no secret yet");
+        offers.set(name, offer.secret);
+        refuse(name, "it brought its secret: `daimon doctor` shows it");
+        return offer.answer;
       }
-      const { event, parsed } = toEvent(source.webhook, request);
-      try {
-        const kept = await options.runs.dispatch(event, undefined, parsed);
-        if (kept.duplicate) refuse(name, "duplicate");
-        return {
-          status: kept.duplicate ? 200 : 202,
-          body: { id: kept.eventId, ...(kept.duplicate ? { duplicate: true } : {}) },
-        };
-      } catch (error) {
-        options.log.error("An event could not be kept; its sender was asked to try again.", {
-          source: name,
-          error: String(error),
-        });
-        return {
-          ...failure(503, "store.unreachable", "The event could not be kept; send it again."),
-          headers: { "retry-after": "5" },
-        };
-      }
+      const refused = by.scheme === "token" ? await check.withKeys(visit, by.keys) : check.now(visit);
+      if (refused === "secret unusable" || refused === "keys unreachable")
+        return unready(name, refused, `cannot verify now: ${refused}`);
+      if (refused) return turnAway(visit, refused, refuse);
+      return greet(visit, "POST") ?? (await keep(visit, options, refuse));
     },
   };
 }
 
-function failure(status: number, code: string, message: string): Answer {
-  return { status, body: { error: { code, message } } };
+type Refuse = Intake["refuse"];
+
+const NO_GET = failure(405, "route.missing", "Webhooks are posted.");
+const never = () => false;
+
+/** Whether the headers alone tell who sends. */
+const isToldByHeaders = ({ verify }: Webhook) => verify.scheme === "equality" && !("data" in verify);
+
+function turnAway({ source, request, data }: Visit, reason: string, refuse: Refuse): Answer {
+  const { source: name, replies } = source.webhook;
+  refuse(name, reason);
+  const answer = failure(401, "webhook.unverified", `The request of "${name}" was not let in: ${reason}.`);
+  return replies?.refused ? toAnswer(replies.refused, answer, { request, data }) : answer;
 }
 
-/** The event of a verified request. A body that cannot be read is kept all the same, with the reason. */
-export function toEvent(webhook: Webhook, request: RawRequest): { event: NewEvent; parsed: unknown } {
-  const { data, parsed, problem } = parseBody(request);
-  const pick = (place: Place) => {
-    const value = "header" in place ? request.headers[place.header.toLowerCase()] : at(parsed, place.data);
-    return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-  };
-  const type = webhook.type.map(pick).filter(Boolean).join(".") || "unknown";
-  const named = webhook.key && pick(webhook.key);
-  const key = named || createHash("sha256").update(request.body).digest("hex");
-  const event = {
-    source: webhook.source,
-    type,
-    key,
-    data,
-    label: STRANGER,
-    request,
-    ...(problem ? { problem } : {}),
-  };
-  return { event, parsed };
+/** The answer to a sender that tries us out; undefined when the request is none of that. */
+function greet(visit: Visit, method: "GET" | "POST"): Answer | undefined {
+  const wanted = visit.source.webhook.handshakes?.find(
+    (one) => (one.method ?? "POST") === method && !one.offers && meets(one, visit),
+  );
+  return wanted && toAnswer(wanted.reply, { body: {} }, visit);
 }
 
-function parseBody(request: RawRequest): { data: unknown; parsed: unknown; problem?: string } {
-  const type = request.headers["content-type"] ?? "";
+/** The secret that the sender brings, and what it is told. */
+function findOffer(visit: Visit): { secret: string; answer: Answer } | undefined {
+  for (const handshake of visit.source.webhook.handshakes ?? []) {
+    const secret = handshake.offers && meets(handshake, visit) && pickText(handshake.offers, visit.request, visit.data);
+    if (!secret) continue;
+    return { secret: secret.slice(0, LONGEST_OFFER), answer: toAnswer(handshake.reply, { body: {} }, visit) };
+  }
+}
+
+function meets({ when }: Handshake, { source, request, data }: Visit): boolean {
+  return holds(when, request, data, (name, value) =>
+    source.secrets(name).some((secret) => timingSafeEqual(hash(secret), hash(value))),
+  );
+}
+
+const hash = (text: string) => createHash("sha256").update(text).digest();
+
+async function keep({ source, request, body, data }: Visit, options: IntakeOptions, refuse: Refuse): Promise<Answer> {
+  const { webhook } = source;
+  const brought = toEvents(webhook, request, body());
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(request.body);
-    if (!type.includes("application/x-www-form-urlencoded")) return { data: BODY, parsed: JSON.parse(text) };
-    const form = Object.fromEntries(new URLSearchParams(text));
-    // GitHub and Slack put JSON into one field of a form.
-    const parsed = form.payload === undefined ? form : JSON.parse(form.payload);
-    return { data: parsed, parsed };
+    const kept =
+      "events" in brought
+        ? await options.runs.dispatchAll(brought.request, brought.events)
+        : [await options.runs.dispatch(brought.event, undefined, brought.parsed)];
+    for (const { duplicate } of kept) if (duplicate) refuse(webhook.source, "duplicate");
+    const receipt = toReceipt(kept);
+    const reply = webhook.replies?.accepted?.find((one) => holds(one.when ?? [], request, data, never));
+    if (!reply) return receipt;
+    const answer = toAnswer(reply, receipt, { request, data });
+    return { ...answer, headers: { ...answer.headers, [EVENT_HEADER]: kept[0]!.eventId } };
   } catch (error) {
-    const what = error instanceof SyntaxError ? `is not JSON: ${error.message}` : "is not UTF-8";
-    return { data: null, parsed: null, problem: `The body ${what}.` };
+    options.log.error("An event could not be kept; its sender was asked to try again.", {
+      source: webhook.source,
+      error: String(error),
+    });
+    return later("store.unreachable", "The event could not be kept; send it again.", 5);
   }
 }

@@ -1,5 +1,6 @@
 import type { EventOutcome } from "../../define/event.ts";
 import type { Database } from "../database.ts";
+import { REQUEST } from "../events.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
 import { runsOfEvent } from "./runs.ts";
 
@@ -61,8 +62,9 @@ export async function isEventKept(database: Database, id: string): Promise<boole
 /** One event with its request exactly as it came in, and its runs; or null. */
 export async function findEventDetail(database: Database, id: string): Promise<Row | null> {
   const [row] = await database.query<Row & { method: string | null; body: Buffer | null }>(
-    `select ${EVENT}, time, data, problem, parent_run as "parentRunId", method, url, headers, body
-     from events where id = $1`,
+    `select f.*, ${REQUEST}
+     from (select ${EVENT}, time, data, problem, parent_run as "parentRunId" from events) f
+     join events e on e.id = f.id left join requests q on q.id = e.request_id where f.id = $1`,
     [id],
   );
   if (!row) return null;

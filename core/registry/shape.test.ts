@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Scheme, schemes } from "../define/schemes.ts";
+import { secretsOf, type Webhook } from "../define/webhook.ts";
+import { checkCapability } from "./rules.ts";
+import { parseCapability } from "./shape.ts";
+
+const withWebhook = (webhook: object, secrets: readonly string[] = []) => ({
+  name: "shop",
+  description: "Sells",
+  webhooks: [webhook],
+  secrets: secrets.map((name) => ({ name, description: "x" })),
+});
+
+test("a webhook of each scheme is let in, and asks for every secret that it speaks of", () => {
+  for (const [source, scheme] of Object.entries(schemes) as [string, Scheme][]) {
+    const webhook: Webhook = { source: source.toLowerCase(), ...scheme };
+    const secrets = secretsOf(webhook);
+    checkCapability(parseCapability(withWebhook(webhook, secrets)), new Date());
+    for (const left of secrets) {
+      const others = secrets.filter((name) => name !== left);
+      const refuse = () => checkCapability(parseCapability(withWebhook(webhook, others)), new Date());
+      assert.throws(refuse, { code: "capability.secret", message: new RegExp(`its secret ${left} is not`) });
+    }
+  }
+});
+
+const hmac = { scheme: "hmac", algorithm: "sha256", encoding: "hex", header: "x", secret: "S" };
+const WRONG: [string, object, RegExp][] = [
+  [
+    "no place of the signature",
+    { verify: { ...hmac, header: undefined } },
+    /"verify" must have one of "header", "data", "query"\.$/,
+  ],
+  ["two places", { verify: { ...hmac, data: "y" } }, /"verify" must have one of "header", "data", "query"\.$/],
+  ["an unknown scheme", { verify: { ...hmac, scheme: "md5" } }, /"verify\.scheme" must be \{ scheme: "hmac"/],
+  [
+    "an unknown algorithm",
+    { verify: { ...hmac, algorithm: "md5" } },
+    /"verify\.algorithm" must be one of "sha256", "sha1"\.$/,
+  ],
+  [
+    "a time at no place",
+    { verify: { ...hmac, timestamp: {} } },
+    /"verify\.timestamp" must have one of "header", "data", "query", "field"\.$/,
+  ],
+  [
+    "a tolerance of nothing",
+    { verify: { ...hmac, timestamp: { header: "t", toleranceSeconds: 0 } } },
+    /must be more than 0\.$/,
+  ],
+  ["a field that is unknown", { verify: { ...hmac, keys: "x" } }, /"verify" has no field "keys"\.$/],
+  [
+    "keys at no address",
+    { verify: { scheme: "token", header: "a", keys: "x", issuers: [], claim: "e", secret: "S" } },
+    /"verify\.keys" must be an address\.$/,
+  ],
+  ["items that are no list", { items: ["events"] }, /"items\.0" must end in "\[\]"\.$/],
+  ["a key at no place", { key: "id" }, /"key" must be \{ header: "…" \}, \{ data: "…" \}, or a list of such\.$/],
+  ["a status that is none", { replies: { refused: { status: 99 } } }, /"replies\.refused\.status" must be a status\.$/],
+  ["a handshake without an answer", { handshakes: [{ when: [] }] }, /"handshakes\.0\.reply" is missing\.$/],
+];
+
+for (const [what, fields, message] of WRONG) {
+  test(`a webhook with ${what} is refused with a sentence`, () => {
+    const webhook = { source: "shop", verify: hmac, type: [], ...fields };
+    assert.throws(() => parseCapability(withWebhook(webhook, ["S"])), { code: "capability.shape", message });
+  });
+}

@@ -1,0 +1,63 @@
+import type { RawRequest } from "../define/event.ts";
+import { BODY } from "../store/events.ts";
+import { parseXml } from "./xml.ts";
+
+/** A body as data. */
+export interface ParsedBody {
+  readonly parsed: unknown;
+  /** What is kept of it beside the bytes: BODY when parsing those again gives the same. */
+  readonly data: unknown;
+  /** Why it could not be read. */
+  readonly problem?: string;
+}
+
+const MOST_PARTS = 1000;
+
+/** JSON, a form of either kind, or XML, by the content type; JSON where there is none. It does not throw. */
+export function parseBody(request: RawRequest): ParsedBody {
+  const type = request.headers["content-type"] ?? "";
+  const kind = /^[^;]*[/+]xml\b/i.test(type) ? "XML" : /^multipart\/form-data/i.test(type) ? "a form" : "JSON";
+  try {
+    if (kind === "a form") return apart(parseParts(request.body, type));
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(request.body);
+    if (kind === "XML") return apart(parseXml(text));
+    if (!isForm(request)) return { data: BODY, parsed: JSON.parse(text) };
+    const form = Object.fromEntries(new URLSearchParams(text));
+    // GitHub and Slack put JSON into one field of a form.
+    return apart(form.payload === undefined ? form : JSON.parse(form.payload));
+  } catch (error) {
+    const what = error instanceof SyntaxError ? `is not ${kind}: ${error.message}` : "is not UTF-8";
+    return { data: null, parsed: null, problem: `The body ${what}.` };
+  }
+}
+
+const apart = (parsed: unknown): ParsedBody => ({ parsed, data: parsed });
+
+export function isForm(request: RawRequest): boolean {
+  return (request.headers["content-type"] ?? "").includes("application/x-www-form-urlencoded");
+}
+
+/** Fields as text; of a file its name, media type and size: its bytes stay in the request. */
+function parseParts(bytes: Uint8Array, type: string): Record<string, unknown> {
+  const boundary = /;\s*boundary=(?:"([^"]{1,200})"|([^\s;]{1,200}))/i.exec(type);
+  if (!boundary) throw new SyntaxError("it names no boundary");
+  const body = Buffer.concat([Buffer.from("\r\n"), bytes]);
+  const mark = Buffer.from(`\r\n--${boundary[1] ?? boundary[2]}`);
+  const fields: [string, unknown][] = [];
+  let at = body.indexOf(mark);
+  for (let next = 0; at >= 0 && fields.length < MOST_PARTS; at = next) {
+    next = body.indexOf(mark, at + mark.length);
+    if (next < 0) break;
+    const part = body.subarray(at + mark.length + 2, next);
+    const gap = part.indexOf("\r\n\r\n");
+    const head = part.subarray(0, Math.max(gap, 0)).toString("utf8");
+    const name = /\bname="([^"]*)"/i.exec(head)?.[1];
+    if (gap < 0 || name === undefined) throw new SyntaxError("a part of it has no name");
+    const content = part.subarray(gap + 4);
+    const file = /\bfilename="([^"]*)"/i.exec(head)?.[1];
+    const media = /^content-type:\s*(\S+)/im.exec(head)?.[1];
+    fields.push([name, file === undefined ? content.toString("utf8") : { file, media, bytes: content.length }]);
+  }
+  if (at < 0 || fields.length === 0) throw new SyntaxError("its boundary is not in it");
+  return Object.fromEntries(fields);
+}

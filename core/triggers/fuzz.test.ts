@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RawRequest } from "../define/event.ts";
+import { type Scheme, schemes } from "../define/schemes.ts";
+import { PUBLIC_URL, type Sender, senders } from "../test/senders.ts";
+import { parseBody } from "./body.ts";
+import { toEvents } from "./event.ts";
+import { verify } from "./verify.ts";
+
+/** How many mutated requests: DAIMON_FUZZ=100000 for a long look, DAIMON_FUZZ_SEED for the same one again. */
+const COUNT = Number(process.env.DAIMON_FUZZ ?? 5000);
+const SEED = Number(process.env.DAIMON_FUZZ_SEED ?? Date.now() % 2 ** 31);
+const NOW = new Date("2026-11-22T12:00:00Z");
+
+/** mulberry32: the same numbers for the same seed. */
+function createChance(seed: number) {
+  let state = seed;
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const below = (most: number) => Math.floor(next() * most);
+  return { below, pick: <Value>(values: readonly Value[]) => values[below(values.length)]! };
+}
+type Chance = ReturnType<typeof createChance>;
+
+interface Case {
+  readonly sender: Sender;
+  readonly requests: readonly RawRequest[];
+}
+
+/** Right ones with other bodies and other times, and wrong ones: mutations are bred from all of them. */
+const cases: readonly Case[] = senders.map((sender) => ({
+  sender,
+  requests: [0, -200, 86_400].flatMap((seconds) =>
+    ["a", "bcd", "é"].map((mark) =>
+      sender.post(sender.body(mark), sender.pens.right, new Date(NOW.getTime() + seconds * 1000)),
+    ),
+  ),
+}));
+
+const ODD = [
+  ...[
+    "",
+    " ",
+    "\0",
+    "0",
+    "-1",
+    "NaN",
+    "null",
+    "{}",
+    "[]",
+    "%",
+    "%00",
+    "=",
+    ",",
+    ";",
+    ".",
+    "..",
+    "v1=",
+    "t=,v1=",
+    "é",
+    "\ud800",
+  ],
+  ...[
+    "__proto__",
+    "constructor",
+    "99999999999999999999",
+    "1e9",
+    "Infinity",
+    "A".repeat(5000),
+    "sha256=",
+    "Basic ",
+    "Bearer ",
+  ],
+  ...[
+    "&payload={",
+    "--",
+    "\r\n\r\n",
+    "<a><a>",
+    "]]>",
+    "<!DOCTYPE a>",
+    "&#xffffff;",
+    '{"__proto__":{"a":1}}',
+    "[".repeat(3000),
+  ],
+];
+const TYPES = [
+  ...["application/json", "application/x-www-form-urlencoded", "application/xml", "text/plain", ""],
+  ...["multipart/form-data; boundary=x", "multipart/form-data", "application/json; charset=utf-16"],
+];
+
+function mutate(one: RawRequest, other: RawRequest, chance: Chance): RawRequest {
+  const names = Object.keys(one.headers);
+  const name = chance.pick(names);
+  const value = one.headers[name] ?? "";
+  const set = (changed: string | undefined): RawRequest => {
+    const headers: Record<string, string> = { ...one.headers };
+    if (changed === undefined) delete headers[name];
+    else headers[name] = changed;
+    return { ...one, headers };
+  };
+  const body = Buffer.from(one.body);
+  const at = chance.below(body.length + 1);
+  switch (chance.below(22)) {
+    case 0:
+      return set(undefined);
+    case 1:
+      return set(chance.pick(ODD));
+    case 2:
+      return set(`${value}${chance.pick([", ", ",", " ", ""])}${chance.pick([value, ...ODD])}`);
+    case 3:
+      return set(splice(value, chance));
+    case 4:
+      return set(
+        chance.pick([
+          value.toUpperCase(),
+          value.toLowerCase(),
+          ` ${value}`,
+          value.slice(0, chance.below(value.length)),
+        ]),
+      );
+    case 5:
+      return set(other.headers[name]);
+    case 6:
+      return { ...one, headers: other.headers };
+    case 7:
+      return { ...one, body: other.body };
+    case 8:
+      return {
+        ...one,
+        url: chance.pick([other.url, `${one.url}&x=1`, splice(one.url, chance), `/${one.url}`, chance.pick(ODD)]),
+      };
+    case 9:
+      return { ...one, headers: { ...one.headers, "content-type": chance.pick(TYPES) } };
+    case 10:
+      return { ...one, method: chance.pick(["GET", "PUT", "post", ""]) };
+    case 11:
+      return { ...one, body: body.subarray(0, at) };
+    case 12:
+      return { ...one, body: Buffer.concat([body.subarray(0, at), Buffer.from(chance.pick(ODD)), body.subarray(at)]) };
+    case 13:
+      return { ...one, body: Buffer.concat([body, Buffer.from(chance.pick(ODD))]) };
+    case 14:
+      return { ...one, body: Buffer.from(splice(body.toString("latin1"), chance), "latin1") };
+    case 15:
+      return { ...one, body: Buffer.concat([body.subarray(0, at), Buffer.from(other.body).subarray(at)]) };
+    case 16:
+      // The border between a header and the body is moved.
+      return { ...set(value + body.subarray(0, at).toString("latin1")), body: body.subarray(at) };
+    case 17:
+      return { ...set(value.slice(0, -1)), body: Buffer.concat([Buffer.from(value.slice(-1)), body]) };
+    case 18:
+      return { ...one, url: one.url + body.subarray(0, at).toString("latin1"), body: body.subarray(at) };
+    case 19: {
+      const border = chance.below(one.url.length + 1);
+      return { ...one, url: one.url.slice(0, border), body: Buffer.concat([Buffer.from(one.url.slice(border)), body]) };
+    }
+    default: {
+      const copy = Buffer.from(body);
+      if (copy.length > 0) copy[chance.below(copy.length)]! ^= 1 << chance.below(8);
+      return { ...one, body: copy };
+    }
+  }
+}
+
+/** One character taken out, put in, doubled or changed. */
+function splice(text: string, chance: Chance): string {
+  const at = chance.below(text.length + 1);
+  const fresh = String.fromCharCode(chance.below(256));
+  const put = chance.pick(["", fresh, fresh + (text[at] ?? ""), (text[at] ?? "").repeat(2), String(chance.below(10))]);
+  return text.slice(0, at) + put + text.slice(at + 1);
+}
+
+test(`${COUNT} mutated requests of every scheme: no crash, none let in for what its sender did not sign, memory flat (seed ${SEED})`, () => {
+  const chance = createChance(SEED);
+  let accepted = 0;
+  let memory = 0;
+  for (let round = 0; round < COUNT; round++) {
+    const { sender, requests } = cases[round % cases.length]!;
+    const stranger = chance.pick(cases).requests;
+    let request = chance.pick(requests);
+    for (let times = 1 + chance.below(3); times > 0; times--)
+      request = mutate(request, chance.pick(chance.below(4) ? requests : stranger), chance);
+    const scheme: Scheme = schemes[sender.scheme];
+    const body = parseBody(request);
+    const secrets = [sender.pens.before.verifies, sender.pens.right.verifies];
+    const proof = { secrets, now: NOW, publicUrl: PUBLIC_URL, keys: sender.keys, data: () => body.parsed };
+    const refused = verify(request, scheme.verify, proof);
+    const brought = toEvents({ source: "test", ...scheme }, request, body);
+    for (const event of "events" in brought ? brought.events : [brought.event])
+      assert.ok(event.key && event.type, JSON.stringify(event));
+    if (refused === null) {
+      accepted++;
+      const same = cases.filter((one) => one.sender.scheme === sender.scheme);
+      const signed = same.flatMap((one) => {
+        const content = one.sender.covered(request);
+        return one.requests.flatMap((right, place) => (one.sender.covered(right) === content ? place : []));
+      });
+      const message = () => `seed ${SEED}, round ${round}, ${sender.name}: ${show(request)}`;
+      if (signed.length === 0) assert.fail(`let in, though it was never signed: ${message()}`);
+      if (sender.window && signed.every((place) => place >= 6))
+        assert.fail(`let in, though it is of tomorrow: ${message()}`);
+    }
+    if (round === COUNT >> 2) memory = process.memoryUsage().rss;
+  }
+  assert.ok(accepted > 0, "mutations that change nothing that is signed are let in");
+  const grown = (process.memoryUsage().rss - memory) / 2 ** 20;
+  assert.ok(grown < 150, `${Math.round(grown)} MiB more than at a quarter of the way`);
+});
+
+const show = ({ method, url, headers, body }: RawRequest) =>
+  JSON.stringify({ method, url, headers, body: Buffer.from(body).toString("base64") });
