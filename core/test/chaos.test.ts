@@ -195,11 +195,12 @@ async function storm(system: System, chance: () => number, effects: () => Effect
     for (const what of deck) {
       // Now and then two at once.
       await sleep(chance() < 0.2 ? 20 : 300 + chance() * 1000);
-      // Workers die just when a tool has had its effect and it is not recorded yet, if one does so soon.
+      // Workers die just when a tool has had its effect and it is not recorded yet: the first three wait for one.
       if (what === "worker") {
+        const patience = kills.filter((kill) => kill.what === "worker").length < 3 ? 20_000 : 2_000;
         const strikes = () => effects().filter(({ name }) => name === "strike").length;
         const before = strikes();
-        for (const end = Date.now() + 2000; strikes() === before && Date.now() < end; ) await sleep(5);
+        for (const end = Date.now() + patience; strikes() === before && Date.now() < end; ) await sleep(5);
       }
       let kill: Kill | undefined;
       while (!kill) {
