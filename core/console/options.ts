@@ -96,6 +96,8 @@ export interface ConsoleOptions {
   readonly log: Log;
   /** Where the server listens, with the real port when PORT is 0; asked at each request. */
   readonly address: () => { readonly host: string; readonly port: number };
+  /** Where the owner writes keys: `home/.env`, as they find it. */
+  readonly envFile: string;
   /** What is installed and what was refused, with why. */
   readonly capabilities: () => Registry;
   /** All agents, those of the core included. */

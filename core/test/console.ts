@@ -84,6 +84,7 @@ export async function testConsole(
     clock,
     log: quiet,
     address,
+    envFile: "home/.env",
     capabilities: () => ({ installed: [], refused: [] }),
     agents: () => [],
     hasSecret: () => false,

@@ -157,6 +157,7 @@ export interface SystemStatus {
   readonly version: string;
   readonly demo: boolean;
   readonly owner: { readonly name: string; readonly zone: string };
+  readonly envFile: string;
   readonly models: {
     readonly role: string;
     readonly provider: string;

@@ -77,7 +77,10 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     await page.getByText("First five minutes").waitFor();
     assert.equal(page.url(), `${origin}/`);
     const [cookie] = await context.cookies();
-    assert.deepEqual([cookie?.name, cookie?.httpOnly, cookie?.sameSite], ["daimon", true, "Strict"]);
+    assert.deepEqual(
+      [cookie?.name, cookie?.httpOnly, cookie?.sameSite],
+      [`daimon-${new URL(origin).port}`, true, "Strict"],
+    );
 
     const other = await browser.newContext();
     const stranger = await other.newPage();
