@@ -44,7 +44,8 @@ export interface KeptEvent {
 }
 
 // Columns travel as arrays, one statement however many rows; all bodies and headers as one binary value, each
-// event naming its slices of it: what is long is neither quoted nor unquoted.
+// event naming its slices of it: what is long is neither quoted nor unquoted. Where nothing is wanted, `exists` keeps
+// the statement from reading all runs, as it else does while the planner knows nothing of the table yet.
 const INSERT_RUNS = `insert into runs
     (id, event_id, parent_id, handler, version, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits)
   select r.id, r.event_id, r.parent_id, r.handler, r.version, r.priority, r.key, r.key_limit, r.attempts, r.delays::integer[],
@@ -85,11 +86,13 @@ const KEEP = `
     returning id, request_id
   ), queued as (
     ${INSERT_RUNS} from ${runsFrom(20)} join kept on kept.id = r.event_id
+  ), wanted as (
+    select w.run_id from waits w join incoming i on i.source = w.source
+    where i.id in (select id from kept)
+      and exists (select from unnest(w.types) t where i.type like t) and event_data(i.data, i.body) @> w.match
   ), woken as (
     update runs set status = 'queued', wake_at = null
-    from waits w join incoming i on i.source = w.source
-    where runs.id = w.run_id and runs.status = 'waiting' and i.id in (select id from kept)
-      and exists (select from unnest(w.types) t where i.type like t) and event_data(i.data, i.body) @> w.match
+    where status = 'waiting' and exists (select from wanted) and id in (select run_id from wanted)
   )
   select id, request_id as "requestId" from kept`;
 const KEEP_REQUESTS = `
