@@ -23,12 +23,12 @@ type Found = Awaited<ReturnType<typeof findStep>>;
 
 /** `CI on main of octo-org/octo-repo failed: …` */
 export function sentence(result: Result, past: Pick<Past, "failures">, found: Found): string {
-  const { name, failed, reason } = result;
+  const { name, failed, commit, reason } = result;
   const link = found?.url ?? result.url;
   const at = link ? `\n${link}` : "";
   const times = past.failures === 1 ? "a failure" : `${past.failures} failures`;
   if (!failed) return `${name} is green${past.failures > 0 ? ` again after ${times}` : ""}.${at}`;
   const again = past.failures > 0 ? ` again (${past.failures + 1} in a row)` : "";
   const why = [found && `step "${found.step}" of "${found.job}"`, reason].filter(Boolean).join(", ");
-  return `${name} failed${again}${why ? `: ${why}` : ""}.${at}`;
+  return `${name} failed${again}${commit && ` after "${commit}"`}${why && `: ${why}`}.${at}`;
 }

@@ -10,6 +10,8 @@ export interface Result {
   /** Names this result among all. */
   readonly id: string;
   readonly url: string | null;
+  /** The first line of the commit that it ran on. */
+  readonly commit: string;
   /** What is known of the reason. */
   readonly reason: string;
   /** Where the failing step can be asked for. */
@@ -49,16 +51,14 @@ const deploymentStatus = z.object({
 export function readWorkflowRun(event: Context["event"]): Result {
   const { repository, workflow_run: run } = readPayload(workflowRun, event);
   const [what, where] = [run.name || "a workflow", run.head_branch || "no branch"];
-  const commit = oneLine(run.head_commit?.message.split("\n")[0] ?? "", 80);
   return {
     subject: [repository.full_name, what, where],
     failed: run.conclusion !== "success",
     name: `${oneLine(what, 60)} on ${oneLine(where, 60)} of ${repository.full_name}`,
     id: `run ${run.id}.${run.run_attempt}`,
     url: run.html_url,
-    reason: [run.conclusion === "timed_out" ? "it took too long" : "", commit && `after "${commit}"`]
-      .filter(Boolean)
-      .join(", "),
+    commit: oneLine(run.head_commit?.message.split("\n")[0] ?? "", 80),
+    reason: run.conclusion === "timed_out" ? "it took too long" : "",
     run: { repository: repository.full_name, id: run.id, attempt: run.run_attempt },
   };
 }
@@ -71,6 +71,7 @@ export function readDeployment(event: Context["event"]): Result {
     name: `The deployment of ${oneLine(deployment.ref, 60)} to ${oneLine(deployment.environment, 60)} of ${repository.full_name}`,
     id: `status ${status.id}`,
     url: status.log_url || status.target_url || null,
+    commit: "",
     reason: oneLine(status.description ?? "", 120),
     run: null,
   };

@@ -31,11 +31,12 @@ const order = z.object({
 /** https://shopify.dev/docs/api/admin-rest/latest/resources/customer */
 const customer = name.extend({ email: z.string().nullish(), phone: z.string().nullish(), note: z.string().nullish() });
 
-const VERBS: Readonly<Record<string, string>> = {
-  "orders/create": "ordered",
-  "orders/paid": "paid for",
+/** What became of an order. */
+const STATES: Readonly<Record<string, string>> = {
+  "orders/create": "made",
+  "orders/paid": "paid",
   "orders/cancelled": "canceled",
-  "orders/fulfilled": "is sent",
+  "orders/fulfilled": "sent",
 };
 
 /** An order or a new customer. */
@@ -47,11 +48,12 @@ function readOrder(event: Context["event"]): Note {
   const given = readPayload(order, event);
   const who = (given.customer && nameOf(given.customer)) || given.email || "Somebody";
   const total = `${given.total_price} ${given.currency}`;
+  const state = STATES[event.type] ?? "changed";
   const items = given.line_items.map(({ quantity, title, price }) => `${quantity} x ${title} (${price})`);
   return {
     kind: "order",
-    title: `Shopify: order ${given.name} for ${total}`,
-    summary: `${who} ${VERBS[event.type] ?? "changed"} order ${given.name} of ${total}`,
+    title: `Shopify order: ${given.name} ${state}, ${total}`,
+    summary: `Order ${given.name} of ${who} for ${total} was ${state}`,
     url: given.order_status_url,
     facts: [
       ["Customer", who],
@@ -84,7 +86,7 @@ const nameOf = ({ first_name, last_name }: z.infer<typeof name>) => [first_name,
 const fileEvent = defineTrigger({
   name: "file-event",
   description: "Files orders and new customers in the hub's inbox",
-  on: { source: "shopify", type: [...Object.keys(VERBS), "customers/create"] },
+  on: { source: "shopify", type: [...Object.keys(STATES), "customers/create"] },
   run: async (context) =>
     await fileNote(context, await context.step.run("read the payload", () => read(context.event))),
 });

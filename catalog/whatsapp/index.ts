@@ -123,7 +123,9 @@ function wordsOf(given: Said): string {
   }
   if (audio) return audio.voice ? "a voice message" : "an audio file";
   const kept = image ?? video ?? document;
-  return [`a ${given.type}`, kept?.filename, kept?.caption].filter(Boolean).join(": ");
+  return [`${/^[aeiou]/.test(given.type) ? "an" : "a"} ${given.type}`, kept?.filename, kept?.caption]
+    .filter(Boolean)
+    .join(": ");
 }
 
 const fileMessage = defineTrigger({

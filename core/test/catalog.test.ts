@@ -60,11 +60,14 @@ test("everything that is shipped is added by a command, takes its samples and re
   for (const check of doctor.checks.filter(({ name }) => name.startsWith("source")))
     assert.equal(check.state, "ok", JSON.stringify(check));
 
+  const heard = listenFor(t, system);
   for (const one of all) {
     await t.test(`${one.place}/${one.name}`, async () => {
       for (const webhook of one.capability.webhooks ?? []) await trySource({ ...one, webhook, system, daimon, keys });
     });
   }
+  const sources = all.flatMap(({ capability }) => (capability.webhooks ?? []).map(({ source }) => source));
+  await until("daimon listen has printed an event of each source", () => sources.every((source) => heard.has(source)));
 });
 
 interface Tried extends Shipped {
@@ -115,7 +118,7 @@ async function trySource(tried: Tried): Promise<void> {
 const HOW = ({ webhook, capability }: Tried) =>
   `write samples/${webhook === capability.webhooks![0] ? "" : `${webhook.source}/`}<type>.json.`;
 
-/** What the tried source's samples are of, by the API: what `daimon add` has installed. */
+/** The types of the recorded payloads of the tried source. */
 function samplesOf({ folder, capability, webhook }: Tried): string[] {
   const sources = capability.webhooks!.map(({ source }) => source);
   const files = existsSync(join(folder, "samples"))
@@ -244,6 +247,18 @@ function openCommands(t: TestContext, { home, capabilities }: System): Daimon {
     assert.ok(!done, `the process ended at: daimon ${words.join(" ")}`);
     return JSON.parse(value) as Outcome;
   };
+}
+
+/** The sources of what `daimon listen` prints. */
+function listenFor(t: TestContext, { home }: System): Set<string> {
+  const heard = new Set<string>();
+  const child = spawn(process.execPath, [join(ROOT, "bin/daimon.js"), "listen", "--json"], {
+    env: { PATH: process.env.PATH, HOME: home, DAIMON_HOME: home },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  createInterface({ input: child.stdout }).on("line", (line) => heard.add(JSON.parse(line).source));
+  return heard;
 }
 
 async function ask<Answer>({ home }: System, path: string): Promise<Answer> {
