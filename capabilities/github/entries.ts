@@ -1,5 +1,4 @@
-import { z } from "daimon";
-import type { Entry } from "./note.ts";
+import { type Context, type Note, readPayload, z } from "daimon";
 
 const person = z.object({ login: z.string() });
 const repository = z.object({ full_name: z.string() });
@@ -13,7 +12,8 @@ const push = z.object({
   compare: z.url(),
   commits: z.array(z.object({ id: z.string(), message: z.string() })),
 });
-const issue = z.object({
+/** https://docs.github.com/en/webhooks/webhook-events-and-payloads#issues */
+export const issue = z.object({
   ...common,
   issue: z.object({ number: z.int(), title: z.string(), body: z.string().nullish(), html_url: z.url() }),
 });
@@ -52,7 +52,7 @@ const ping = z.object({
 
 /** How each type that we know is read. https://docs.github.com/en/webhooks/webhook-events-and-payloads */
 export const readers = {
-  push: reader("push", push, (data) => {
+  push: reader(push, (data) => {
     const [, kind = "", name = data.ref] = /^refs\/(heads|tags)\/(.*)$/s.exec(data.ref) ?? [];
     const place = `${kind === "tags" ? "tag" : "branch"} ${name}`;
     const count = data.commits.length;
@@ -68,7 +68,7 @@ export const readers = {
       text: lines.join("\n"),
     };
   }),
-  "issues.opened": reader("issues.opened", issue, ({ issue: { number, title, body, html_url }, ...data }) => ({
+  "issues.opened": reader(issue, ({ issue: { number, title, body, html_url }, ...data }) => ({
     kind: "issue",
     title: `Issue #${number}: ${title}`,
     summary: `${data.sender.login} opened issue #${number} in ${data.repository.full_name}`,
@@ -76,7 +76,7 @@ export const readers = {
     facts: [["Repository", data.repository.full_name]],
     text: body ?? null,
   })),
-  "pull_request.opened": reader("pull_request.opened", pullRequest, ({ pull_request: pull, ...data }) => ({
+  "pull_request.opened": reader(pullRequest, ({ pull_request: pull, ...data }) => ({
     kind: "pull-request",
     title: `Pull request #${pull.number}: ${pull.title}`,
     summary: `${data.sender.login} opened ${pull.draft ? "draft " : ""}pull request #${pull.number} in ${data.repository.full_name}`,
@@ -87,7 +87,7 @@ export const readers = {
     ],
     text: pull.body ?? null,
   })),
-  "release.published": reader("release.published", release, ({ release: out, ...data }) => ({
+  "release.published": reader(release, ({ release: out, ...data }) => ({
     kind: "release",
     title: `Release: ${data.repository.full_name} ${out.name || out.tag_name}`,
     summary: `${data.sender.login} published ${out.prerelease ? "pre-release" : "release"} ${out.tag_name} of ${data.repository.full_name}`,
@@ -95,7 +95,7 @@ export const readers = {
     facts: [["Tag", out.tag_name]],
     text: out.body ?? null,
   })),
-  "star.created": reader("star.created", star, (data) => ({
+  "star.created": reader(star, (data) => ({
     kind: "star",
     title: `Star: ${data.repository.full_name} by ${data.sender.login}`,
     summary: `${data.sender.login} starred ${data.repository.full_name}, which now has ${data.repository.stargazers_count}`,
@@ -103,7 +103,7 @@ export const readers = {
     facts: [],
     text: null,
   })),
-  ping: reader("ping", ping, (data) => ({
+  ping: reader(ping, (data) => ({
     kind: "ping",
     title: `Ping: GitHub reaches us for ${data.repository?.full_name ?? data.organization?.login ?? "an app"}`,
     summary: "GitHub tried the webhook that was set up, and it works",
@@ -111,18 +111,11 @@ export const readers = {
     facts: [["It will send", data.hook.events.join(", ")]],
     text: data.zen,
   })),
-} satisfies Record<string, (data: unknown) => Entry>;
+} satisfies Record<string, Reader>;
 
-/** Reads data of one type; what is not as GitHub documents it fails for good, naming the first place. */
-function reader<Data>(type: string, shape: z.ZodType<Data>, read: (data: Data) => Entry): (data: unknown) => Entry {
-  return (data) => {
-    const parsed = shape.safeParse(data);
-    if (parsed.success) return read(parsed.data);
-    const { path, message } = parsed.error.issues[0]!;
-    const place = path.length > 0 ? `"${path.join(".")}"` : "it";
-    throw Object.assign(new Error(`This is no ${type} payload of GitHub: ${place} is wrong (${message}).`), {
-      code: "payload.invalid",
-      next: "See the event's raw body. If GitHub changed its payload, mend capabilities/github/entries.ts.",
-    });
-  };
+type Reader = (event: Context["event"]) => Note;
+
+/** Reads an event of one type; what is not as GitHub documents it fails for good, naming the first place. */
+function reader<Data>(shape: z.ZodType<Data>, read: (data: Data) => Note): Reader {
+  return (event) => read(readPayload(shape, event));
 }

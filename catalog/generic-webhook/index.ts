@@ -1,4 +1,4 @@
-import { defineCapability, defineTrigger, defineWebhook, schemes } from "daimon";
+import { type Context, defineCapability, defineTrigger, defineWebhook, fileNote, type Note, schemes } from "daimon";
 
 const webhook = defineWebhook({
   source: "generic",
@@ -6,24 +6,22 @@ const webhook = defineWebhook({
   ...schemes.generic,
 });
 
-/** The payload as a note. What strangers wrote stands in a fence that it cannot close. */
-export function renderPayload(data: unknown, eventId: string): string {
-  const text = JSON.stringify(data, null, 2).slice(0, 20_000);
-  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((run) => run[0].length));
-  const fence = "`".repeat(longest + 1);
-  return `---\nsource: ${eventId}\ntrust: untrusted\n---\n\n# A generic webhook\n\n${fence}json\n${text}\n${fence}\n`;
+/** The payload: what it means, only its sender knows. */
+export function read({ type, data }: Context["event"]): Note {
+  return {
+    kind: "webhook",
+    title: `Webhook: ${type}`,
+    summary: `A sender of your own says ${type}`,
+    text: typeof data === "object" ? data : String(data),
+  };
 }
 
 const filePayload = defineTrigger({
   name: "file-payload",
   description: "Files the payload in the hub's inbox",
   on: { source: "generic", type: "*" },
-  run: async ({ event, hub, now }) => {
-    const minute = now.toISOString().slice(0, 16).replace("T", "-").replace(":", "");
-    const path = `inbox/${minute}-generic-${event.id.slice(-8)}.md`;
-    await hub.create(path, renderPayload(event.data, event.id), "generic: file the payload");
-    return { path };
-  },
+  run: async (context) =>
+    await fileNote(context, await context.step.run("read the payload", () => read(context.event))),
 });
 
 export default defineCapability({

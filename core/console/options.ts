@@ -40,8 +40,8 @@ export interface SampleRequest {
   readonly times?: number;
   readonly badSignature?: boolean;
   readonly duplicate?: boolean;
-  /** Merged over the recorded payload. */
-  readonly data?: Readonly<Record<string, unknown>>;
+  /** Merged over the recorded payload, over each item where that is a list; a list takes its place. */
+  readonly data?: Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[];
 }
 
 /**

@@ -255,6 +255,32 @@ test("a sender that tries us out is answered when it knows the token, with nothi
   assert.equal((await ask("nobody", right)).status, 404);
 });
 
+test("fields are changed in each item of a list, and a list takes the whole sample's place", async (t) => {
+  const { sample, events, database } = await testDoor(t);
+  await sample("hubspot", { data: { objectId: 7, subscriptionType: "contact.deletion" } });
+  const kept = await events("hubspot");
+  assert.deepEqual(
+    kept.map(({ type }) => type),
+    ["contact.deletion", "contact.deletion"],
+  );
+  for (const { id } of kept) {
+    const found = (await findEvent(database, id))!;
+    assert.equal((found.data as { objectId: number }).objectId, 7);
+  }
+  const given = [{ eventId: 1, objectId: 8, subscriptionType: "deal.creation", occurredAt: 2 }];
+  const [first, again] = await sample("hubspot", { data: given, times: 2 });
+  assert.deepEqual([first?.status, again?.status], [202, 202]);
+  const keys = (await events("hubspot")).filter(({ type }) => type === "deal.creation").map(({ key }) => key);
+  assert.equal(keys[0], "1 8 2", "a key that is given is used");
+  assert.equal(new Set(keys).size, 2, "once");
+});
+
+test("each of several deliveries is another, wherever in it the key stands", async (t) => {
+  const { sample, events } = await testDoor(t);
+  await sample("meta", { data: entry({ statuses: [{ id: "wamid.0", status: "read" }] }), times: 3 });
+  assert.equal((await events("meta")).length, 3);
+});
+
 test("a challenge that is signed is answered, one that is not is refused", async (t) => {
   const { door, events } = await testDoor(t);
   const post = async (name: Name, body: string, pen: "right" | "wrong") => {

@@ -40,7 +40,7 @@ export async function sendSamples(request: SampleRequest, options: SampleOptions
   let key: string = randomUUID();
   for (let time = 0; time < (request.times ?? (request.duplicate ? 2 : 1)); time++) {
     if (time > 0 && !request.duplicate) key = randomUUID();
-    const given = { recorded, data: request.data, type, key };
+    const given = { recorded, data: request.data, type, key, again: time > 0 && !request.duplicate };
     const signed = sign(toRequest(source.webhook, given), source, { ...options, wrong: request.badSignature });
     deliveries.push({ ...(await post(signed, options.url)), key });
   }
@@ -64,15 +64,19 @@ function findSample(samples: readonly Sample[], request: SampleRequest): Sample 
 
 const MEDIA = { json: "application/json", form: "application/x-www-form-urlencoded", xml: "application/atom+xml" };
 
+type Fields = Readonly<Record<string, unknown>>;
+
 interface Given {
-  readonly recorded: Readonly<Record<string, unknown>> | readonly unknown[];
-  readonly data: Readonly<Record<string, unknown>> | undefined;
+  readonly recorded: Fields | readonly Fields[];
+  readonly data: Fields | readonly Fields[] | undefined;
   readonly type: string;
   readonly key: string;
+  /** A key that stands in `data` was used by a delivery before. */
+  readonly again?: boolean;
 }
 
 /** The delivery before it is signed: of the recorded data, under the fresh key, of the type. */
-function toRequest(webhook: Webhook, { recorded, data, type, key }: Given): RawRequest {
+export function toRequest(webhook: Webhook, { recorded, data, type, key, again }: Given): RawRequest {
   const headers: Record<string, string> = {
     "content-type": MEDIA[webhook.format ?? "json"],
     "user-agent": "daimon-send",
@@ -81,34 +85,48 @@ function toRequest(webhook: Webhook, { recorded, data, type, key }: Given): RawR
   for (const [place, pick] of webhook.type.entries()) {
     if ("header" in pick && !pick.as) headers[pick.header.toLowerCase()] = words[place] ?? "";
   }
-  let content: unknown = Array.isArray(recorded) ? recorded : { ...recorded, ...data };
-  const [first] = placesOf(webhook.key);
-  if (first && "header" in first) headers[first.header.toLowerCase()] = key;
-  if (first && "data" in first && !isGiven(first.data, data)) content = renew(content, first.data, key);
+  let content = merge(recorded, data);
+  const place = placesOf(webhook.key).find(
+    (one) => "header" in one || ("data" in one && firstAt(content, one.data) !== undefined),
+  );
+  if (place && "header" in place) headers[place.header.toLowerCase()] = key;
+  if (place && "data" in place && (again || !isGiven(place.data, data))) content = renew(content, place.data, key);
   const empty = { method: "POST", url: `/hooks/${webhook.source}`, headers, body: Buffer.of() };
   const request = encodeBody(empty, content);
   // What has no key of its own is known by its bytes.
-  return first ? request : { ...request, body: Buffer.concat([request.body, toSpaces(key)]) };
+  return place ? request : { ...request, body: Buffer.concat([request.body, toSpaces(key)]) };
 }
 
-const placesOf = (key: Webhook["key"] = []): readonly Place[] => ("length" in key ? key : [key]);
-const isGiven = (path: string, data: Given["data"]) => Object.hasOwn(data ?? {}, path.split(".")[0]!);
+/** The recorded data with these fields changed, in each item where it is a list; a list takes its place. */
+function merge(recorded: Given["recorded"], data: Given["data"]): unknown {
+  if (isList(data)) return data;
+  return isList(recorded) ? recorded.map((item) => ({ ...item, ...data })) : { ...recorded, ...data };
+}
 
-/** A fresh value at the path, of the kind that stood there; lists on the way are gone through. */
-function renew(content: unknown, path: string, key: string): unknown {
-  const names = path.split(".");
-  const before = names.reduce<unknown>((value, name) => {
+const isList = (value: Given["recorded"] | undefined): value is readonly Fields[] => Array.isArray(value);
+const placesOf = (key: Webhook["key"] = []): readonly Place[] => ("length" in key ? key : [key]);
+const isGiven = (path: string, data: Given["data"] = {}) =>
+  [data].flat().some((item) => Object.hasOwn(item, path.split(".")[0]!));
+
+/** The value at the path; of a list on the way the first item's. */
+function firstAt(content: unknown, path: string): unknown {
+  return path.split(".").reduce<unknown>((value, name) => {
     const inner = Array.isArray(value) ? value[0] : value;
     return typeof inner === "object" && inner !== null ? Reflect.get(inner, name) : undefined;
   }, content);
+}
+
+/** A fresh value at the path, of the kind that stood there; lists on the way are gone through. */
+function renew(content: unknown, path: string, key: string): unknown {
+  const isNumber = typeof firstAt(content, path) === "number";
   let count = 0;
   const number = Number.parseInt(key.replaceAll("-", "").slice(0, 10), 16);
   const fresh = () => {
     count++;
-    if (typeof before === "number") return String(number + count);
+    if (isNumber) return String(number + count);
     return count > 1 ? `${key}-${count}` : key;
   };
-  return before === undefined ? content : setAt(content, names, fresh);
+  return setAt(content, path.split("."), fresh);
 }
 
 const toSpaces = (key: string) =>

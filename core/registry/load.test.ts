@@ -364,12 +364,14 @@ test("what stands in its folder is found: agents, skills, samples; and a new ver
     "kit/skills/rhyme/SKILL.md": "…",
     "kit/samples/subscriber.created.json": "{}",
     "kit/samples/kit-shop/order.json": "{}",
+    "kit/samples/orders/create.json": "{}",
   });
   const load = async () => (await loadCapabilities(folder, { values: {} })).installed[0]!;
   const kit = await load();
   assert.deepEqual(kit.agentFiles, [join(folder, "kit/agents/poet.md")]);
   assert.equal(kit.skillFolder, join(folder, "kit/skills"));
   assert.deepEqual(kit.samples, [
+    { source: "kit", type: "orders/create", file: join(folder, "kit/samples/orders/create.json") },
     { source: "kit", type: "subscriber.created", file: join(folder, "kit/samples/subscriber.created.json") },
     { source: "kit-shop", type: "order", file: join(folder, "kit/samples/kit-shop/order.json") },
   ]);

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { readdir, readFile, realpath } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Environment } from "../base/environment.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
@@ -129,14 +129,20 @@ function importFailure(cause: unknown, folder: string): DaimonError {
   return new DaimonError("capability.threw", message, "Mend it, then start again.", { cause });
 }
 
-/** `samples/<type>.json` is of the first webhook; `samples/<source>/<type>.json` of the one it names. */
+/**
+ * `samples/<type>.json` is of the first webhook; `samples/<source>/<type>.json` of the one it names. A type with a `/` in
+ * it (`orders/create`) is a file in a folder.
+ */
 function samplesOf(folder: string, files: readonly string[], sources: readonly string[]): Sample[] {
-  const places = sources.map((source) => ({ source, within: join("samples", source) }));
-  if (sources[0]) places.unshift({ source: sources[0], within: "samples" });
-  return places.flatMap(({ source, within }) =>
-    files.flatMap((file) => {
-      const type = nameWithin(file, within, ".json");
-      return type ? [{ source, type, file: join(folder, file) }] : [];
-    }),
-  );
+  const samples = files.flatMap((file) => {
+    const [top, ...names] = file.split(sep);
+    if (top !== "samples" || !file.endsWith(".json") || !sources[0]) return [];
+    const source = names.length > 1 ? sources.find((one) => one === names[0]) : undefined;
+    const type = names
+      .slice(source ? 1 : 0)
+      .join("/")
+      .slice(0, -".json".length);
+    return [{ source: source ?? sources[0], type, file: join(folder, file) }];
+  });
+  return samples.sort((one, other) => sources.indexOf(one.source) - sources.indexOf(other.source));
 }

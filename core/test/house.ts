@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { ROOT, readEnvironment } from "../base/environment.ts";
 import { openLog } from "../base/log.ts";
+import type { ModelChoice } from "../define/config.ts";
 import type { NewEvent } from "../define/event.ts";
 import { STRANGER } from "../define/label.ts";
 import type { Failure, Run, Step } from "../define/run.ts";
@@ -22,20 +23,31 @@ export interface TestHouse {
   until(runId: string, status?: RegExp): Promise<RunDetail>;
 }
 
-/** The whole house but its web door, in this process: a real database, a real hub, the demo model, what is in `capabilities`. */
+/** The whole house but its web door, in this process: a real database, a real hub, the demo or `model`, what is in `capabilities`. */
 export async function testHouse(
   t: TestContext,
-  options: { capabilities?: string; values?: Record<string, string> } = {},
+  options: {
+    readonly capabilities?: string;
+    /** The folder of the one capability that is installed. */
+    readonly only?: string;
+    readonly values?: Record<string, string>;
+    readonly model?: ModelChoice;
+  } = {},
 ): Promise<TestHouse> {
   const home = await mkdtemp(join(tmpdir(), "daimon-house-"));
+  const alone = options.only && join(home, "capabilities");
+  if (alone && options.only) {
+    await mkdir(alone);
+    await symlink(options.only, join(alone, basename(options.only)));
+  }
   const { url } = await testDatabase(t);
   const environment = readEnvironment({
     DAIMON_HOME: home,
-    DAIMON_CAPABILITIES: options.capabilities ?? join(ROOT, "capabilities"),
+    DAIMON_CAPABILITIES: alone ?? options.capabilities ?? join(ROOT, "capabilities"),
     DATABASE_URL: url,
     ...options.values,
   });
-  const role = { provider: "demo", model: "demo" } as const;
+  const role = options.model ?? { provider: "demo", model: "demo" };
   const house = await openHouse({
     environment,
     config: {

@@ -8,13 +8,14 @@ import { type ConsoleEnv, ownOrigin } from "../auth.ts";
 import { readBody, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
+const FIELDS = z.record(z.string(), z.unknown());
 const SAMPLE = z.object({
   source: text(200).min(1, "must not be empty"),
   type: text(200).optional(),
   times: z.number().int().min(1).max(1000).optional(),
   badSignature: z.boolean().optional(),
   duplicate: z.boolean().optional(),
-  data: z.record(z.string(), z.unknown()).optional(),
+  data: z.union([FIELDS, z.array(FIELDS)]).optional(),
 });
 
 type Shown = Pick<Installed, "capability" | "agentFiles" | "skillFolder">;

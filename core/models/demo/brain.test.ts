@@ -124,6 +124,11 @@ test("the Tuesday report is researched by name and written from its findings", a
   assert.match(text, /## Beta\n\nI found nothing.*\n\n## To do\n\n- Note what Beta sells/);
 });
 
+test("an issue is triaged in the words that the agent is asked for", async () => {
+  const { text } = await play("Triage issue #1 of a repository on GitHub.\n\nTitle: It crashes with an error");
+  assert.match(text, /^Kind: bug\nUrgency: normal\nWhy: The demo .*\nAnswer: none$/);
+});
+
 test("events are listed, a trigger is run", async () => {
   const listed = await play("what happened?", {
     list_events: "evt_1 github push dispatched\nevt_2 chat message dispatched",

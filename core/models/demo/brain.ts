@@ -24,6 +24,7 @@ interface Rule {
 
 /** The first that fits answers. */
 const RULES: readonly Rule[] = [
+  { when: /^Triage issue\b/, answer: triage },
   {
     when: /^(?:please )?(?:save|note|keep|capture)(?: down)?(?: (?:this|an|the|my|new))*(?: (?:idea|note|thought))? ?[:,–-]\s*(.+)$/is,
     answer: saveIdea,
@@ -120,6 +121,12 @@ function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
 
 function runTrigger(turn: Turn, [, name = ""]: RegExpExecArray): Reply {
   return once(turn, /^run_trigger$/, { name, trigger: name, handler: name }, ({ text }) => `Started ${name}: ${text}`);
+}
+
+/** The kind by a few words of the issue; all else a model would have to read it for. */
+function triage({ question }: Turn): Reply {
+  const kind = /\b(?:error|bug|crash|broken|fails?)\b/i.test(question) ? "bug" : "other";
+  return { text: `Kind: ${kind}\nUrgency: normal\nWhy: The demo looks for words such as "error".\nAnswer: none` };
 }
 
 function events(turn: Turn): Reply {
