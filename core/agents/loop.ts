@@ -3,12 +3,12 @@ import type { Agent } from "../define/agent.ts";
 import type { Answer } from "../define/context.ts";
 import { type Label, OWNER } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
+import { wrapUntrusted } from "../define/note.ts";
 import type { StepJournal } from "../define/steps.ts";
 import type { ModelAnswer, ModelMessage, Models } from "../models/models.ts";
 import { canonicalJson } from "../policy/approvals.ts";
 import { join } from "../policy/labels.ts";
 import { type CallOptions, callTool, type Outcome, plain, watch } from "./call.ts";
-import { wrapUntrusted } from "./prompt.ts";
 
 /** All that one answer is made from. */
 export interface LoopOptions extends Omit<CallOptions, "label" | "ownerText" | "tried"> {

@@ -64,11 +64,6 @@ export function fitHistory<Said extends { role: "user" | "assistant"; text: stri
   return fitting;
 }
 
-/** Marks text from outside. The text cannot end the mark itself. */
-export function wrapUntrusted(text: string, from: string): string {
-  return `<untrusted from="${from}">\n${text.replace(/<(\/?)(?=untrusted)/gi, "‹$1")}\n</untrusted>`;
-}
-
 function formatDay(now: Date, zone: string): string {
   const day = new Intl.DateTimeFormat("en-CA", {
     timeZone: zone,

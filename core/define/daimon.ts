@@ -17,6 +17,18 @@ export type { Answer, Ask, Context, Handler, HubAccess, HubHit, Steps, Toolbox }
 export type { DaimonEvent, EventMatch, Where } from "./event.ts";
 export type { Label } from "./label.ts";
 export type { Limits, RetryPolicy } from "./limits.ts";
+/** What strangers wrote, read with a shape, and brought into a note or a prompt so that it stays text. */
+export {
+  fenced,
+  fileNote,
+  literal,
+  type Note,
+  notePath,
+  oneLine,
+  readPayload,
+  renderNote,
+  wrapUntrusted,
+} from "./note.ts";
 /** How known senders sign: `defineWebhook({ source: "stripe", ...schemes.stripe })`. */
 export { schemes } from "./schemes.ts";
 export type { Effect, Tool } from "./tool.ts";

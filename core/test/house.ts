@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Clock } from "../base/clock.ts";
 import { ROOT, readEnvironment } from "../base/environment.ts";
 import { openLog } from "../base/log.ts";
+import type { ModelChoice } from "../define/config.ts";
 import type { NewEvent } from "../define/event.ts";
 import { STRANGER } from "../define/label.ts";
 import type { Failure, Run, Step } from "../define/run.ts";
@@ -22,10 +24,19 @@ export interface TestHouse {
   until(runId: string, status?: RegExp): Promise<RunDetail>;
 }
 
-/** The whole house but its web door, in this process: a real database, a real hub, the demo model, what is in `capabilities`. */
+/**
+ * The whole house but its web door, in this process: a real database, a real hub, what is in `capabilities`, and the
+ * demo model unless it is given another.
+ */
 export async function testHouse(
   t: TestContext,
-  options: { capabilities?: string; values?: Record<string, string> } = {},
+  options: {
+    capabilities?: string;
+    values?: Record<string, string>;
+    clock?: Clock;
+    model?: ModelChoice;
+    publicUrl?: string;
+  } = {},
 ): Promise<TestHouse> {
   const home = await mkdtemp(join(tmpdir(), "daimon-house-"));
   const { url } = await testDatabase(t);
@@ -35,16 +46,18 @@ export async function testHouse(
     DATABASE_URL: url,
     ...options.values,
   });
-  const role = { provider: "demo", model: "demo" } as const;
+  const role = options.model ?? ({ provider: "demo", model: "demo" } as const);
   const house = await openHouse({
     environment,
     config: {
       owner: { name: "Ada", zone: "Europe/Amsterdam" },
       models: { light: role, heavy: role },
       limits: { run: { turns: 20, usd: 1, minutes: 5 }, dayUsd: 10, monthUsd: 100 },
+      ...(options.publicUrl ? { publicUrl: options.publicUrl } : {}),
     },
     roles: ["worker", "clock"],
     log: openLog({}),
+    ...(options.clock ? { clock: options.clock } : {}),
   });
   t.after(async () => {
     await house.stop();
