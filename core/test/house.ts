@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Clock } from "../base/clock.ts";
 import { ROOT, readEnvironment } from "../base/environment.ts";
 import { openLog } from "../base/log.ts";
 import type { ModelChoice } from "../define/config.ts";
@@ -23,7 +24,10 @@ export interface TestHouse {
   until(runId: string, status?: RegExp): Promise<RunDetail>;
 }
 
-/** The whole house but its web door, in this process: a real database, a real hub, the demo or `model`, what is in `capabilities`. */
+/**
+ * The whole house but its web door, in this process: a real database, a real hub, what is in `capabilities`, and the
+ * demo model unless it is given another.
+ */
 export async function testHouse(
   t: TestContext,
   options: {
@@ -31,7 +35,9 @@ export async function testHouse(
     /** The folder of the one capability that is installed. */
     readonly only?: string;
     readonly values?: Record<string, string>;
+    readonly clock?: Clock;
     readonly model?: ModelChoice;
+    readonly publicUrl?: string;
   } = {},
 ): Promise<TestHouse> {
   const home = await mkdtemp(join(tmpdir(), "daimon-house-"));
@@ -47,16 +53,18 @@ export async function testHouse(
     DATABASE_URL: url,
     ...options.values,
   });
-  const role = options.model ?? { provider: "demo", model: "demo" };
+  const role = options.model ?? ({ provider: "demo", model: "demo" } as const);
   const house = await openHouse({
     environment,
     config: {
       owner: { name: "Ada", zone: "Europe/Amsterdam" },
       models: { light: role, heavy: role },
       limits: { run: { turns: 20, usd: 1, minutes: 5 }, dayUsd: 10, monthUsd: 100 },
+      ...(options.publicUrl ? { publicUrl: options.publicUrl } : {}),
     },
     roles: ["worker", "clock"],
     log: openLog({}),
+    ...(options.clock ? { clock: options.clock } : {}),
   });
   t.after(async () => {
     await house.stop();
