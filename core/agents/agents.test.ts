@@ -137,6 +137,7 @@ function openRun(database: Database, label: Label, clock: Clock) {
     workedMilliseconds: 0,
     label,
     event,
+    events: [event],
   };
   let claim = 0;
   let attempts = 0;

@@ -110,10 +110,10 @@ export function createRuns(options: RunsOptions): Runs {
       const event = await findEvent(database, eventId);
       if (!event) throw new DaimonError("event.missing", `There is no event ${eventId}.`, "daimon events list");
       const { runs } = decide(handlers, event, event.data);
-      const seeds = toRunSeeds(runs, event.data, { parentId: null, allowed: options.allowed });
-      await addRuns(database, event, seeds);
+      const context = { parentId: null, allowed: options.allowed, now: options.clock.now() };
+      const runIds = await addRuns(database, event, toRunSeeds(runs, event, context));
       onQueued();
-      return { eventId, runIds: seeds.map((seed) => seed.id) };
+      return { eventId, runIds };
     },
     async cancel(runId) {
       const verdict = await cancelRun(database, runId);
