@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { newId, timeOf } from "../base/ids.ts";
+import { firstId, timeOf } from "../base/ids.ts";
 import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
 import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Database } from "./database.ts";
+import { DEAD_REASON } from "./filters.ts";
 
 /** A run to be queued with its event. */
 export interface RunSeed {
@@ -280,8 +281,15 @@ export function toEventRow(raw: RawEvent): EventRow {
 
 /** One event, or null. */
 export async function findEvent(database: Database, id: string): Promise<EventRow | null> {
-  const [row] = await database.query<RawEvent>(`select ${EVENT_COLUMNS} from events where id = $1`, [id]);
-  return row ? toEventRow(row) : null;
+  return (await findEvents(database, [id]))[0] ?? null;
+}
+
+/** Those of these events that there are, in the order of their ids. */
+export async function findEvents(database: Database, ids: readonly string[]): Promise<EventRow[]> {
+  const rows = await database.query<RawEvent>(`select ${EVENT_COLUMNS} from events where id = any($1) order by id`, [
+    ids,
+  ]);
+  return rows.map(toEventRow);
 }
 
 /** How far two machines' clocks may be apart: ids are made by theirs, and only the database's is one for all. */
@@ -315,7 +323,7 @@ export async function eventsSince(
 
 /** No event that came in after this run was made has a smaller id. */
 export function earliestAfter(runId: string): string {
-  return newId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS).slice(0, 14);
+  return firstId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS);
 }
 
 /** The request exactly as it came in, or null for an event that no request brought. */
@@ -338,7 +346,8 @@ export async function latestEvents(
   filter: { source?: string; limit: number },
 ): Promise<{ id: string; source: string; type: string; time: Date; outcome: EventOutcome }[]> {
   return await database.query(
-    `select id, source, type, time, outcome from events where $1::text is null or source = $1 order by id desc limit $2`,
+    `select id, source, type, time, case when ${DEAD_REASON} is null then outcome else 'dead' end as outcome
+     from events e where $1::text is null or source = $1 order by id desc limit $2`,
     [filter.source ?? null, filter.limit],
   );
 }
