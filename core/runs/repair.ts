@@ -42,15 +42,15 @@ export function repairHandlers(options: {
   const { database } = options;
 
   const replay = async (inside: Database, order: string, ids: readonly string[], filter: EventFilter) => {
+    const events = await findEvents(inside, ids);
+    const again = events.map((event) => ({ event, runs: againSeeds(event, filter, order) }));
+    await addRuns(inside, again);
     const came = new Map<string, readonly string[]>(ids.map((id) => [id, []]));
-    for (const event of await findEvents(inside, ids)) {
-      const seeds = againSeeds(event, filter, order);
-      if (seeds.length > 0) await addRuns(inside, event, seeds);
+    for (const { event, runs } of again)
       came.set(
         event.id,
-        seeds.map((seed) => seed.id),
+        runs.map((run) => run.id),
       );
-    }
     return came;
   };
   const againSeeds = (event: EventRow, { handler }: EventFilter, parentId: string) => {

@@ -142,7 +142,7 @@ export function createRuns(options: RunsOptions): Runs {
       if (edited) return await replayEdited(event, edited.data);
       const { runs } = decideAgain(handlers, event, event.data);
       const seeds = toRunSeeds(runs, event.data, { parentId: null, allowed: options.allowed });
-      await addRuns(database, event, seeds);
+      await addRuns(database, [{ event, runs: seeds }]);
       onQueued();
       return { eventId, runIds: seeds.map((seed) => seed.id) };
     },

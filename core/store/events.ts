@@ -232,19 +232,19 @@ async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptE
     if (existing.length > 0 || seed.runs.length === 0) {
       return { eventId, runIds: existing.map((run) => run.id), duplicate: true };
     }
-    await addRuns(inside, { id: eventId, label: seed.event.label }, seed.runs);
+    await addRuns(inside, [{ event: { id: eventId, label: seed.event.label }, runs: seed.runs }]);
     await inside.query("update events set outcome = $2, reason = null where id = $1", [eventId, seed.outcome]);
     return { eventId, runIds: seed.runs.map((run) => run.id), duplicate: true };
   });
 }
 
-/** Queues runs on an event that is kept already. */
+/** Queues runs on events that are kept already. */
 export async function addRuns(
   database: Database,
-  event: { id: string; label: Label },
-  runs: readonly RunSeed[],
+  events: readonly { event: { id: string; label: Label }; runs: readonly RunSeed[] }[],
 ): Promise<void> {
-  await database.query(`${INSERT_RUNS} from ${runsFrom(1)}`, columns(runRows(event.id, event.label, runs), 13));
+  const rows = events.flatMap(({ event, runs }) => runRows(event.id, event.label, runs));
+  if (rows.length > 0) await database.query(`${INSERT_RUNS} from ${runsFrom(1)}`, columns(rows, 13));
 }
 
 /** An event as its handlers see it. */
