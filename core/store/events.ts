@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { newId, timeOf } from "../base/ids.ts";
+import { firstId, timeOf } from "../base/ids.ts";
 import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
 import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Database } from "./database.ts";
+import { DEAD_REASON } from "./filters.ts";
 import { giveTurns } from "./held.ts";
 
 /** A run to be queued with its event. */
@@ -299,22 +300,26 @@ async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptE
     if (existing.length > 0 || seed.runs.length === 0) {
       return { eventId, runIds: existing.map((run) => run.id), duplicate: true };
     }
-    const runIds = await addRuns(inside, { ...seed.event, id: eventId }, seed.runs);
+    const event = { ...seed.event, id: eventId };
+    const [runIds] = await addRuns(inside, [{ event, runs: seed.runs }]);
     await inside.query("update events set outcome = $2, reason = null where id = $1", [eventId, seed.outcome]);
-    return { eventId, runIds, duplicate: true };
+    return { eventId, runIds: runIds!, duplicate: true };
   });
 }
 
-/** Queues runs on an event that is kept already, and returns the ids under which they are kept. */
+/** Queues runs on events that are kept already, and returns for each event the ids under which they are kept. */
 export async function addRuns(
   database: Database,
-  event: { id: string; source: string; label: Label },
-  runs: readonly RunSeed[],
-): Promise<string[]> {
+  events: readonly { event: { id: string; source: string; label: Label }; runs: readonly RunSeed[] }[],
+): Promise<string[][]> {
   const ids = new Map<string, string>();
-  const added = runs.map((run) => ({ event, run }));
-  await database.transaction((inside) => queueRuns(inside, event.source, added, ids));
-  return runs.map((run) => ids.get(run.id)!);
+  await database.transaction(async (inside) => {
+    for (const [source, group] of Map.groupBy(events, ({ event }) => event.source)) {
+      const added = group.flatMap(({ event, runs }) => runs.map((run) => ({ event, run })));
+      if (added.length > 0) await queueRuns(inside, source, added, ids);
+    }
+  });
+  return events.map(({ runs }) => runs.map((run) => ids.get(run.id)!));
 }
 
 /** Notes in `ids` the id under which each is kept: that of the run which gathers its burst, if there is one. */
@@ -374,8 +379,15 @@ export function toEventRow(raw: RawEvent): EventRow {
 
 /** One event, or null. */
 export async function findEvent(database: Database, id: string): Promise<EventRow | null> {
-  const [row] = await database.query<RawEvent>(`select ${EVENT_COLUMNS} from events where id = $1`, [id]);
-  return row ? toEventRow(row) : null;
+  return (await findEvents(database, [id]))[0] ?? null;
+}
+
+/** Those of these events that there are, in the order of their ids. */
+export async function findEvents(database: Database, ids: readonly string[]): Promise<EventRow[]> {
+  const rows = await database.query<RawEvent>(`select ${EVENT_COLUMNS} from events where id = any($1) order by id`, [
+    ids,
+  ]);
+  return rows.map(toEventRow);
 }
 
 /** How far two machines' clocks may be apart: ids are made by theirs, and only the database's is one for all. */
@@ -426,7 +438,7 @@ export async function eventsBefore(
 
 /** No event that came in after this run was made has a smaller id. */
 export function earliestAfter(runId: string): string {
-  return newId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS).slice(0, 14);
+  return firstId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS);
 }
 
 /** The request exactly as it came in, or null for an event that no request brought. */
@@ -449,7 +461,8 @@ export async function latestEvents(
   filter: { source?: string; limit: number },
 ): Promise<{ id: string; source: string; type: string; time: Date; outcome: EventOutcome }[]> {
   return await database.query(
-    `select id, source, type, time, outcome from events where $1::text is null or source = $1 order by id desc limit $2`,
+    `select id, source, type, time, case when ${DEAD_REASON} is null then outcome else 'dead' end as outcome
+     from events e where $1::text is null or source = $1 order by id desc limit $2`,
     [filter.source ?? null, filter.limit],
   );
 }

@@ -12,6 +12,7 @@
 --   bursts         the events of a run that gathers several: all of them, oldest first by their ids.
 --   waits          what a waiting run waits for, so that a new event finds it.
 --   pauses         triggers and sources that begin no run until they are resumed.
+--   repairs        what a replay of many events, or a retry of many runs, is to do and has done: a row for each.
 --   messages       one message in or out; those going out are the outbox, with their delivery state.
 --   conversations  the messages with one person in one channel.
 --   schedules      the clock's table: when each fires next, and whether it is paused.
@@ -48,10 +49,13 @@ create table events (
   url          text,
   headers      json,
   body         bytea storage external,
-  request_id   text collate "C"
+  request_id   text collate "C",
+  replay_of    text collate "C"
 ) with (toast_tuple_target = 8160);
 create unique index events_delivery on events (source, key);
 create index events_kind on events (source, type, id);
+create index events_unread on events (id) where problem is not null;
+create index events_replays on events (replay_of) where replay_of is not null;
 
 create table requests (
   id           text collate "C" primary key,
@@ -115,6 +119,7 @@ create index runs_failed on runs (id) where status = 'failed';
 create unique index runs_burst on runs (burst) where burst is not null;
 create index runs_held on runs (id) where status = 'waiting' and started_at is null;
 create index runs_of_rate on runs (rate, started_at, status, priority desc, id) where rate is not null;
+create index runs_of_parent on runs (parent_id) where parent_id is not null;
 create index runs_of_schedule on runs (handler) where status in ('queued', 'running', 'waiting') and handler like 'schedule:%';
 
 -- The three functions of a worker, which it calls a thousand times a second. They read by index, row by row,
@@ -306,6 +311,15 @@ create table pauses (
   name         text primary key,
   since        timestamptz not null default now()
 );
+
+-- `order_id` is the run that does it; `run_ids` is null until its turn has come, then the runs that came of it.
+create table repairs (
+  order_id     text collate "C" not null,
+  target_id    text collate "C" not null,
+  run_ids      text[],
+  primary key (order_id, target_id)
+);
+create index repairs_open on repairs (order_id, target_id) where run_ids is null;
 
 create table conversations (
   id           text collate "C" primary key,
