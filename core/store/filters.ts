@@ -106,7 +106,7 @@ const PATH = /(?<=^|\s)([A-Za-z_$][\w$-]*(?:\.[\w$-]+)*)[:=](?:"([^"]+)"|((?!\/\
  * the data, where `*` stands for any letters, quotes hold a value together and a list is looked through; all that
  * stands between is one text each. All of them must be there.
  */
-export function toTerms(q: string): Term[] {
+function toTerms(q: string): Term[] {
   const terms: Term[] = [];
   let end = 0;
   const addText = (text: string) => {
