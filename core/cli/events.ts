@@ -4,7 +4,7 @@ import type { Delivery, EventDetail, EventItem } from "../console/web/api.ts";
 import { call, findServer, stream } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
 import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
-import { printRun, waitFor } from "./runs.ts";
+import { printRun, setPaused, waitFor } from "./runs.ts";
 import { dim, facts, line, paint, pretty, print, printJson, say, status, time } from "./terminal.ts";
 
 export const listEvents = ({ text, ...options }: ReadOptions & { text?: string }) =>
@@ -49,6 +49,9 @@ export async function replayEvent(id: string, options: ReadOptions & { wait?: bo
   else if (options.wait) await waitFor(runIds);
   else say(`Next: daimon runs watch ${runIds[0]}`);
 }
+
+export const pauseSource = (name: string, options: ReadOptions) => setPaused("source", name, true, options);
+export const resumeSource = (name: string, options: ReadOptions) => setPaused("source", name, false, options);
 
 interface SendOptions extends ReadOptions {
   readonly times?: number;

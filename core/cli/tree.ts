@@ -162,6 +162,14 @@ function addEvents(events: Command): void {
     ["latest --wait"],
     act(EVENTS, "replayEvent"),
   ).option("--wait", "wait for the runs; exit 5 when one failed");
+  read(
+    events,
+    "pause <source>",
+    "Keep what comes from a source, and run nothing",
+    ["github"],
+    act(EVENTS, "pauseSource"),
+  );
+  read(events, "resume <source>", "Run what waited, and what comes", ["github"], act(EVENTS, "resumeSource"));
 }
 
 function addRuns(runs: Command): void {
@@ -175,6 +183,9 @@ function addRuns(runs: Command): void {
   read(runs, "cancel <id>", "Cancel one", ["latest"], act(RUNS, "cancelRun"));
   const again = "Queue a failed or canceled one again, its completed steps kept";
   read(runs, "retry <id>", again, ["latest"], act(RUNS, "retryRun"));
+  const trigger = ["github/file-push"];
+  read(runs, "pause <trigger>", "Let a trigger begin nothing: its runs wait", trigger, act(RUNS, "pauseTrigger"));
+  read(runs, "resume <trigger>", "Let its runs begin, those that waited first", trigger, act(RUNS, "resumeTrigger"));
 }
 
 function addSchedules(schedules: Command): void {

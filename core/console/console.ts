@@ -11,6 +11,7 @@ import { loginRoutes, sessionRoutes } from "./api/logins.ts";
 import { runRoutes } from "./api/runs.ts";
 import { scheduleRoutes } from "./api/schedules.ts";
 import { systemRoutes } from "./api/system.ts";
+import { triggerRoutes } from "./api/triggers.ts";
 import { type ConsoleEnv, createWrongCounter, guardDoor, requireLogin } from "./auth.ts";
 import { answerError } from "./errors.ts";
 import type { ConsoleOptions } from "./options.ts";
@@ -44,6 +45,7 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     systemRoutes,
     eventRoutes,
     runRoutes,
+    triggerRoutes,
     scheduleRoutes,
     approvalRoutes,
     conversationRoutes,

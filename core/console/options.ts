@@ -54,6 +54,8 @@ export interface Actions {
   replay(eventId: string): Promise<{ eventId: string; runIds: readonly string[] }>;
   /** Queues a failed or canceled run again. */
   retry(runId: string): Promise<Verdict>;
+  /** Pauses `trigger:capability/name` or `source:name`, or resumes it. */
+  pause(name: string, paused: boolean): Promise<unknown>;
   /** Cancels a run, or asks a running one to stop. */
   cancel(runId: string): Promise<Verdict>;
   /** `name` is `capability/schedule`. */

@@ -36,6 +36,7 @@ export function createActions(options: ActionsOptions): Actions {
     replay: runs.replay,
     retry: runs.retry,
     cancel: runs.cancel,
+    pause: runs.pause,
     fireSchedule: schedules.fire,
     pauseSchedule: schedules.pause,
     answerApproval: (id, answer, by) => runs.answer(id, answer === "approve" ? "approved" : "denied", by),

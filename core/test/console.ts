@@ -166,6 +166,7 @@ const refuseAll: Actions = {
   replay: refuse,
   retry: refuse,
   cancel: refuse,
+  pause: refuse,
   fireSchedule: refuse,
   pauseSchedule: refuse,
   answerApproval: refuse,

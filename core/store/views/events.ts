@@ -2,7 +2,7 @@ import type { EventOutcome } from "../../define/event.ts";
 import type { Database } from "../database.ts";
 import { REQUEST } from "../events.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
-import { runsOfEvent } from "./runs.ts";
+import { OF_EVENT, runsOfEvent } from "./runs.ts";
 
 export interface EventQuery extends PageQuery {
   readonly source?: string | undefined;
@@ -38,7 +38,7 @@ export async function listEvents(database: Database, query: EventQuery): Promise
      cross join lateral (
        select count(*) as total, count(*) filter (where status = 'failed') as failed,
          count(*) filter (where status in ('queued', 'running', 'waiting')) as active
-       from runs where event_id = e.id) r
+       from runs where ${OF_EVENT("e.id")}) r
      order by e.id desc`,
     [...wanted, end, query.limit + 1, ...(query.q ? [query.q] : [])],
   );

@@ -10,6 +10,10 @@ const RUN = `id, event_id as "eventId", parent_id as "parentId", handler, status
 const STEP = `run_id as "runId", key, kind, status, value, error, attempt, ${LABEL}, detail, usd,
   started_at as "startedAt", finished_at as "finishedAt"`;
 
+/** Runs of an event: its own, and those of a burst in which it stands. */
+export const OF_EVENT = (event: string): string =>
+  `id = any(array(select r.id from runs r where r.event_id = ${event} union select b.run_id from bursts b where b.event_id = ${event}))`;
+
 /** Runs, newest first. */
 export async function listRuns(
   database: Database,
@@ -22,28 +26,32 @@ export async function listRuns(
   const rows = await database.query<Row>(
     `select ${RUN} from runs
      where ($1::text is null or id < $1) and ($2::text is null or status = $2)
-       and ($3::text is null or handler = $3) and ($4::text is null or event_id = $4)
+       and ($3::text is null or handler = $3) and ($4::text is null or ${OF_EVENT("$4")})
      order by id desc limit $5`,
     [query.cursor, query.status, query.handler, query.event, query.limit + 1],
   );
   return toPage(rows, query.limit);
 }
 
-/** One run with its steps in the order they began, its event, approvals and messages; or null. */
+/** One run with its steps in the order they began, its events (oldest first), approvals and messages; or null. */
 export async function findRunDetail(database: Database, id: string, now: Date): Promise<Row | null> {
   const [run] = await runsWithSteps(database, "id = $1", id);
   if (!run) return null;
   const [events, approvals, messages] = await Promise.all([
-    database.query<Row>("select id, source, type from events where id = $1", [run.eventId]),
+    database.query<Row>(
+      `select id, source, type, received_at as "receivedAt" from events
+       where id = $1 or id in (select event_id from bursts where run_id = $2) order by id`,
+      [run.eventId, id],
+    ),
     database.query<Row>(`select ${APPROVAL("$2")} from approvals where run_id = $1 order by id`, [id, now]),
     database.query<Row>(`select ${MESSAGE} from messages where run_id = $1 order by id`, [id]),
   ]);
-  return { ...run, event: events[0] ?? null, approvals, messages };
+  return { ...run, event: events.at(-1) ?? null, events, approvals, messages };
 }
 
 /** The first hundred runs of an event with their steps. */
 export async function runsOfEvent(database: Database, eventId: string): Promise<Row[]> {
-  return await runsWithSteps(database, "event_id = $1", eventId);
+  return await runsWithSteps(database, OF_EVENT("$1"), eventId);
 }
 
 async function runsWithSteps(database: Database, where: string, value: string): Promise<Row[]> {
