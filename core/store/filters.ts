@@ -37,6 +37,10 @@ export interface RunFilter {
   readonly order?: string | undefined;
 }
 
+/** Runs of an event: its own, and those of a burst in which it stands. */
+export const OF_EVENT = (event: string): string =>
+  `id = any(array(select r.id from runs r where r.event_id = ${event} union select b.run_id from bursts b where b.event_id = ${event}))`;
+
 /**
  * No later run of the same handler on the same event stands for the run `r`. A failed one makes its event dead: nothing
  * is written for it, so that the event is dispatched again as soon as a retry or a replay has been queued.
@@ -45,7 +49,7 @@ export const STANDS = `not exists (select from runs l where l.event_id = r.event
 
 /** Why the event `e` is dead; null when it is not. */
 export const DEAD_REASON = `coalesce(e.problem, (select r.handler || ' failed: ' || coalesce(r.error ->> 'message', '')
-  from runs r where r.event_id = e.id and r.status = 'failed' and ${STANDS} order by r.id desc limit 1))`;
+  from runs r where r.${OF_EVENT("e.id")} and r.status = 'failed' and ${STANDS} order by r.id desc limit 1))`;
 
 /** The filter as a condition on `events e`; its values are added to `values`. */
 export function eventCondition(filter: EventFilter, values: unknown[]): string {
@@ -60,9 +64,11 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
     if (handler) failed.push(`r.handler = ${value(handler)}`);
     if (error) failed.push(`r.error ->> 'code' = ${value(error)}`);
     const unread = handler || error ? "" : " union all select id from events where problem is not null";
-    parts.push(`e.id in (select r.event_id from runs r where ${failed.join(" and ")}${unread})`);
+    const where = failed.join(" and ");
+    const gathered = `union all select b.event_id from bursts b join runs r on r.id = b.run_id where ${where}`;
+    parts.push(`e.id in (select r.event_id from runs r where ${where} ${gathered}${unread})`);
   } else if (handler) {
-    parts.push(`exists (select from runs r where r.event_id = e.id and r.handler = ${value(handler)})`);
+    parts.push(`exists (select from runs r where r.${OF_EVENT("e.id")} and r.handler = ${value(handler)})`);
   }
   if (outcome && outcome !== "dead") parts.push(`e.outcome = ${value(outcome)} and ${DEAD_REASON} is null`);
   for (const term of toTerms(filter.q ?? "")) parts.push(termCondition(term, value));
@@ -76,7 +82,7 @@ export function runCondition(filter: RunFilter, values: unknown[]): string {
   const parts = timeParts("run", "r.id", filter, value);
   if (status) parts.push(`r.status = ${value(status)}`);
   if (handler) parts.push(`r.handler = ${value(handler)}`);
-  if (event) parts.push(`r.event_id = ${value(event)}`);
+  if (event) parts.push(`r.${OF_EVENT(value(event))}`);
   // Only these two have an error; each stands in an index, however many runs are finished.
   if ((error || q) && !status) parts.push("(r.status = 'failed' or (r.status = 'waiting' and r.wake_at is not null))");
   if (error) parts.push(`r.error ->> 'code' = ${value(error)}`);
