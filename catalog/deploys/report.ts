@@ -22,7 +22,7 @@ export async function report(context: Context, read: () => Result) {
 type Found = Awaited<ReturnType<typeof findStep>>;
 
 /** `CI on main of octo-org/octo-repo failed: …` */
-export function sentence(result: Result, past: Pick<Past, "failures">, found: Found): string {
+function sentence(result: Result, past: Pick<Past, "failures">, found: Found): string {
   const { name, failed, commit, reason } = result;
   const link = found?.url ?? result.url;
   const at = link ? `\n${link}` : "";

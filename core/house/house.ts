@@ -5,7 +5,7 @@ import { DEFAULT_AGENT, readAgents } from "../agents/files.ts";
 import type { RegisteredTool } from "../agents/toolbox.ts";
 import { hubTools } from "../agents/tools/hub.ts";
 import { type SystemToolsOptions, systemTools } from "../agents/tools/system.ts";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import type { Environment } from "../base/environment.ts";
 import { newId } from "../base/ids.ts";
 import { createLive } from "../base/live.ts";
@@ -39,6 +39,8 @@ export interface HouseOptions {
   readonly config: Config;
   readonly roles: readonly Role[];
   readonly log?: Log;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
 }
 
 /** Default lease of a process on the runs it carries. */
@@ -103,8 +105,7 @@ async function openGround(options: HouseOptions) {
 type Footing = HouseOptions & { log: Log; server: DatabaseServer; registry: Registry };
 
 /** The database, what is installed, the hub, secrets and models. */
-async function layGround({ environment, config, roles, log, server, registry }: Footing) {
-  const clock = systemClock;
+async function layGround({ environment, config, roles, log, server, registry, clock = systemClock }: Footing) {
   const database = connect({ ...server.connection, connections: roles.includes("worker") ? 12 : 6 });
   const leaseMilliseconds = Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS);
   const patience = { query_timeout: leaseMilliseconds, connectionTimeoutMillis: leaseMilliseconds };

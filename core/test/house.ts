@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Clock } from "../base/clock.ts";
 import { ROOT, readEnvironment } from "../base/environment.ts";
 import { openLog } from "../base/log.ts";
 import type { ModelChoice } from "../define/config.ts";
@@ -23,40 +24,40 @@ export interface TestHouse {
   until(runId: string, status?: RegExp): Promise<RunDetail>;
 }
 
-/** The whole house but its web door, in this process: a real database, a real hub, the demo or `model`, what is in `capabilities`. */
+/**
+ * The whole house but its web door, in this process: a real database, a real hub, what is in `capabilities`, and the
+ * demo model unless it is given another.
+ */
 export async function testHouse(
   t: TestContext,
   options: {
-    readonly capabilities?: string;
-    /** The folder of the one capability that is installed. */
-    readonly only?: string;
-    readonly values?: Record<string, string>;
-    readonly model?: ModelChoice;
+    capabilities?: string;
+    values?: Record<string, string>;
+    clock?: Clock;
+    model?: ModelChoice;
+    publicUrl?: string;
   } = {},
 ): Promise<TestHouse> {
   const home = await mkdtemp(join(tmpdir(), "daimon-house-"));
-  const alone = options.only && join(home, "capabilities");
-  if (alone && options.only) {
-    await mkdir(alone);
-    await symlink(options.only, join(alone, basename(options.only)));
-  }
   const { url } = await testDatabase(t);
   const environment = readEnvironment({
     DAIMON_HOME: home,
-    DAIMON_CAPABILITIES: alone ?? options.capabilities ?? join(ROOT, "capabilities"),
+    DAIMON_CAPABILITIES: options.capabilities ?? join(ROOT, "capabilities"),
     DATABASE_URL: url,
     ...options.values,
   });
-  const role = options.model ?? { provider: "demo", model: "demo" };
+  const role = options.model ?? ({ provider: "demo", model: "demo" } as const);
   const house = await openHouse({
     environment,
     config: {
       owner: { name: "Ada", zone: "Europe/Amsterdam" },
       models: { light: role, heavy: role },
       limits: { run: { turns: 20, usd: 1, minutes: 5 }, dayUsd: 10, monthUsd: 100 },
+      ...(options.publicUrl ? { publicUrl: options.publicUrl } : {}),
     },
     roles: ["worker", "clock"],
     log: openLog({}),
+    ...(options.clock ? { clock: options.clock } : {}),
   });
   t.after(async () => {
     await house.stop();
