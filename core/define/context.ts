@@ -91,6 +91,8 @@ export interface Steps {
   ): Promise<Value>;
   /** Sleeps without holding a process. `duration`: `"90s"`, `"24h"`, `"3d"`. */
   sleep(name: string, duration: string): Promise<void>;
+  /** The newest event that fits and was kept before the run's own; `null` when there is none. */
+  lastEvent(name: string, match: EventMatch): Promise<DaimonEvent | null>;
   /** Waits for an event, early ones (since the run was created) included. `null` after `timeout`. */
   waitForEvent(name: string, match: EventMatch, timeout: string): Promise<DaimonEvent | null>;
   /** Lets an agent work; its model and tool calls are steps below this one. */
@@ -102,6 +104,10 @@ export interface Steps {
 export interface StepOptions {
   /** Tries of this step in all, the first included. Default: the run's own retries. */
   readonly attempts?: number;
+  /** At most once: where a crash leaves open whether it was done, it throws `step.unknown`, and a person decides. */
+  readonly once?: boolean;
+  /** What it returns was written by strangers: from here on the run is untrusted, and what it writes and starts. */
+  readonly untrusted?: boolean;
 }
 
 /** What a handler sees. */
@@ -119,6 +125,8 @@ export interface Context<Data = unknown> {
   emit(event: { source: string; type: string; data: unknown; key?: string }): Promise<string>;
   /** The value of a secret that the capability declares. Throws `secret.missing`. */
   secret(name: string): string;
+  /** Where the world reaches a source: `https://daimon.example/hooks/youtube`. Throws `address.missing` without `publicUrl`. */
+  address(source: string): string;
   readonly log: Logger;
   /** Aborted when the run is canceled or its lease is lost. */
   readonly signal: AbortSignal;

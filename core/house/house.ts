@@ -179,7 +179,7 @@ function joinRooms(ground: Ground) {
   const handlers = createHandlers(parts, agents.handler);
   const runs: Runs = createRuns({
     ...{ database, handlers, live, clock, log, roles, allowed: config.limits.run },
-    services: () => ({ hub, log, ask: agents.ask, send }),
+    services: () => ({ hub, log, ask: agents.ask, send, publicUrl: config.publicUrl }),
     concurrency: config.concurrency ?? 100,
     ...{ heart: ground.heart, leaseMilliseconds: ground.leaseMilliseconds },
     say: (signal) => signals.say(signal),

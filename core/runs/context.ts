@@ -1,9 +1,10 @@
+import { DaimonError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Answer, Ask, Context, HubAccess, OutgoingMessage, Steps } from "../define/context.ts";
+import type { Answer, Ask, Context, HubAccess, OutgoingMessage, StepOptions, Steps } from "../define/context.ts";
 import type { DaimonEvent, NewEvent } from "../define/event.ts";
-import type { Label } from "../define/label.ts";
+import { type Label, STRANGER } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
-import type { StepJournal } from "../define/steps.ts";
+import type { StepJournal, StepRequest } from "../define/steps.ts";
 import type { Author, Hub } from "../hub/hub.ts";
 import type { ClaimedRun } from "../store/runs.ts";
 import type { Journal } from "./journal.ts";
@@ -24,6 +25,8 @@ export interface ContextServices {
   ) => Promise<{ messageId: string }>;
   /** What the owner allows each run. */
   readonly limits: Required<Limits>;
+  /** As `daimon.config.ts` has it. */
+  readonly publicUrl?: string | undefined;
 }
 
 /** What a handler sees of its run. */
@@ -52,17 +55,31 @@ export function createContext(options: {
       }),
     emit: (event) => emitStep(journal, services, run.id, event),
     secret: options.handler.secret,
+    address: (source) => addressOf(source, services.publicUrl),
     log: services.log.with({ run: run.id, handler: run.handler }),
     signal: options.signal,
     now: run.event.source === "schedule" ? run.event.time : run.startedAt,
   };
 }
 
+function addressOf(source: string, publicUrl: string | undefined): string {
+  if (publicUrl) return new URL(`/hooks/${source}`, publicUrl).href;
+  throw new DaimonError(
+    "address.missing",
+    "The address under which the world reaches Daimon is not known.",
+    "Set publicUrl in daimon.config.ts, and restart.",
+  );
+}
+
 function createSteps(run: ClaimedRun, journal: Journal, services: ContextServices): Steps {
   return {
-    run: (name, code, options) =>
-      journal.recordWithTries({ name, kind: "code", code: async () => await code(journal.signal) }, options?.attempts),
+    run: (name, code, options = {}) =>
+      journal.recordWithTries(
+        toRequest(name, () => code(journal.signal), options),
+        options.attempts,
+      ),
     sleep: journal.sleep,
+    lastEvent: journal.lastEvent,
     waitForEvent: journal.waitForEvent,
     approve: journal.approve,
     agent: (name, ask) => {
@@ -70,6 +87,30 @@ function createSteps(run: ClaimedRun, journal: Journal, services: ContextService
       return askStep(journal, name, (scope) => services.ask({ ...ask, limits }, scope, run.event));
     },
   };
+}
+
+function toRequest<Value>(
+  name: string,
+  code: () => Promise<Value> | Value,
+  { once, untrusted }: StepOptions,
+): StepRequest<Value> {
+  return {
+    name,
+    kind: "code",
+    async code(notes) {
+      if (untrusted) notes.label(STRANGER);
+      return await code();
+    },
+    ...(once ? { effect: true, onUnknown } : {}),
+  };
+}
+
+async function onUnknown({ key }: { key: string }): Promise<never> {
+  throw new DaimonError(
+    "step.unknown",
+    `The system stopped during "${key}", so whether it was done is not known.`,
+    "See whether it was. Retry the run to do it again; else leave it.",
+  );
 }
 
 /** An agent's work: steps below `name/`, the last of them its answer. */

@@ -5,7 +5,7 @@ import { join } from "../policy/labels.ts";
 import { type LedgerOptions, openLedger, type Suspension } from "./ledger.ts";
 import { recordStep } from "./record.ts";
 import { nextStepKey } from "./rules.ts";
-import { approveStep, sleepStep, waitStep } from "./waiting.ts";
+import { approveStep, lastEventStep, sleepStep, waitStep } from "./waiting.ts";
 
 /** One execution's journal, as handlers and agents write in it. */
 export interface Journal extends StepJournal {
@@ -13,6 +13,7 @@ export interface Journal extends StepJournal {
   recordWithTries<Value>(request: StepRequest<Value>, tries: number | undefined): Promise<Value>;
   sleep(name: string, duration: string): Promise<void>;
   waitForEvent(name: string, match: EventMatch, timeout: string): Promise<DaimonEvent | null>;
+  lastEvent(name: string, match: EventMatch): Promise<DaimonEvent | null>;
   /** `name`, or `name#2`, … when it was taken before: the scope of a step that is made of steps. */
   uniqueName(name: string): string;
   readLabel(label: Label): void;
@@ -47,6 +48,7 @@ export function openJournal(options: LedgerOptions): JournalRoot {
     recordWithTries: (request, tries) => recordStep(ledger, request, { prefix, tries }),
     sleep: (name, duration) => sleepStep(ledger, prefix, name, duration),
     waitForEvent: (name, match, timeout) => waitStep(ledger, { prefix, name }, match, timeout),
+    lastEvent: (name, match) => lastEventStep(ledger, prefix, name, match),
     approve: (name, request) => approveStep(ledger, prefix, name, request),
     uniqueName: (name) => nextStepKey(ledger.counts, prefix + name).slice(prefix.length),
     scope: (name) => below(`${prefix}${name}/`),

@@ -37,7 +37,8 @@ async function execute<Value>(
   const notes = takeNotes(ledger, step.key, request.detail);
   const row = { key: step.key, kind: request.kind, startedAt: clock.now(), value: null, error: null } as const;
   try {
-    if (request.effect && !step.kept) await ledger.keep({ ...row, status: "started", detail: request.detail, usd: 0 });
+    if (request.effect && step.kept?.status !== "started")
+      await ledger.keep({ ...row, status: "started", detail: request.detail, usd: 0 });
     const lost = step.kept?.status === "started" && request.onUnknown;
     const value = toPlain(step.key, await (lost ? request.onUnknown!(notes.face) : request.code(notes.face)));
     await ledger.keep({ ...row, status: "completed", value, detail: notes.detail, usd: notes.usd });

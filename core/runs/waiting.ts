@@ -5,10 +5,11 @@ import type { Step } from "../define/run.ts";
 import { actionDigest } from "../policy/approvals.ts";
 import { join } from "../policy/labels.ts";
 import { askApproval, expireApproval } from "../store/approvals.ts";
-import { eventsSince, findEvent } from "../store/events.ts";
+import { eventsBefore, eventsSince, findEvent, type Wanted } from "../store/events.ts";
 import type { WaitSeed } from "../store/runs.ts";
 import { changedError, type Ledger } from "./ledger.ts";
 import { containment, likePatterns, matchesWhere } from "./match.ts";
+import { recordStep } from "./record.ts";
 
 /** Sleeps without holding a process. */
 export async function sleepStep(ledger: Ledger, prefix: string, name: string, duration: string): Promise<void> {
@@ -40,12 +41,7 @@ export async function waitStep(
     return eventId ? await ledger.during(() => findEvent(database, eventId)) : null;
   }
   const { startedAt, until } = term(ledger, kept, timeout);
-  const wait: WaitSeed = {
-    step: key,
-    source: match.source,
-    types: likePatterns(match.type),
-    match: containment(match.where),
-  };
+  const wait: WaitSeed = { step: key, ...toWanted(match) };
   const over = clock.now() >= until;
   const event = await ledger.during(async () => {
     const candidates = await eventsSince(database, run.id, { ...wait, not: consumed, most: 200 });
@@ -66,6 +62,36 @@ export async function waitStep(
     type: [match.type ?? "*"].flat().join(", "),
   } as const;
   return await ledger.suspend({ waiting, wakeAt: until, wait });
+}
+
+const toWanted = ({ source, type, where }: EventMatch): Wanted => ({
+  source,
+  types: likePatterns(type),
+  match: containment(where),
+});
+
+/** The newest event that fits and was kept before the run's own, or null. */
+export async function lastEventStep(
+  ledger: Ledger,
+  prefix: string,
+  name: string,
+  match: EventMatch,
+): Promise<DaimonEvent | null> {
+  const { database, run } = ledger.options;
+  const id = await recordStep(
+    ledger,
+    {
+      ...{ name, kind: "code", detail: match },
+      async code(notes) {
+        const candidates = await eventsBefore(database, run.event.id, { ...toWanted(match), most: 200 });
+        const found = candidates.find((candidate) => matchesWhere(match.where, candidate.data));
+        if (found) notes.label(found.label);
+        return found?.id ?? null;
+      },
+    },
+    { prefix },
+  );
+  return id === null ? null : await ledger.during(() => findEvent(database, id));
 }
 
 /** Asks a person about one exact action; true when approved, false when denied or not answered in time. */

@@ -313,6 +313,22 @@ export async function eventsSince(
   return rows.map(toEventRow);
 }
 
+/** Events whose ids are before that one's, newest first. */
+export async function eventsBefore(
+  database: Database,
+  eventId: string,
+  query: Wanted & { most: number },
+): Promise<EventRow[]> {
+  const rows = await database.query<RawEvent>(
+    `select ${EVENT_COLUMNS} from events e
+     where source = $1 and id < $3 and exists (select from unnest($2::text[]) t where e.type like t)
+       and event_data(data, body) @> $4::jsonb
+     order by id desc limit $5`,
+    [query.source, query.types, eventId, JSON.stringify(query.match), query.most],
+  );
+  return rows.map(toEventRow);
+}
+
 /** No event that came in after this run was made has a smaller id. */
 export function earliestAfter(runId: string): string {
   return newId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS).slice(0, 14);
