@@ -20,30 +20,34 @@ export function missingOf({ secret }: Pick<Context, "secret">, names: readonly s
   });
 }
 
-/** A push says only that something came, and how far the history now goes: what came since the point before is an event each. */
+/** A push says only that something came, and how far the history now goes: what came since the last point is an event each. */
 export const readMailbox = defineTrigger({
   name: "gmail-push",
   description: "Finds what has come into the Gmail inbox since the last push",
   on: { source: "gmail", type: "push" },
   run: async (context) => {
-    const { event, step } = context;
-    const { account } = await step.run("read the push", () => readPush(event));
-    return { account, found: await findNew(context, account) };
+    const { account, historyId } = await context.step.run("read the push", () => readPush(context.event));
+    return { account, found: await findNew(context, { account, historyId }) };
   },
 });
 
-/** Emits each message that came since the history's last known point; one that was found before is not kept twice. */
-async function findNew(context: Context, account: string): Promise<number> {
+interface Point {
+  readonly account: string;
+  readonly historyId: string;
+}
+
+/**
+ * Emits each message that came since the last point to which all was found, and then the new point. One that was found
+ * before is not kept twice. Returns how many are new; without a point it begins here.
+ */
+async function findNew(context: Context, point: Point): Promise<number> {
   const { event, step, emit } = context;
-  const before = await step.lastEvent("the point before", { source: "gmail", type: ["push", "watched"] });
-  if (!before) return 0;
-  const since = await step.run("read the point before", () =>
-    before.type === "push" ? readPush(before).historyId : (before.data as { historyId: string }).historyId,
-  );
+  const before = await step.lastEvent("the last point", { source: "gmail", type: "point" });
   const found = new Set<string>();
-  let from: string | null = since;
-  for (let next: string | null = null, more = true; more; ) {
-    const page = await listPage(context, from, next);
+  let since: string | null = before ? (before.data as Point).historyId : null;
+  const account = point.account || (before?.data as Point | undefined)?.account || "";
+  for (let next: string | null = null, more = before !== null; more; ) {
+    const page = await listPage(context, since, next);
     for (const { id, threadId } of page?.found ?? []) {
       const kept = await emit({
         source: "gmail",
@@ -55,10 +59,11 @@ async function findNew(context: Context, account: string): Promise<number> {
       if (kept > event.id) found.add(kept);
     }
     // Of what Gmail remembers no more, the last two days are looked through.
-    if (!page) from = null;
+    if (!page) since = null;
     next = page?.next ?? null;
     more = !page || next !== null;
   }
+  await emit({ source: "gmail", type: "point", data: { historyId: point.historyId, account } });
   return found.size;
 }
 
@@ -76,7 +81,7 @@ export const renew = defineSchedule({
   cron: "23 4 * * *",
   catchup: "one",
   run: async (context: Context<Tick>) => {
-    const { step, emit, secret } = context;
+    const { step, secret } = context;
     const missing = missingOf(context, OWN);
     if (missing.length > 0) return { setUp: false, why: `Gmail is not set up: ${missing.join(", ")} not set.` };
     const { historyId, expiration } = await step.run(
@@ -84,9 +89,8 @@ export const renew = defineSchedule({
       (signal) => watch(accessOf(context, signal), secret("GMAIL_TOPIC")),
       { untrusted: true },
     );
-    // What came while pushes were lost is found before the point is moved past it.
-    const found = await findNew(context, "");
-    await emit({ source: "gmail", type: "watched", data: { historyId } });
+    // What came while pushes were lost is found here.
+    const found = await findNew(context, { account: "", historyId });
     return { setUp: true, until: new Date(Number(expiration)).toISOString(), found };
   },
 });

@@ -5,7 +5,15 @@ import { type Mail, type Reply, toMail } from "./mail.ts";
 const API = "https://api.resend.com";
 const NEXT = "RESEND_API_KEY in home/.env must be a key of this account with full access.";
 
-const received = z.object({ data: z.object({ email_id: z.string().regex(/^[\w-]+$/) }) });
+const received = z.object({
+  data: z.object({
+    email_id: z.string().regex(/^[\w-]+$/),
+    from: z.string(),
+    to: z.array(z.string()),
+    subject: z.string().nullish(),
+    attachments: z.array(z.object({ filename: z.string().nullish() })).nullish(),
+  }),
+});
 const names = z.array(z.string()).nullish();
 const email = z.object({
   from: z.string(),
@@ -20,6 +28,16 @@ const email = z.object({
     .nullish(),
   attachments: z.array(z.object({ filename: z.string().nullish() })).nullish(),
 });
+
+/** What the event itself tells of the mail: all but its text. */
+export function readResend(event: Context["event"]): Mail {
+  const { from, to, subject, attachments } = readPayload(received, event).data;
+  const text = "(The text of the mail is not here: it is fetched with RESEND_API_KEY, which is not set.)";
+  return toMail({ ...{ from, to, subject, text, html: null, headers: [] }, attachments: namesOf(attachments) });
+}
+
+const namesOf = (attachments: readonly { filename?: string | null | undefined }[] | null | undefined) =>
+  (attachments ?? []).map(({ filename }) => filename ?? "(without a name)");
 
 /** The mail that an `email.received` names: the event holds only its metadata. https://resend.com/docs/api-reference/emails/retrieve-received-email */
 export async function fetchResend(
@@ -37,7 +55,7 @@ export async function fetchResend(
     : Object.entries(given ?? {});
   return toMail({
     ...{ from: mail.from, to: mail.to, subject: mail.subject, text: mail.text, html: mail.html },
-    attachments: (attachments ?? []).map(({ filename }) => filename ?? "(without a name)"),
+    attachments: namesOf(attachments),
     headers: [
       ...headers,
       ...(message_id ? [["message-id", message_id] as const] : []),
