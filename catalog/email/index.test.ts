@@ -112,7 +112,7 @@ async function emailHouse(
 test("what Resend and Postmark send is let in, and what others send is not; each secret is declared", () => {
   const now = new Date();
   const stamp = String(Math.floor(now.getTime() / 1000));
-  const body = Buffer.from(sampleText("resend/email.received"));
+  const body = Buffer.from(sampleText("email.received"));
   const key = Buffer.from(SECRETS.RESEND_WEBHOOK_SECRET.slice(6), "base64");
   const signature = createHmac("sha256", key).update(`msg_1.${stamp}.`).update(body).digest("base64");
   const signed: Record<string, Record<string, string>> = {
@@ -141,7 +141,7 @@ test("a mail that needs an answer is fetched, filed with a draft, and sent only 
       count === 0 ? { status: 429, headers: { "retry-after": "0" } } : { json: RECEIVED },
     "POST /emails": (_, count) => (count === 0 ? { status: 500 } : { json: { id: "sent-1" } }),
   });
-  const id = await bring("resend", "email.received", sample("resend/email.received"));
+  const id = await bring("resend", "email.received", sample("email.received"));
   await until(id, /waiting/);
   assert.equal(vendor.asked("POST").length, 0);
   const [{ path } = { path: "" }] = await house.database.query<{ path: string }>(
