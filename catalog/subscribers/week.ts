@@ -1,7 +1,7 @@
 import { type Context, defineSchedule, type Tick } from "daimon";
 import { count, type Kind } from "./entries.ts";
 
-export const FOLDER = "areas/subscribers";
+const FOLDER = "areas/subscribers";
 const DAY = 86_400_000;
 const SHOWN = ["new", "confirmed", "left", "bounced", "complained", "tagged"] as const satisfies Kind[];
 /** Tokens: a whole list. */
