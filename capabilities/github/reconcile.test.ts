@@ -1,18 +1,26 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { testHouse } from "../../core/test/house.ts";
-import { playVendor, type VendorAnswer, type VendorRequest } from "../../core/test/vendor.ts";
+import { testVendor, type VendorAnswer, type VendorRequest } from "../../core/test/vendor.ts";
 import { type Delivery, findLost } from "./reconcile.ts";
 
 const HOUR = 3_600_000;
 const ago = (hours: number) => new Date(Date.now() - hours * HOUR).toISOString();
+// TypeScript does not know it yet. https://tc39.es/proposal-json-parse-with-source/
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
 /** As GitHub lists it; ids are greater than a number of JavaScript holds. */
 const delivery = (id: string, guid: string, hours: number, status_code = 200) => ({
-  ...{ id, guid, delivered_at: ago(hours), redelivery: false, duration: 0.27, status: "OK", status_code },
+  ...{
+    id: rawJSON(id),
+    guid,
+    delivered_at: ago(hours),
+    redelivery: false,
+    duration: 0.27,
+    status: "OK",
+    status_code,
+  },
   ...{ event: "issues", action: "opened", installation_id: null, repository_id: 1, throttled_at: null },
 });
-const toText = (list: object) => JSON.stringify(list).replace(/"id":"(\d+)"/g, '"id":$1');
-
 const SET_UP = { GITHUB_TOKEN: "a token of GitHub", GITHUB_HOOKS: "octo/repo:7" };
 
 /** A run of the schedule beside a server that plays GitHub. */
@@ -21,7 +29,7 @@ async function reconcile(
   answer: (request: VendorRequest) => VendorAnswer,
   values: Record<string, string> = SET_UP,
 ) {
-  const github = await playVendor(t, answer);
+  const github = await testVendor(t, { GET: answer, POST: answer });
   const { house, until } = await testHouse(t, { values: { ...values, GITHUB_API_URL: `${github.url}/api/v3/` } });
   const { runIds } = await house.schedules.fire("github/reconcile");
   return {
@@ -48,15 +56,15 @@ test("what never arrived in three days is asked for again, and nothing else", as
     [delivery("11", "found again", 5, 0), delivery("10", "gone", 80, 502)],
     [delivery("9", "never looked at", 100, 502)],
   ];
-  const { run, requests } = await reconcile(t, ({ method, path, headers }) => {
-    if (method === "POST") return { status: 202, json: {} };
-    const page = Number(new URL(path, "http://x").searchParams.get("cursor") ?? 0);
+  const { run, requests } = await reconcile(t, ({ route, query, headers }) => {
+    if (route.startsWith("POST")) return { status: 202, json: {} };
+    const page = Number(query.get("cursor") ?? 0);
     const next = `http://${headers.host}/api/v3/repos/octo/repo/hooks/7/deliveries?per_page=100&cursor=${page + 1}`;
-    return { text: toText(pages[page]!), headers: { link: `<${next}>; rel="next"` } };
+    return { json: pages[page]!, headers: { link: `<${next}>; rel="next"` } };
   });
   assert.equal(run.status, "completed", JSON.stringify(run.error));
   assert.deepEqual(
-    requests.map(({ method, path }) => `${method} ${path}`),
+    requests.map(({ route, query }) => `${route}${query.size > 0 ? `?${query}` : ""}`),
     [
       "GET /api/v3/repos/octo/repo/hooks/7/deliveries?per_page=100",
       "GET /api/v3/repos/octo/repo/hooks/7/deliveries?per_page=100&cursor=1",
@@ -74,8 +82,8 @@ test("hooks of organizations, several of them; an address that is none is named"
   const { run, requests } = await reconcile(t, () => ({ json: [] }), set);
   assert.equal(run.status, "completed");
   assert.deepEqual(
-    requests.map(({ path }) => path.replace(/\?.*/, "")),
-    ["/api/v3/orgs/octo/hooks/1/deliveries", "/api/v3/repos/octo/repo/hooks/2/deliveries"],
+    requests.map(({ route }) => route),
+    ["GET /api/v3/orgs/octo/hooks/1/deliveries", "GET /api/v3/repos/octo/repo/hooks/2/deliveries"],
   );
   const wrong = await reconcile(t, () => ({ json: [] }), { ...SET_UP, GITHUB_HOOKS: "../../user:1" });
   assert.deepEqual([wrong.run.status, wrong.run.error?.code], ["failed", "github-hooks.wrong"]);
@@ -118,9 +126,9 @@ test("what no further try mends fails with a sentence, what passes is tried agai
 });
 
 test("the token goes to no other address, whatever GitHub's page says", async (t) => {
-  const other = await playVendor(t, () => ({ json: [] }));
+  const other = await testVendor(t, { GET: () => ({ json: [] }) });
   const { run } = await reconcile(t, () => ({
-    text: toText([delivery("1", "a", 1)]),
+    json: [delivery("1", "a", 1)],
     headers: { link: `<${other.url}/api/v3/next>; rel="next"` },
   }));
   assert.equal(run.error?.code, "github.invalid");

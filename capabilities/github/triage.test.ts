@@ -4,7 +4,7 @@ import { lastMessages, openConversation } from "../../core/store/messages.ts";
 import { testHouse } from "../../core/test/house.ts";
 import { scriptedModel } from "../../core/test/models.ts";
 import { sampleEvents } from "../../core/test/samples.ts";
-import { playVendor } from "../../core/test/vendor.ts";
+import { testVendor } from "../../core/test/vendor.ts";
 import capability from "./index.ts";
 import { readTriage } from "./triage.ts";
 
@@ -81,10 +81,8 @@ test("a verdict is read as it is written, and only with known words", () => {
 });
 
 test("a comment is sent when the owner has seen the whole of it and said yes, and not before", async (t) => {
-  const github = await playVendor(t, () => ({
-    status: 201,
-    json: { id: 1, html_url: "https://github.com/o/r/issues/1#c" },
-  }));
+  const html_url = "https://github.com/octo/repo/issues/1#issuecomment-1";
+  const github = await testVendor(t, { "POST /repos": () => ({ status: 201, json: { id: 1, html_url } }) });
   const input = { repository: "octo/repo", issue: 1, text: "Thank you.\n\nWhich version is it?" };
   const server = await scriptedModel(t, [{ toolCalls: [{ name: "github_comment", input }] }, "Sent."]);
   const values = { ...server.values, GITHUB_TOKEN: "a token of GitHub", GITHUB_API_URL: github.url };
@@ -109,7 +107,7 @@ test("a comment is sent when the owner has seen the whole of it and said yes, an
   const run = await until(runIds[0]!);
   assert.equal(run.status, "completed", JSON.stringify(run.error));
   assert.deepEqual(
-    github.requests.map(({ method, path, body }) => [method, path, JSON.parse(body)]),
-    [["POST", "/repos/octo/repo/issues/1/comments", { body: input.text }]],
+    github.requests.map(({ route, body }) => [route, JSON.parse(body)]),
+    [["POST /repos/octo/repo/issues/1/comments", { body: input.text }]],
   );
 });

@@ -17,13 +17,13 @@ export interface Triage {
   readonly demo: boolean;
 }
 
-/** Has an issue looked at by the agent `triage`. What it cannot say is a problem in words: the issue is filed all the same. */
+/** Has an issue looked at by the agent `issue-triage`. What it cannot say is a problem in words: the issue is filed all the same. */
 export async function triageIssue(context: Context): Promise<{ triage: Triage | null; problem: string }> {
   const { issue: opened, ...data } = readPayload(issue, context.event);
   const words = `Title: ${opened.title}\nBy: ${data.sender.login}\n\n${(opened.body ?? "").slice(0, MOST_BODY)}`;
   const prompt = `Triage issue #${opened.number} of a repository on GitHub.\n\n${wrapUntrusted(words, "github")}`;
   try {
-    const { text, demo } = await context.agent("triage", { agent: "triage", prompt });
+    const { text, demo } = await context.agent("triage", { agent: "issue-triage", prompt });
     const triage = readTriage(text);
     return {
       triage: triage && { ...triage, demo },

@@ -14,7 +14,7 @@ import capability from "./index.ts";
 const MINUTE = 60_000;
 const SECRETS = { CALCOM_WEBHOOK_SECRET: "cal secret", CALENDLY_WEBHOOK_SECRET: "calendly secret" };
 const sampleText = (source: string, type: string) =>
-  readFileSync(join(import.meta.dirname, `samples/${source}/${type}.json`), "utf8");
+  readFileSync(join(import.meta.dirname, "samples", source === "calcom" ? "" : source, `${type}.json`), "utf8");
 
 /** A recorded delivery of Cal.com, of a meeting that begins so many minutes from now. */
 function calcom(type: string, minutes: number, changes: object = {}, createdAt = new Date()) {

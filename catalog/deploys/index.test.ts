@@ -3,7 +3,7 @@ import test, { type TestContext } from "node:test";
 import { lastMessages, openConversation } from "../../core/store/messages.ts";
 import { testHouse } from "../../core/test/house.ts";
 import { sampleEvents } from "../../core/test/samples.ts";
-import { playVendor, type VendorAnswer } from "../../core/test/vendor.ts";
+import { fromCatalog, testVendor, type VendorAnswer } from "../../core/test/vendor.ts";
 import { pastOf } from "./history.ts";
 import capability from "./index.ts";
 import { readDeployment, readWorkflowRun } from "./result.ts";
@@ -14,7 +14,7 @@ const [failedDeployment] = await sampleEvents(here, "deployment_status.created")
 
 /** A house with this capability alone, where workflows end as they are told to. */
 async function openDeploys(t: TestContext, values: Record<string, string> = {}) {
-  const { house, until } = await testHouse(t, { only: import.meta.dirname, values });
+  const { house, until } = await testHouse(t, { capabilities: fromCatalog(t, "deploys"), values });
   const { id } = await openConversation(house.database, { channel: "web", external: "owner", title: "" });
   let count = 0;
   const end = async (conclusion: string, more: object = {}) => {
@@ -86,8 +86,8 @@ test("a failure names the step that failed, and links to it", async (t) => {
       ],
     },
   ];
-  const answers: VendorAnswer[] = [{ json: { total_count: 2, jobs } }, { status: 404, json: {} }, { text: "<html>" }];
-  const github = await playVendor(t, () => answers.shift()!);
+  const answers: VendorAnswer[] = [{ json: { total_count: 2, jobs } }, { status: 404, json: {} }, { cut: true }];
+  const github = await testVendor(t, { GET: () => answers.shift()! });
   const { end, said } = await openDeploys(t, { GITHUB_TOKEN: "a token of GitHub", GITHUB_API_URL: github.url });
   for (let time = 0; time < 3; time++) await end("failure");
   const [named, ...others] = await said();
@@ -95,7 +95,7 @@ test("a failure names the step that failed, and links to it", async (t) => {
   assert.match(named!, /\nhttps:\/\/github\.com\/octo-org\/octo-repo\/actions\/runs\/1\/job\/2#step:4:1$/);
   for (const other of others)
     assert.match(other, /\nhttps:\/\/github\.com\/octo-org\/octo-repo\/actions\/runs\/289782451$/);
-  assert.equal(github.requests[0]!.path, "/repos/octo-org/octo-repo/actions/runs/1/attempts/1/jobs?per_page=100");
+  assert.equal(github.requests[0]!.route, "GET /repos/octo-org/octo-repo/actions/runs/1/attempts/1/jobs");
   assert.equal(github.requests[0]!.headers.authorization, "Bearer a token of GitHub");
 });
 

@@ -3,7 +3,7 @@ import { callApi } from "./call.ts";
 
 const API = "https://api.stripe.com";
 /** Events of a page: so many stay below what a step may keep. */
-const PAGE = 50;
+const PAGE = 20;
 
 const page = z.object({
   has_more: z.boolean(),

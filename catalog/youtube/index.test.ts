@@ -68,7 +68,7 @@ test("what YouTube's hub signs is let in under the video's id and time, and what
   assert.ok("event" in brought);
   assert.deepEqual(
     [brought.event.type, brought.event.key],
-    ["video", "dQw4w9WgXcQ 2026-11-22T15:03:21.184530131+00:00"],
+    ["video", "dQw4w9WgXcQ 2027-05-22T15:03:21.184530131+00:00"],
   );
   for (const name of secretsOf(webhook!)) assert.ok(capability.secrets!.some((secret) => secret.name === name));
 });

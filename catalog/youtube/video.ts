@@ -10,7 +10,7 @@ export interface Video {
 }
 
 const entry = z.object({
-  "yt:videoId": z.string().regex(/^[\w-]{5,20}$/),
+  "yt:videoId": z.string().regex(/^[\w-]{5,64}$/),
   title: z.string(),
   published: z.iso.datetime({ offset: true }),
 });

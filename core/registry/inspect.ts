@@ -13,9 +13,9 @@ import { loadCapability } from "./load.ts";
  */
 export function inspect(link: string): Promise<Description> {
   const folder = realpathSync(link);
-  const packages = `${ROOT}/node_modules`;
-  // A second clone may have its packages by a link.
-  const readable = [folder, `${ROOT}/core`, packages, realpathSync(packages), `${ROOT}/package.json`];
+  // The packages may be a link: into a worktree they are.
+  const packages = [`${ROOT}/node_modules`, realpathSync(`${ROOT}/node_modules`)];
+  const readable = [folder, `${ROOT}/core`, ...packages, `${ROOT}/package.json`];
   const flags = ["--permission", "--no-warnings", ...readable.map((path) => `--allow-fs-read=${path}`)];
   const bounds = { timeout: 7_000, killSignal: "SIGKILL", maxBuffer: 1 << 24 } as const;
   return new Promise((resolve, reject) => {
