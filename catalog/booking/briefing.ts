@@ -28,7 +28,7 @@ export function toPrompt(booking: Booking): string {
 }
 
 /** The file of a meeting: what was booked, and the briefing. */
-export function renderMeeting(booking: Booking, briefing: Answer, eventId: string): string {
+export function renderMeeting(booking: Booking, briefing: Pick<Answer, "text" | "demo">, eventId: string): string {
   const { title, name, email, start, end, place, answers } = booking;
   return [
     "---",

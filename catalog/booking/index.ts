@@ -33,7 +33,7 @@ const brief = defineTrigger<Booking & { at: string }>({
     if (before && (before.data as { at: string }).at > booking.at) return { briefed: false, why: "It was called off." };
     if (Date.parse(booking.start) <= now.getTime()) return { briefed: false, why: "It has begun already." };
 
-    const briefing = await agent("research", { agent: "briefer", prompt: toPrompt(booking) });
+    const briefing = await agent("research", { agent: "briefer", prompt: toPrompt(booking) }).catch(explain);
     const path = meetingPath(booking);
     await hub
       .create(path, renderMeeting(booking, briefing, event.id), `booking: ${booking.start.slice(0, 16)}`)
@@ -48,6 +48,13 @@ const brief = defineTrigger<Booking & { at: string }>({
     return { briefed: true, path };
   },
 });
+
+/** Without a briefing there is still a meeting; a model that is away is waited for. */
+function explain(error: Error & { code?: string }): { text: string; demo: boolean } {
+  if (/^(agent|limit|price|model-key)\.|^model\.(invalid|unknown)$/.test(error.code ?? ""))
+    return { text: `There is no briefing: ${error.message}`, demo: false };
+  throw error;
+}
 
 /** A replayed event has its file already. */
 function ignoreThere(error: { code?: string }): void {

@@ -70,7 +70,7 @@ const inGmail = (id: string) => ({
 async function emailHouse(
   t: TestContext,
   routes: VendorRoutes,
-  options: { says?: string; values?: Record<string, string> } = {},
+  options: { says?: string; values?: Record<string, string>; model?: string } = {},
 ) {
   const vendor = await testVendor(t, routes);
   const hosts = ["api.resend.com", "api.postmarkapp.com", "oauth2.googleapis.com", "gmail.googleapis.com"];
@@ -81,7 +81,7 @@ async function emailHouse(
   );
   const model = await scriptedModel(t, () => ({ text: options.says ?? ANSWER }));
   const tested = await testHouse(t, {
-    ...{ capabilities, model: { provider: "anthropic", model: "claude-haiku-4-5" } },
+    ...{ capabilities, model: { provider: "anthropic", model: options.model ?? "claude-haiku-4-5" } },
     values: { ...(options.values ?? SECRETS), ...model.values },
   });
   const { database, runs } = tested.house;
@@ -236,6 +236,14 @@ test("what is ignored is one line of a list, and what is to be read a note", asy
   const reading = await emailHouse(t, {}, { says: "**READ**: A receipt." });
   const other = await reading.until(await reading.bring("postmark", "inbound", sample("postmark/inbound")));
   assert.equal((other.result as { verdict: string }).verdict, "read");
+});
+
+test("a mail that no model may read is filed all the same, and says why", async (t) => {
+  const { house, bring, until, model } = await emailHouse(t, {}, { model: "claude-without-a-price" });
+  const run = await until(await bring("postmark", "inbound", sample("postmark/inbound")));
+  const { verdict, path } = run.result as { verdict: string; path: string };
+  assert.deepEqual([verdict, model.requests.length], ["read", 0]);
+  assert.match((await house.hub.read(path)).text, /To do: \*\*read\*\*\. Nobody decided: .*price/);
 });
 
 test("a Gmail push brings what came since the one before, page by page, each mail once; an answer stays in its thread", async (t) => {

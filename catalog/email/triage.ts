@@ -11,9 +11,16 @@ export interface Triage {
 
 const MOST_PROMPT = 12_000;
 
-/** Asks the agent. What it says in another form than it was told to means: a person reads the mail. */
+/** Asks the agent. What it cannot say, or says in another form than it was told to, means: a person reads the mail. */
 export async function decide({ agent }: Pick<Context, "agent">, mail: Mail): Promise<Triage> {
-  return readTriage(await agent("triage", { agent: "triage", prompt: toPrompt(mail) }), mail);
+  try {
+    return readTriage(await agent("triage", { agent: "triage", prompt: toPrompt(mail) }), mail);
+  } catch (error) {
+    // A limit that is reached and a key that is missing keep no mail from being filed; a model that is away is waited for.
+    const { code = "", message } = error as Error & { code?: string };
+    if (!/^(agent|limit|price|model-key)\.|^model\.(invalid|unknown)$/.test(code)) throw error;
+    return { verdict: "read", reason: `Nobody decided: ${message}`, draft: "" };
+  }
 }
 
 function toPrompt({ from, to, subject, text, attachments, automatic }: Mail): string {
