@@ -213,3 +213,35 @@ test("two workers that both believe to carry a replay do each event once between
   await Promise.all([carry(), carry(), carry()]);
   assert.equal(came, 250);
 });
+
+test("each event of a burst is dead when their run has failed, and a replay of them is a burst again", async (t) => {
+  let broken = true;
+  const engine = await testEngine(t, {
+    order: {
+      ...{ debounce: { delay: "50ms" }, retry: { attempts: 1, delays: [] } },
+      run: async () => {
+        if (broken) throw new DaimonError("order.bad", "No tax was found.");
+      },
+    },
+  });
+  const ids = new Set<string>();
+  for (let n = 0; n < 3; n++) ids.add(await engine.send("order", { n }));
+  assert.equal(ids.size, 1);
+  await engine.until([...ids][0]!, "failed");
+  const dead = await eventsOf(engine, { outcome: "dead" });
+  assert.deepEqual(
+    dead.map((event) => event.reason),
+    Array(3).fill("order failed: No tax was found."),
+  );
+  assert.deepEqual(
+    (await eventsOf(engine)).map((event) => event.outcome),
+    Array(3).fill("dead"),
+  );
+  broken = false;
+  await later();
+  const { runId } = await engine.runs.repair({ kind: "replay", filter: { outcome: "dead", handler: "order" } });
+  await engine.until(runId, "completed");
+  for (const run of await runsOf(engine, { order: runId })) await engine.until(run.id, "completed");
+  assert.deepEqual(await outcomesOf(engine, runId), { total: 3, done: 3, runs: { completed: 1 } });
+  assert.deepEqual(await eventsOf(engine, { outcome: "dead" }), []);
+});

@@ -43,9 +43,14 @@ export interface RunFilter {
  */
 export const STANDS = `not exists (select from runs l where l.event_id = r.event_id and l.handler = r.handler and l.id > r.id)`;
 
-/** Why the event `e` is dead; null when it is not. */
+/** Why the event `e` is dead; null when it is not. A run that has gathered a burst is a run of each of its events. */
 export const DEAD_REASON = `coalesce(e.problem, (select r.handler || ' failed: ' || coalesce(r.error ->> 'message', '')
-  from runs r where r.event_id = e.id and r.status = 'failed' and ${STANDS} order by r.id desc limit 1))`;
+  from runs r where (r.event_id = e.id or r.id = any(array(select b.run_id from bursts b where b.event_id = e.id)))
+    and r.status = 'failed' and ${STANDS} order by r.id desc limit 1))`;
+
+/** The ids of the events of the runs `r` that are so: each run's own, or all that its burst has gathered. */
+export const eventsOfRuns = (which: string): string =>
+  `select coalesce(b.event_id, r.event_id) as id from runs r left join bursts b on b.run_id = r.id where ${which}`;
 
 /** The filter as a condition on `events e`; its values are added to `values`. */
 export function eventCondition(filter: EventFilter, values: unknown[]): string {
@@ -60,7 +65,7 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
     if (handler) failed.push(`r.handler = ${value(handler)}`);
     if (error) failed.push(`r.error ->> 'code' = ${value(error)}`);
     const unread = handler || error ? "" : " union all select id from events where problem is not null";
-    parts.push(`e.id in (select r.event_id from runs r where ${failed.join(" and ")}${unread})`);
+    parts.push(`e.id in (${eventsOfRuns(failed.join(" and "))}${unread})`);
   } else if (handler) {
     parts.push(`exists (select from runs r where r.event_id = e.id and r.handler = ${value(handler)})`);
   }
@@ -94,7 +99,7 @@ function timeParts(prefix: "evt" | "run", id: string, { since, until }: EventFil
 }
 
 /** A piece of what is looked for: its letters as they stand, and what they say of a path of the data. */
-export interface Term {
+interface Term {
   readonly text: string;
   readonly path?: { readonly names: readonly string[]; readonly value: string };
 }
