@@ -26,6 +26,7 @@ const runsOf = async (engine: Engine, query: object = {}) =>
     status: string;
     attempts: number;
     error: { code: string } | null;
+    waiting: { kind: string } | null;
     progress: { total: number; done: number } | null;
   }[];
 
@@ -110,6 +111,31 @@ test("a retry of many takes the failed runs that no later run stands for, and ke
   for (const id of ids.filter((id) => id !== first!.id)) await engine.until(id, "completed");
   assert.equal(state.done.length, 36);
   assert.deepEqual(await outcomesOf(engine, runId), { total: 36, done: 36, runs: { completed: 36 } });
+});
+
+test("a run that waits for its next try is tried now, by itself or with all that wait like it", async (t) => {
+  let broken = true;
+  const engine = await testEngine(t, {
+    order: {
+      retry: { attempts: 3, delays: [3_600_000] },
+      run: async ({ step }) => {
+        if (broken) throw new DaimonError("far.away", "The far side is away.");
+        await step.sleep("night", "1h");
+      },
+    },
+  });
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) ids.push(await engine.send("order"));
+  for (const id of ids) await engine.until(id, "waiting");
+  broken = false;
+  assert.deepEqual(await engine.runs.retry(ids[0]!), { done: true, status: "queued" });
+  const asleep = async () => (await runsOf(engine)).filter((run) => run.waiting?.kind === "sleep").length;
+  while ((await asleep()) < 1) await later();
+  assert.deepEqual(await engine.runs.retry(ids[0]!), { done: false, status: "waiting" }, "a sleep is no try");
+  const { runId } = await engine.runs.repair({ kind: "retry", filter: { status: "waiting", handler: "order" } });
+  await engine.until(runId, "completed");
+  while ((await asleep()) < 3) await later();
+  assert.deepEqual((await outcomesOf(engine, runId)).total, 2);
 });
 
 test("a filter that names a handler replays that handler alone, and only events that its trigger still wants", async (t) => {

@@ -11,7 +11,7 @@ import { at } from "./match.ts";
 import type { Handlers, RegisteredHandler } from "./registered.ts";
 import { DEFAULT_RETRY } from "./rules.ts";
 
-/** What is to be put right: events to be replayed, or failed and canceled runs to be retried. */
+/** What is to be put right: events to be replayed, or runs to be retried. */
 export type Repair =
   | { readonly kind: "replay"; readonly filter: EventFilter }
   | { readonly kind: "retry"; readonly filter: RunFilter };

@@ -50,7 +50,7 @@ export interface Runs {
   repair(order: Repair): Promise<{ eventId: string; runId: string }>;
   /** Cancels a run that is not under way; asks a running one, and its children, to stop. */
   cancel(runId: string): Promise<Verdict>;
-  /** Queues a failed or canceled run again. */
+  /** Queues a run again that has failed, was canceled, or waits for its next try. */
   retry(runId: string): Promise<Verdict>;
   /** Keeps events within a transaction of the caller's, who calls `announce` when it is committed. */
   keep(inside: Database, events: readonly { event: NewEvent; decision: Decision }[]): Promise<KeptEvent[]>;

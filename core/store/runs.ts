@@ -214,7 +214,10 @@ async function statusOf(database: Database, id: string): Promise<Verdict> {
   return run ? { done: false, status: run.status } : null;
 }
 
-/** Queues a failed or canceled run again; its completed steps are kept, failed ones forgotten. */
+/** What can be retried: what has failed or was canceled, and what waits for its next try. */
+export const RETRIABLE = "(status in ('failed', 'canceled') or (status = 'waiting' and waiting ->> 'kind' = 'retry'))";
+
+/** Queues a run again that can be retried; its completed steps are kept, failed ones forgotten. */
 export async function retryRun(database: Database, id: string): Promise<Verdict> {
   return await database.transaction(async (inside) => {
     const [queued] = await retryRuns(inside, [id]);
@@ -222,12 +225,12 @@ export async function retryRun(database: Database, id: string): Promise<Verdict>
   });
 }
 
-/** The same for those of these runs that are failed or canceled, at most at this priority. Returns their ids. */
+/** The same for those of these runs that can be, at most at this priority. Returns their ids. */
 export async function retryRuns(inside: Database, ids: readonly string[], priority?: number): Promise<string[]> {
   const rows = await inside.query<{ id: string }>(
-    `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, finished_at = null,
-       priority = least(priority, $2)
-     where id = any($1) and status in ('failed', 'canceled') returning id`,
+    `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, waiting = null,
+       wake_at = null, finished_at = null, priority = least(priority, $2)
+     where id = any($1) and ${RETRIABLE} returning id`,
     [ids, priority ?? null],
   );
   const queued = rows.map((row) => row.id);

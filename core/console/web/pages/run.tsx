@@ -77,9 +77,9 @@ export function RunPage({ id }: { id: string }) {
               Stop this run
             </Button>
           )}
-          {(run.status === "failed" || run.status === "canceled") && (
+          {(run.status === "failed" || run.status === "canceled" || run.waiting?.kind === "retry") && (
             <Button kind="primary" icon="retry" onPress={retry}>
-              Retry
+              {run.status === "waiting" ? "Try now" : "Retry"}
             </Button>
           )}
         </>
