@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DaimonError } from "../base/errors.ts";
 import { STRANGER } from "../define/label.ts";
+import { latestEvents } from "../store/events.ts";
+import { readFigures } from "../store/figures.ts";
 import { markTargets, nextTargets, noteEvents } from "../store/repairs.ts";
 import { findEventDetail, listEvents } from "../store/views/events.ts";
 import { findRunDetail, listRuns } from "../store/views/runs.ts";
@@ -65,6 +67,13 @@ test("an event of which a run has failed for good is dead with the reason, and d
   assert.equal(dead.length, 37);
   assert.deepEqual(dead[0]!.reason, "order failed: No tax was found.");
   assert.equal((await eventsOf(engine, { outcome: "dispatched" })).length, 23);
+  const counted = (await readFigures(engine.database)).events.map(({ outcome, count }) => [outcome, count]);
+  assert.deepEqual(counted.toSorted(), [
+    ["dead", 37],
+    ["dispatched", 23],
+  ]);
+  const latest = await latestEvents(engine.database, { limit: 60 });
+  assert.equal(latest.filter((event) => event.outcome === "dead").length, 37);
   assert.deepEqual([...new Set((await eventsOf(engine)).map((event) => event.outcome))].sort(), ["dead", "dispatched"]);
   state.broken = false;
   await engine.runs.retry(ids[0]!);
