@@ -207,7 +207,7 @@ function addRuns(runs: Command): void {
   const again = "Queue one that failed, or all of a filter, again; completed steps are kept";
   const examples = ["latest", "--handler trigger:github/file-push --preview"];
   many(runFilter(read(runs, "retry [id]", again, examples, act(RUNS, "retryRun")))).addOption(
-    oneOf("--status <status>", "those that are (default: failed)", "failed canceled"),
+    oneOf("--status <status>", "those that are (default: failed); waiting for the next try", "failed canceled waiting"),
   );
   const trigger = ["github/file-push"];
   read(runs, "pause <trigger>", "Let a trigger begin nothing: its runs wait", trigger, act(RUNS, "pauseTrigger"));

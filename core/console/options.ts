@@ -55,7 +55,7 @@ export interface Actions {
   replay(eventId: string, edited?: { data: unknown }): Promise<{ eventId: string; runIds: readonly string[] }>;
   /** Replays or retries all that a filter means, in the background. */
   repair(order: Repair): Promise<{ eventId: string; runId: string }>;
-  /** Queues a failed or canceled run again. */
+  /** Queues a run again that has failed, was canceled, or waits for its next try. */
   retry(runId: string): Promise<Verdict>;
   /** Pauses `trigger:capability/name` or `source:name`, or resumes it. */
   pause(name: string, paused: boolean): Promise<unknown>;

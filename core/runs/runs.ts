@@ -51,7 +51,7 @@ export interface Runs {
   repair(order: Repair): Promise<{ eventId: string; runId: string }>;
   /** Cancels a run that is not under way; asks a running one, and its children, to stop. */
   cancel(runId: string): Promise<Verdict>;
-  /** Queues a failed or canceled run again. */
+  /** Queues a run again that has failed, was canceled, or waits for its next try. */
   retry(runId: string): Promise<Verdict>;
   /** Lets a trigger (`trigger:capability/name`) or a source (`source:name`) begin no run, or begin what it held back. */
   pause(name: string, paused: boolean): Promise<void>;

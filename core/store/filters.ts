@@ -47,9 +47,13 @@ export const OF_EVENT = (event: string): string =>
  */
 export const STANDS = `not exists (select from runs l where l.event_id = r.event_id and l.handler = r.handler and l.id > r.id)`;
 
-/** Why the event `e` is dead; null when it is not. */
+/** Why the event `e` is dead; null when it is not. A run that has gathered a burst is a run of each of its events. */
 export const DEAD_REASON = `coalesce(e.problem, (select r.handler || ' failed: ' || coalesce(r.error ->> 'message', '')
   from runs r where r.${OF_EVENT("e.id")} and r.status = 'failed' and ${STANDS} order by r.id desc limit 1))`;
+
+/** The ids of the events of the runs `r` that are so: each run's own, or all that its burst has gathered. */
+export const eventsOfRuns = (which: string): string =>
+  `select coalesce(b.event_id, r.event_id) as id from runs r left join bursts b on b.run_id = r.id where ${which}`;
 
 /** The filter as a condition on `events e`; its values are added to `values`. */
 export function eventCondition(filter: EventFilter, values: unknown[]): string {
@@ -64,9 +68,7 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
     if (handler) failed.push(`r.handler = ${value(handler)}`);
     if (error) failed.push(`r.error ->> 'code' = ${value(error)}`);
     const unread = handler || error ? "" : " union all select id from events where problem is not null";
-    const where = failed.join(" and ");
-    const gathered = `union all select b.event_id from bursts b join runs r on r.id = b.run_id where ${where}`;
-    parts.push(`e.id in (select r.event_id from runs r where ${where} ${gathered}${unread})`);
+    parts.push(`e.id in (${eventsOfRuns(failed.join(" and "))}${unread})`);
   } else if (handler) {
     parts.push(`exists (select from runs r where r.${OF_EVENT("e.id")} and r.handler = ${value(handler)})`);
   }
@@ -100,7 +102,7 @@ function timeParts(prefix: "evt" | "run", id: string, { since, until }: EventFil
 }
 
 /** A piece of what is looked for: its letters as they stand, and what they say of a path of the data. */
-export interface Term {
+interface Term {
   readonly text: string;
   readonly path?: { readonly names: readonly string[]; readonly value: string };
 }

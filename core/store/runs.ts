@@ -214,18 +214,28 @@ async function statusOf(database: Database, id: string): Promise<Verdict> {
   return run ? { done: false, status: run.status } : null;
 }
 
-/** Queues a failed or canceled run again; its completed steps are kept, failed ones forgotten. */
+/** What can be retried: what has failed or was canceled, and what waits for its next try. */
+export const RETRIABLE = "(status in ('failed', 'canceled') or (status = 'waiting' and waiting ->> 'kind' = 'retry'))";
+
+/** Queues a run again that can be retried; its completed steps are kept, failed ones forgotten. */
 export async function retryRun(database: Database, id: string): Promise<Verdict> {
   return await database.transaction(async (inside) => {
-    const rows = await inside.query(
-      `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, finished_at = null
-       where id = $1 and status in ('failed', 'canceled') returning id`,
-      [id],
-    );
-    if (rows.length === 0) return await statusOf(inside, id);
-    await inside.query("delete from steps where run_id = $1 and status = 'failed'", [id]);
-    return { done: true, status: "queued" };
+    const [queued] = await retryRuns(inside, [id]);
+    return queued ? { done: true, status: "queued" } : await statusOf(inside, id);
   });
+}
+
+/** The same for those of these runs that can be, at most at this priority. Returns their ids. */
+export async function retryRuns(inside: Database, ids: readonly string[], priority?: number): Promise<string[]> {
+  const rows = await inside.query<{ id: string }>(
+    `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, waiting = null,
+       wake_at = null, finished_at = null, priority = least(priority, $2)
+     where id = any($1) and ${RETRIABLE} returning id`,
+    [ids, priority ?? null],
+  );
+  const queued = rows.map((row) => row.id);
+  if (queued.length > 0) await inside.query("delete from steps where run_id = any($1) and status = 'failed'", [queued]);
+  return queued;
 }
 
 /** Which runs of a schedule's handler are not finished. */

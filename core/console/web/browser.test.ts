@@ -97,7 +97,7 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     await page.getByText("x-hub-signature-256").waitFor();
     await page.getByRole("button", { name: "Raw body" }).click();
     assert.match(await textIn(page.locator("pre.raw")), /^\{/);
-    await page.getByRole("button", { name: "Replay" }).click();
+    await page.getByRole("button", { name: "Replay", exact: true }).click();
     await page.locator(".run-rows li").nth(1).waitFor();
     assert.equal(await page.locator(".run-rows li").count(), 2);
   });

@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
 import { readServer, testSystem, until } from "../../test/system.ts";
 
@@ -74,23 +73,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     const { url } = await system.daimon<{ url: string }>("login");
     await page.goto(url);
     await page.getByText("First five minutes").waitFor();
-    const shot = async (name: string) => {
-      if (!process.env.SHOTS) return;
-      for (const [theme, size] of [
-        ["light", "desk"],
-        ["dark", "desk"],
-        ["light", "phone"],
-      ] as const) {
-        await page.emulateMedia({ colorScheme: theme });
-        await page.setViewportSize(size === "desk" ? { width: 1280, height: 800 } : { width: 390, height: 844 });
-        await sleep(150);
-        await page.screenshot({ path: join(process.env.SHOTS, `${name}-${theme}-${size}.png`) });
-      }
-      await page.emulateMedia({ colorScheme: "light" });
-      await page.setViewportSize({ width: 1280, height: 800 });
-    };
     const noFaults = async (name: string) => {
-      await shot(name);
       for (const phone of [false, true]) {
         await page.setViewportSize(phone ? { width: 390, height: 844 } : { width: 1280, height: 800 });
         assert.deepEqual(await page.evaluate(findFaults, phone), [], name);
@@ -124,6 +107,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.locator(".way").getByText("trigger:shop/file failed").waitFor();
     await noFaults("event");
     await page.getByRole("link", { name: "The run" }).click();
+    await page.locator(".step-line").waitFor();
     assert.match(
       await textIn(page.getByRole("alert")),
       /TypeError: Cannot read properties of undefined \(reading 'country'\)/,
@@ -150,7 +134,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.waitForURL(/\/runs\/run_/);
     await page.getByText("37 of 37 events replayed").waitFor();
     await page.getByText("37 completed").waitFor();
-    await page.locator(".run-rows li").nth(24).waitFor();
+    await page.locator(".run-rows li").nth(9).waitFor();
     await noFaults("progress");
     await page.goto(`${origin}/events?outcome=dead`);
     await page.getByText("No event is like that.").waitFor();

@@ -36,7 +36,7 @@ export function Events() {
         <EventTabs current="events" />
         <span class="filters">
           <SearchBox
-            label="Text, or customer.email:jane@…"
+            label="Text, or customer.email:…"
             value={query.get("q") ?? ""}
             onSearch={(value) => setQuery("q", value)}
           />

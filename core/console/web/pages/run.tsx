@@ -77,9 +77,9 @@ export function RunPage({ id }: { id: string }) {
               Stop this run
             </Button>
           )}
-          {(run.status === "failed" || run.status === "canceled") && (
+          {(run.status === "failed" || run.status === "canceled" || run.waiting?.kind === "retry") && (
             <Button kind="primary" icon="retry" onPress={retry}>
-              Retry
+              {run.status === "waiting" ? "Try now" : "Retry"}
             </Button>
           )}
         </>
@@ -94,11 +94,8 @@ export function RunPage({ id }: { id: string }) {
           )}
         </Problem>
       )}
-      {run.progress && (
-        <RepairProgress run={run}>
-          <CameOfIt id={id} />
-        </RepairProgress>
-      )}
+      {run.progress && <RepairProgress run={run} />}
+      {run.progress && <CameOfIt id={id} />}
       {run.status === "waiting" && (
         <p class="note waiting-note">
           <Status value="waiting" word={`This run ${waitingFor(run)}.`} />
@@ -126,20 +123,10 @@ export function RunPage({ id }: { id: string }) {
   );
 }
 
-/** The runs that came of a replay or retry of many, as they finish. */
+/** The last runs that came of a replay or retry of many, as they finish. */
 function CameOfIt({ id }: { id: string }) {
-  const { data } = useQuery<Page<Run>>(`/api/runs?order=${id}&limit=25`, ["run"]);
-  if (!data?.items.length) return null;
-  return (
-    <>
-      <RunRows items={data.items} />
-      {data.next && (
-        <p class="load-more">
-          <a href={`/runs?order=${id}`}>All runs that came of it</a>
-        </p>
-      )}
-    </>
-  );
+  const { data } = useQuery<Page<Run>>(`/api/runs?order=${id}&limit=10`, ["run"]);
+  return data?.items.length ? <RunRows items={data.items} /> : null;
 }
 
 function Figures({ run }: { run: RunDetail }) {
