@@ -7,6 +7,8 @@ export interface LiveChange {
     | "message"
     | "approval"
     | "schedule"
+    /** A trigger or a source was paused or resumed. */
+    | "pause"
     | "refusal"
     /** A piece of an answer that is being written: `id` is the run. */
     | "delta"

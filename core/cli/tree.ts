@@ -186,6 +186,14 @@ function addEvents(events: Command): void {
   many(eventFilter(read(events, "replay [id]", replay, examples, act(EVENTS, "replayEvent"))))
     .option("--data <json>", "on a new event with this data: JSON, @file, or @- for stdin")
     .option("--edit", "on a new event with the data as you change it in $EDITOR");
+  read(
+    events,
+    "pause <source>",
+    "Keep what comes from a source, and run nothing",
+    ["github"],
+    act(EVENTS, "pauseSource"),
+  );
+  read(events, "resume <source>", "Run what waited, and what comes", ["github"], act(EVENTS, "resumeSource"));
 }
 
 function addRuns(runs: Command): void {
@@ -201,6 +209,9 @@ function addRuns(runs: Command): void {
   many(runFilter(read(runs, "retry [id]", again, examples, act(RUNS, "retryRun")))).addOption(
     oneOf("--status <status>", "those that are (default: failed)", "failed canceled"),
   );
+  const trigger = ["github/file-push"];
+  read(runs, "pause <trigger>", "Let a trigger begin nothing: its runs wait", trigger, act(RUNS, "pauseTrigger"));
+  read(runs, "resume <trigger>", "Let its runs begin, those that waited first", trigger, act(RUNS, "resumeTrigger"));
 }
 
 function addSchedules(schedules: Command): void {

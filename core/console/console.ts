@@ -12,6 +12,7 @@ import { repairRoutes } from "./api/repairs.ts";
 import { runRoutes } from "./api/runs.ts";
 import { scheduleRoutes } from "./api/schedules.ts";
 import { systemRoutes } from "./api/system.ts";
+import { triggerRoutes } from "./api/triggers.ts";
 import { type ConsoleEnv, createWrongCounter, guardDoor, requireLogin } from "./auth.ts";
 import { answerError } from "./errors.ts";
 import type { ConsoleOptions } from "./options.ts";
@@ -46,6 +47,7 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     eventRoutes,
     runRoutes,
     repairRoutes,
+    triggerRoutes,
     scheduleRoutes,
     approvalRoutes,
     conversationRoutes,

@@ -57,6 +57,8 @@ export interface Actions {
   repair(order: Repair): Promise<{ eventId: string; runId: string }>;
   /** Queues a failed or canceled run again. */
   retry(runId: string): Promise<Verdict>;
+  /** Pauses `trigger:capability/name` or `source:name`, or resumes it. */
+  pause(name: string, paused: boolean): Promise<unknown>;
   /** Cancels a run, or asks a running one to stop. */
   cancel(runId: string): Promise<Verdict>;
   /** `name` is `capability/schedule`. */

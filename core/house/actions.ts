@@ -37,6 +37,7 @@ export function createActions(options: ActionsOptions): Actions {
     repair: runs.repair,
     retry: runs.retry,
     cancel: runs.cancel,
+    pause: runs.pause,
     fireSchedule: schedules.fire,
     pauseSchedule: schedules.pause,
     answerApproval: (id, answer, by) => runs.answer(id, answer === "approve" ? "approved" : "denied", by),

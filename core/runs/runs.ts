@@ -8,6 +8,7 @@ import type { Limits } from "../define/limits.ts";
 import { type Approval, answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
 import { addRuns, type EventRow, findEvent, type KeptEvent, keepEvents } from "../store/events.ts";
+import { pause, resume } from "../store/held.ts";
 import { setStopped } from "../store/processes.ts";
 import { linkReplay } from "../store/repairs.ts";
 import { cancelRun, retryRun, type Verdict } from "../store/runs.ts";
@@ -52,6 +53,8 @@ export interface Runs {
   cancel(runId: string): Promise<Verdict>;
   /** Queues a failed or canceled run again. */
   retry(runId: string): Promise<Verdict>;
+  /** Lets a trigger (`trigger:capability/name`) or a source (`source:name`) begin no run, or begin what it held back. */
+  pause(name: string, paused: boolean): Promise<void>;
   /** Keeps events within a transaction of the caller's, who calls `announce` when it is committed. */
   keep(inside: Database, events: readonly { event: NewEvent; decision: Decision }[]): Promise<KeptEvent[]>;
   announce(kept: readonly KeptEvent[]): void;
@@ -168,6 +171,11 @@ export function createRuns(options: RunsOptions): Runs {
       options.live.publish({ kind: "run", id: runId, status: "queued" });
       onQueued();
       return verdict;
+    },
+    async pause(name, paused) {
+      await (paused ? pause : resume)(database, name);
+      options.live.publish({ kind: "pause", id: name, status: paused ? "paused" : "active" });
+      if (!paused) onQueued();
     },
     async answer(approvalId, status, by) {
       const answered = await answerApproval(database, approvalId, { status, by });

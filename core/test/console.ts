@@ -168,6 +168,7 @@ const refuseAll: Actions = {
   repair: refuse,
   retry: refuse,
   cancel: refuse,
+  pause: refuse,
   fireSchedule: refuse,
   pauseSchedule: refuse,
   answerApproval: refuse,

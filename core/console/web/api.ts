@@ -66,6 +66,9 @@ export interface Run {
     | { readonly kind: "event"; readonly step: string; readonly source: string; readonly type: string }
     | { readonly kind: "approval"; readonly step: string; readonly approvalId: string }
     | { readonly kind: "retry"; readonly attempt: number; readonly error: Failure }
+    | { readonly kind: "debounce"; readonly events: number; readonly until: string | null }
+    | { readonly kind: "paused"; readonly name: string }
+    | { readonly kind: "rate"; readonly limit: number; readonly milliseconds: number }
     | null;
   readonly error: Failure | null;
   readonly result: unknown;
@@ -101,9 +104,17 @@ export interface Step {
   readonly startedAt: string;
   readonly finishedAt: string | null;
 }
+export interface EventOfRun {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly receivedAt: string;
+}
 export interface RunDetail extends Run {
   readonly steps: Step[];
-  readonly event?: { readonly id: string; readonly source: string; readonly type: string } | null;
+  readonly event?: EventOfRun | null;
+  /** Oldest first: several when it has gathered a burst. */
+  readonly events?: EventOfRun[];
   readonly approvals?: Approval[];
   readonly messages?: Message[];
 }
@@ -240,6 +251,20 @@ export interface Token {
   readonly createdAt: string;
   readonly seenAt: string | null;
   readonly expiresAt: string;
+}
+/** A trigger or a source: whether it is paused, and how many runs it holds back by what. */
+export interface Pausable {
+  readonly name: string;
+  readonly installed: boolean;
+  readonly concurrency?: { readonly key?: string; readonly limit: number };
+  readonly debounce?: { readonly key?: string; readonly delay: string; readonly most?: string };
+  readonly rate?: { readonly key?: string; readonly limit: number; readonly per: string };
+  readonly paused: boolean;
+  readonly pausedAt: string | null;
+  readonly waiting: { readonly paused: number; readonly rate: number; readonly debounce: number };
+}
+export interface TriggerPage extends Page<Pausable> {
+  readonly sources: Pausable[];
 }
 export interface Check {
   readonly name: string;

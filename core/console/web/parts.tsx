@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { ApiError, Failure, Label, Run } from "./api.ts";
-import { absolute, duration, money, relative, shortId } from "./format.ts";
+import { absolute, duration, heldBy, money, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
 import { useQuery } from "./query.ts";
@@ -380,6 +380,6 @@ export function waitingFor(run: Run): string {
     case "retry":
       return `waits before try ${waiting.attempt + 1}: ${waiting.error.message}`;
     default:
-      return "waits";
+      return heldBy(run.waiting) ?? "waits";
   }
 }

@@ -104,7 +104,8 @@ export function RunPage({ id }: { id: string }) {
           <Status value="waiting" word={`This run ${waitingFor(run)}.`} />
           {run.wakeAt && run.waiting?.kind !== "approval" && (
             <span class="faint">
-              Goes on <Time at={run.wakeAt} />, {dayAndTime(new Date(run.wakeAt), zone.value)}.
+              {run.startedAt ? "Goes on" : "Begins"} <Time at={run.wakeAt} />,{" "}
+              {dayAndTime(new Date(run.wakeAt), zone.value)}.
             </span>
           )}
         </p>
@@ -113,6 +114,7 @@ export function RunPage({ id }: { id: string }) {
         <ApprovalCard key={approval.id} approval={approval} onAnswer={reload} />
       ))}
       <Figures run={run} />
+      <Burst run={run} />
       <Timeline run={run} />
       <Said run={run} />
       {run.result !== null && run.result !== undefined && (
@@ -185,6 +187,25 @@ function Figures({ run }: { run: RunDetail }) {
         )}
       </div>
     </dl>
+  );
+}
+
+/** The events of a run that has gathered several. */
+function Burst({ run }: { run: RunDetail }) {
+  const events = run.events ?? [];
+  if (events.length < 2) return null;
+  return (
+    <Panel title="Events" aside={plural(events.length, "event")}>
+      <ol class="burst">
+        {events.map((event) => (
+          <li key={event.id} class="facts">
+            <Id id={event.id} href={`/events/${event.id}`} />
+            {event.source} {event.type}
+            <Time at={event.receivedAt} />
+          </li>
+        ))}
+      </ol>
+    </Panel>
   );
 }
 
