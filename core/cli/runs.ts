@@ -157,7 +157,7 @@ export async function setPaused(kind: "trigger" | "source", name: string, paused
     say(
       paused
         ? `The ${kind} ${line(name)} is paused: what comes is kept, and its runs wait. Next: daimon ${kind === "source" ? "events" : "runs"} resume ${line(name)}`
-        : `The ${kind} ${line(name)} goes on; ${there?.waiting.paused ?? 0} runs had waited.`,
+        : `The ${kind} ${line(name)} goes on. Runs that had waited: ${there?.waiting.paused ?? 0}.`,
     ),
   );
 }

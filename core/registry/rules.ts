@@ -13,6 +13,10 @@ export function checkCapability(capability: Capability, now: Date): void {
     if (twice !== undefined) throw refuse("taken", `${kind} ${twice} stands there twice.`);
   }
   for (const webhook of capability.webhooks ?? []) {
+    if (webhook.rate && webhook.once) {
+      const lost = "its sender does not send again what it was refused, so a rate would lose events";
+      throw refuse("rate", `webhook ${webhook.source}: ${lost}.`, "Let a trigger's `rate` make the runs wait.");
+    }
     const missing = secretsOf(webhook).find((name) => !capability.secrets?.some((secret) => secret.name === name));
     if (missing === undefined) continue;
     throw refuse(

@@ -113,3 +113,16 @@ test("a trigger may say all of it at once", () => {
   };
   parseCapability({ name: "shop", description: "Sells", triggers: [trigger] });
 });
+
+test("a sender that does not send again what it was refused may have no rate", () => {
+  const rate = { limit: 100, per: "1s" };
+  const check = (scheme: Scheme) => {
+    const webhook: Webhook = { source: "shop", ...scheme, rate };
+    checkCapability(parseCapability(withWebhook(webhook, secretsOf(webhook))), new Date());
+  };
+  check(schemes.stripe);
+  const message = /^webhook shop: its sender does not send again what it was refused/;
+  for (const name of ["github", "twilio", "calcom", "discord"] as const) {
+    assert.throws(() => check(schemes[name]), { code: "capability.rate", message });
+  }
+});

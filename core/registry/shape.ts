@@ -129,6 +129,7 @@ const webhook = z.strictObject({
   format: oneOf("json", "form", "xml").optional(),
   maxBytes: count.optional(),
   rate: z.strictObject(rate).optional(),
+  once: z.literal(true, "must be true or left out").optional(),
   setup: text.optional(),
 });
 

@@ -174,6 +174,27 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     complaints.length = 0; // The 503 above, in the browser's own words.
   });
 
+  test("a source is paused on the page of capabilities: what comes waits, is counted, and runs when it is resumed", async () => {
+    await page.goto(`${origin}/capabilities`);
+    await page.getByRole("button", { name: "Pause the source github" }).click();
+    const resume = page.getByRole("button", { name: "Resume the source github" });
+    await resume.waitFor();
+    const sent = await page.request.post(`${origin}/api/samples`, {
+      data: { source: "github", type: "push", times: 2 },
+      headers: { origin },
+    });
+    assert.equal(sent.status(), 200);
+    const waiting = page.getByRole("link", { name: "2 held back" });
+    await waiting.first().waitFor();
+    await waiting.first().click();
+    await page.locator(".run-rows a").first().click();
+    await page.getByText("the source github is paused").first().waitFor();
+    await page.goto(`${origin}/capabilities`);
+    await resume.click();
+    await page.getByText("github goes on; 2 runs had waited.").waitFor();
+    await waiting.first().waitFor({ state: "detached" });
+  });
+
   test("STOP is one dialog away on every page, shows that it is on, and is taken back", async () => {
     await page.goto(`${origin}/runs`);
     await page.getByRole("button", { name: "Stop", exact: true }).click();
