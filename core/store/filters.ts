@@ -46,7 +46,8 @@ export const stands = (event = "r.event_id"): string =>
 
 /** The runs `run` of an event: its own, and those that have gathered it in a burst. */
 export const ofEvent = (event: string, run = "r"): string =>
-  `${run}.id = any(array(select o.id from runs o where o.event_id = ${event} union select b.run_id from bursts b where b.event_id = ${event}))`;
+  `${run}.id = any(array(select own.id from runs own where own.event_id = ${event}
+    union select joined.run_id from bursts joined where joined.event_id = ${event}))`;
 
 /** All events `o` of the run `r`. */
 export const EVENTS_OF_RUN = `cross join lateral (select r.event_id union select b.event_id from bursts b where b.run_id = r.id) o`;
