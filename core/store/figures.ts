@@ -1,6 +1,6 @@
 import { firstId } from "../base/ids.ts";
 import type { Database } from "./database.ts";
-import { eventsOfRuns, STANDS } from "./filters.ts";
+import { EVENTS_OF_RUN, stands } from "./filters.ts";
 
 /** What /metrics tells. */
 export interface Figures {
@@ -19,7 +19,7 @@ export async function readFigures(database: Database): Promise<Figures> {
     database.query<Figures["events"][number]>(
       `select source, case when d.id is null and problem is null then outcome else 'dead' end as outcome, count(*) as count
        from events e left join (
-         select distinct id from (${eventsOfRuns(`r.status = 'failed' and r.event_id > $1 and ${STANDS}`)}) f) d on d.id = e.id
+         select distinct o.event_id as id from runs r ${EVENTS_OF_RUN} where status = 'failed' and o.event_id > $1 and ${stands("o.event_id")}) d on d.id = e.id
        where e.id > $1 group by 1, 2`,
       [since],
     ),

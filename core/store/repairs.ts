@@ -1,7 +1,7 @@
 /** Replays of many events and retries of many runs: what is to be done, and how far it is. */
 import type { RunStatus } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { type EventFilter, eventCondition, type RunFilter, runCondition, STANDS } from "./filters.ts";
+import { type EventFilter, eventCondition, type RunFilter, runCondition, stands } from "./filters.ts";
 import { RETRIABLE } from "./runs.ts";
 
 /** How many events are looked through at a time for a text. */
@@ -45,7 +45,7 @@ export async function countEvents(
 export async function countRuns(database: Database, filter: RunFilter): Promise<number> {
   const values: unknown[] = [];
   const [row] = await database.query<{ count: number }>(
-    `select count(*) as count from runs r where ${runCondition(filter, values)} and ${RETRIABLE} and ${STANDS}`,
+    `select count(*) as count from runs r where ${runCondition(filter, values)} and ${RETRIABLE} and ${stands()}`,
     values,
   );
   return row!.count;
@@ -74,7 +74,7 @@ export async function noteRuns(database: Database, order: string, filter: RunFil
   const values: unknown[] = [order];
   await database.query(
     `insert into repairs (order_id, target_id) select $1, r.id from runs r
-     where ${runCondition(filter, values)} and ${RETRIABLE} and ${STANDS} on conflict do nothing`,
+     where ${runCondition(filter, values)} and ${RETRIABLE} and ${stands()} on conflict do nothing`,
     values,
   );
 }

@@ -1,6 +1,6 @@
 import type { Failure, RunStatus } from "../../define/run.ts";
 import type { Database } from "../database.ts";
-import { OF_EVENT, type RunFilter, runCondition } from "../filters.ts";
+import { ofEvent, type RunFilter, runCondition } from "../filters.ts";
 import { PROGRESS, type Progress, readOutcomes } from "../repairs.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
 import { APPROVAL, MESSAGE } from "./talk.ts";
@@ -31,7 +31,7 @@ export async function findRunDetail(database: Database, id: string, now: Date): 
   const [events, approvals, messages, outcomes] = await Promise.all([
     database.query<Row>(
       `select id, source, type, received_at as "receivedAt" from events
-       where id = $1 or id in (select event_id from bursts where run_id = $2) order by id`,
+       where id = any(array(select event_id from bursts where run_id = $2) || $1::text) order by id`,
       [run.eventId, id],
     ),
     database.query<Row>(`select ${APPROVAL("$2")} from approvals where run_id = $1 order by id`, [id, now]),
@@ -50,7 +50,7 @@ export async function findRunDetail(database: Database, id: string, now: Date): 
 
 /** The first hundred runs of an event with their steps. */
 export async function runsOfEvent(database: Database, eventId: string): Promise<Row[]> {
-  return await runsWithSteps(database, OF_EVENT("$1"), eventId);
+  return await runsWithSteps(database, ofEvent("$1"), eventId);
 }
 
 async function runsWithSteps(database: Database, where: string, value: string): Promise<Row[]> {
