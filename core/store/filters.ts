@@ -25,6 +25,8 @@ export interface RunFilter {
   readonly status?: RunStatus | undefined;
   readonly handler?: string | undefined;
   readonly event?: string | undefined;
+  /** The issue of its last failure. */
+  readonly issue?: string | undefined;
   /** The code of its error. */
   readonly error?: string | undefined;
   /** Text of its error, in either case. */
@@ -71,12 +73,13 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
 
 /** The filter as a condition on `runs r`; its values are added to `values`. */
 export function runCondition(filter: RunFilter, values: unknown[]): string {
-  const { status, handler, event, error, q, order } = filter;
+  const { status, handler, event, issue, error, q, order } = filter;
   const value = (one: unknown) => `$${values.push(one)}`;
   const parts = timeParts("run", "r.id", filter, value);
   if (status) parts.push(`r.status = ${value(status)}`);
   if (handler) parts.push(`r.handler = ${value(handler)}`);
   if (event) parts.push(`r.event_id = ${value(event)}`);
+  if (issue) parts.push(`r.issue_id = ${value(issue)}`);
   // Only these two have an error; each stands in an index, however many runs are finished.
   if ((error || q) && !status) parts.push("(r.status = 'failed' or (r.status = 'waiting' and r.wake_at is not null))");
   if (error) parts.push(`r.error ->> 'code' = ${value(error)}`);
