@@ -8,6 +8,7 @@ export interface LiveChange {
     | "approval"
     | "schedule"
     | "refusal"
+    | "issue"
     /** A piece of an answer that is being written: `id` is the run. */
     | "delta"
     /** A tool of an agent started, completed or failed: `id` is the run. */

@@ -127,6 +127,8 @@ export interface Webhook {
   readonly format?: "json" | "form" | "xml";
   /** Default 1 MiB. */
   readonly maxBytes?: number;
+  /** When nothing came for so long (`"24h"`), an issue says so. Default: never. */
+  readonly expectEvery?: string;
   /** How to set the sender up, in Markdown. */
   readonly setup?: string;
 }

@@ -22,6 +22,7 @@ const retry = z.strictObject({
 const named = { name: kebab, description: text.optional() };
 const handled = { run: code, retry: retry.optional(), limits: limits.optional() };
 const anyText = z.string("must be text");
+const duration = text.regex(/^(\d+(\.\d+)?(ms|s|m|h|d|w) ?)+$/, 'must be a duration, like "24h"');
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], "must be text, a number, true, false or null");
 
 /** `fields` beside exactly one place, or one of the `others`. */
@@ -111,6 +112,7 @@ const webhook = z.strictObject({
   replies: z.strictObject({ accepted: list(reply), refused: reply.optional() }).optional(),
   format: oneOf("json", "form", "xml").optional(),
   maxBytes: count.optional(),
+  expectEvery: duration.optional(),
   setup: text.optional(),
 });
 
@@ -133,6 +135,7 @@ const schedule = z.strictObject({
   zone: text.optional(),
   catchup: oneOf("none", "one", "all").optional(),
   overlap: oneOf("skip", "queue", "allow").optional(),
+  expectEvery: duration.optional(),
 });
 
 const tool = z.strictObject({

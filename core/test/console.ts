@@ -171,6 +171,7 @@ const refuseAll: Actions = {
   fireSchedule: refuse,
   pauseSchedule: refuse,
   answerApproval: refuse,
+  closeIssue: refuse,
   chat: refuse,
   stop: refuse,
   sendSamples: refuse,
