@@ -20,6 +20,7 @@ const COSTS = () => import("./costs.ts");
 const DOCTOR = () => import("./doctor.ts");
 const EVENTS = () => import("./events.ts");
 const HUB = () => import("./hub.ts");
+const ISSUES = () => import("./issues.ts");
 const INIT = () => import("./init.ts");
 const LOGINS = () => import("./logins.ts");
 const LOGS = () => import("./logs.ts");
@@ -42,6 +43,7 @@ export function buildProgram(main: CliMain): Command {
   addSending(program.commandsGroup("What happens:"));
   addEvents(noun(program, "events", "The facts that came in"));
   addRuns(noun(program, "runs", "The executions of triggers, schedules and agents"));
+  addIssues(noun(program, "issues", "What is wrong, once for each cause"));
   addSchedules(noun(program, "schedules", "What happens at which time"));
   addApprovals(noun(program, "approvals", "What waits for your yes or no"));
   addChat(program.commandsGroup("You:"));
@@ -165,7 +167,8 @@ const runFilter = (command: Command): Command =>
     .option("--handler <handler>", "only of this handler")
     .option("--error <code>", "only with this code of the error")
     .option("--text <text>", "only with this text in the error")
-    .option("--event <id>", "only of this event");
+    .option("--event <id>", "only of this event")
+    .option("--issue <id>", "only of this issue");
 
 /** What goes with doing it to many. */
 const many = (command: Command): Command =>
@@ -201,6 +204,16 @@ function addRuns(runs: Command): void {
   many(runFilter(read(runs, "retry [id]", again, examples, act(RUNS, "retryRun")))).addOption(
     oneOf("--status <status>", "those that are (default: failed)", "failed canceled"),
   );
+}
+
+function addIssues(issues: Command): void {
+  const kinds = "failure silence shape";
+  list(issues, "list", "The one that was last met first", ["", "--status all"], act(ISSUES, "listIssues"))
+    .addOption(oneOf("--status <status>", "only with this status", "open closed all").default("open"))
+    .addOption(oneOf("--kind <kind>", "runs that failed, a silent source, or a payload of another shape", kinds));
+  read(issues, "show <id>", "One with its error and the newest runs", ["latest"], act(ISSUES, "showIssue"));
+  const close = "Close one; it opens again when the same is met again";
+  read(issues, "close <id>", close, ["iss_…"], act(ISSUES, "closeIssue"));
 }
 
 function addSchedules(schedules: Command): void {

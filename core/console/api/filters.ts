@@ -28,6 +28,7 @@ export function filterShapes(now: () => Date) {
       status: z.enum(["queued", "running", "waiting", "completed", "failed", "canceled"]).optional(),
       handler: text(300).optional(),
       event: text(100).optional(),
+      issue: text(100).optional(),
       error: text(200).optional(),
       q: text(500).optional(),
       order: text(100).optional(),
