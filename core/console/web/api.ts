@@ -154,7 +154,12 @@ export interface IssueItem {
 }
 export interface IssueDetail extends IssueItem {
   /** Of a shape: two events; of a silence: the last event's time. */
-  readonly detail: { readonly before?: string; readonly after?: string; readonly lastAt?: string | null } | null;
+  readonly detail: {
+    readonly before?: string;
+    readonly after?: string;
+    readonly differences?: readonly { readonly path: string }[];
+    readonly lastAt?: string | null;
+  } | null;
   readonly differences: readonly string[];
   readonly runs: readonly Run[];
   readonly messages: readonly (Message & { readonly error: Failure | null })[];

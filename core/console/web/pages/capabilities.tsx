@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import type { CapabilityItem, Page } from "../api.ts";
-import { Command, CopyButton, Empty, PageBody, Panel, Pending, Problem, Status } from "../parts.tsx";
+import { Command, CopyButton, Empty, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 
 export function Capabilities() {
@@ -35,6 +35,16 @@ function Card({ capability: one }: { capability: CapabilityItem }) {
                 value={webhook.ready ? "ok" : "waiting"}
                 word={webhook.ready ? "ready" : "its secret is missing"}
               />
+              <span class="faint">
+                {webhook.lastEventAt ? (
+                  <>
+                    last event <Time at={webhook.lastEventAt} />
+                  </>
+                ) : (
+                  "no event yet"
+                )}
+                {webhook.expectEvery && `, expected every ${webhook.expectEvery}`}
+              </span>
             </p>
           ))}
         </Line>

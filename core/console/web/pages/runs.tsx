@@ -20,7 +20,7 @@ import { place, setQuery } from "../router.ts";
 import { attempt, status } from "../state.ts";
 import { Fresh } from "./events.tsx";
 
-const FILTERS = ["status", "handler", "event", "error", "q", "since", "until", "order"];
+const FILTERS = ["status", "handler", "event", "issue", "error", "q", "since", "until", "order"];
 const STATUSES = ["", "running", "waiting", "failed", "completed", "canceled", "queued"] as const;
 
 export function Runs() {
@@ -65,7 +65,7 @@ export function Runs() {
           <Since />
         </span>
       </div>
-      <FilterChips names={["event", "error", "order", "until"]} />
+      <FilterChips names={["event", "issue", "error", "order", "until"]} />
       <div class="listing">
         <Fresh count={list.fresh} onShow={list.showFresh} />
         {!list.items ? (
