@@ -48,7 +48,7 @@ const VARIABLE: readonly (readonly [RegExp, string])[] = [
 
 /** A message without its ids, numbers, times, hashes, addresses, quoted values, and tails of URLs. */
 export function skeletonOf(message: string): string {
-  const text = (wordsOfZod(message) ?? message).slice(0, MOST_MESSAGE).replaceAll("\0", "\ufffd");
+  const text = (wordsOfZod(message) ?? message).slice(0, MOST_MESSAGE).replace(/\p{Cc}/gu, " ");
   const plain = OF_THE_LANGUAGE.test(text)
     ? text
     : text.replace(QUOTED, (quoted) => `${quoted[0]}${HOLE}${quoted.at(-1)}`);

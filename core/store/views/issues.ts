@@ -29,7 +29,7 @@ export async function listIssues(
 export async function findIssueDetail(database: Database, id: string): Promise<Row | null> {
   const [issues, runs, messages] = await Promise.all([
     database.query<Row>(`select ${ISSUE}, detail from issues where id = $1`, [id]),
-    database.query<Row>(`select ${RUN} from runs where issue_id = $1 order by id desc limit $2`, [id, NEWEST]),
+    database.query<Row>(`select ${RUN} from runs r where issue_id = $1 order by id desc limit $2`, [id, NEWEST]),
     database.query<Row>(`select ${MESSAGE}, error from messages where issue_id = $1 order by id desc limit $2`, [
       id,
       NEWEST,
