@@ -160,7 +160,8 @@ const eventFilter = (command: Command): Command =>
     .addOption(oneOf("--outcome <outcome>", "only with this outcome", "dispatched ignored filtered skipped dead"))
     .option("--text <text>", "only with this text, or with customer.email:jane@example.com in the data")
     .option("--handler <handler>", "only with a run of this handler")
-    .option("--error <code>", "only where a run has failed with this code");
+    .option("--error <code>", "only where a run has failed with this code")
+    .option("--issue <id>", "only where a run that failed belongs to this issue");
 
 const runFilter = (command: Command): Command =>
   span(command)

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { pause as pauseSource } from "../store/held.ts";
 import { findConversation, lastMessages, openConversation } from "../store/messages.ts";
 import { findIssueDetail, listIssues } from "../store/views/issues.ts";
 import { temporary } from "../test/embedded.ts";
@@ -60,6 +61,8 @@ test("what is watched is what is installed; the owner's word goes before the cap
   ]);
   await house.schedules.pause("shop/daily", true);
   assert.equal((await watched({})()).at(-1)!.ready, false);
+  await pauseSource(house.database, "source:shop");
+  assert.equal((await watched({})())[0]!.ready, false);
   assert.throws(() => watched({ shop: { expectEvery: "often" } }), { code: "duration.invalid" });
 });
 

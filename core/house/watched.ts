@@ -2,6 +2,7 @@ import { parseDuration } from "../base/durations.ts";
 import { type Config, expectedEvery } from "../define/config.ts";
 import type { Watched } from "../issues/watch.ts";
 import type { Database } from "../store/database.ts";
+import { pausedNames } from "../store/held.ts";
 import { listSchedules } from "../store/schedules.ts";
 import type { InstalledParts } from "./installed.ts";
 
@@ -25,9 +26,13 @@ export function createWatched(options: {
     schedule.expectEvery ? [{ about: handler.name, name, every: every(schedule.expectEvery) }] : [],
   );
   return async () => {
-    const paused = (await listSchedules(database)).filter((row) => row.paused).map((row) => row.name);
+    const [names, rows] = await Promise.all([pausedNames(database), listSchedules(database)]);
+    const paused = rows.filter((row) => row.paused).map((row) => row.name);
     return [
-      ...sources.map(({ about, every, isReady }) => ({ about, every, ready: isReady() })),
+      ...sources.map(({ about, every, isReady }) => ({
+        ...{ about, every },
+        ready: isReady() && !names.includes(`source:${about}`),
+      })),
       ...schedules.map(({ about, every, name }) => ({ about, every, ready: !paused.includes(name) })),
     ];
   };

@@ -18,6 +18,8 @@ export interface EventFilter {
   readonly handler?: string | undefined;
   /** A run of it has failed for good with this code. */
   readonly error?: string | undefined;
+  /** A run of it that nothing stands for yet belongs to this issue. */
+  readonly issue?: string | undefined;
 }
 
 /** Which runs are meant: each field narrows it. */
@@ -65,6 +67,11 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
     parts.push(`e.id in (select r.event_id from runs r where ${failed.join(" and ")}${unread})`);
   } else if (handler) {
     parts.push(`exists (select from runs r where r.event_id = e.id and r.handler = ${value(handler)})`);
+  }
+  if (filter.issue) {
+    parts.push(
+      `e.id in (select r.event_id from runs r where r.issue_id = ${value(filter.issue)} and r.status = 'failed' and ${STANDS})`,
+    );
   }
   if (outcome && outcome !== "dead") parts.push(`e.outcome = ${value(outcome)} and ${DEAD_REASON} is null`);
   for (const term of toTerms(filter.q ?? "")) parts.push(termCondition(term, value));

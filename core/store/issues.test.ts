@@ -89,6 +89,23 @@ test("an issue closes when each of its runs was put right, by a retry or a repla
   assert.deepEqual((await listIssues(engine.database, { limit: 5, status: "closed" })).items, []);
 });
 
+test("a replay with another payload puts a run right", async (t) => {
+  const engine = await testEngine(t, {
+    pay: {
+      retry: { attempts: 1, delays: [] },
+      run: async ({ event }) => {
+        if (!event.data.email) throw new Error("No address");
+      },
+    },
+  });
+  const run = await engine.until(await engine.send("pay"));
+  const { runIds } = await engine.runs.replay((run as unknown as { event_id: string }).event_id, {
+    data: { email: "a@b.c" },
+  });
+  await engine.until(runIds[0]!, "completed");
+  assert.equal((await closeSettled(engine.database, now)).length, 1);
+});
+
 test("a run that fails again of another cause goes over to that one's issue", async (t) => {
   let word = "First";
   const engine = await testEngine(t, {

@@ -74,24 +74,26 @@ export async function fileFailedRuns(
 
 /**
  * Closes issues of failures of which every run was put right: retried, or its event replayed, to completion; one that was
- * canceled is not asked for. One that fails in this moment makes the count another, and its issue stays. Returns their ids.
+ * canceled is not asked for. One that fails in this moment makes the count another, and its issue stays. A run that is not
+ * put right is kept with the issue, so that the next look begins with it. Returns the ids of those closed.
  */
 export async function closeSettled(database: Database, now: Date): Promise<string[]> {
-  const rows = await database.query<{ id: string }>(
-    `with settled as materialized (
-       select id, count from issues i
-       where status = 'open' and kind = 'failure' and about not like 'channel:%'
-         and (select r.id from runs r where r.issue_id = i.id and r.status not in ('completed', 'canceled')
-              and (select n.id from runs n where n.event_id = r.event_id and n.handler = r.handler and n.id > r.id
-                   and n.status = 'completed' limit 1) is null limit 1) is null
+  const rows = await database.query<{ id: string; status: string }>(
+    `with looked as materialized (
+       select id, count, unsettled as before, unsettled_run(id, unsettled) as unsettled
+       from issues i where status = 'open' and kind = 'failure' and about not like 'channel:%'
      ), free as (
-       select i.id from issues i join settled s on s.id = i.id and s.count = i.count where i.status = 'open' for update of i skip locked
+       select i.id, l.unsettled from issues i join looked l on l.id = i.id and l.count = i.count
+       where i.status = 'open' and (l.unsettled is null or l.unsettled is distinct from l.before) for update of i skip locked
      )
-     update issues i set status = 'closed', closed_at = $1, closed_by = null from free where i.id = free.id returning i.id`,
+     update issues i set unsettled = f.unsettled, status = case when f.unsettled is null then 'closed' else 'open' end,
+       closed_at = case when f.unsettled is null then $1 else closed_at end,
+       closed_by = case when f.unsettled is not null then closed_by end
+     from free f where i.id = f.id returning i.id, i.status`,
     [now],
     "close-settled",
   );
-  return rows.map((row) => row.id);
+  return rows.filter((row) => row.status === "closed").map((row) => row.id);
 }
 
 /** Closes open issues; `by` is null when one closes by itself. Returns the ids of those that were open. */

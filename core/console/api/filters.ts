@@ -22,6 +22,7 @@ export function filterShapes(now: () => Date) {
       q: text(500).optional(),
       handler: text(300).optional(),
       error: text(200).optional(),
+      issue: text(100).optional(),
       ...span,
     }),
     runs: z.strictObject({

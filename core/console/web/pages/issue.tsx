@@ -16,6 +16,7 @@ import {
   Time,
 } from "../parts.tsx";
 import { useQuery } from "../query.ts";
+import { PutRight } from "../repair.tsx";
 import { attempt, loadStatus } from "../state.ts";
 import { RunRows } from "./runs.tsx";
 
@@ -59,13 +60,13 @@ export function IssuePage({ id }: { id: string }) {
       }
       actions={
         <>
-          {issue.kind === "failure" ? (
-            issue.runs.length > 0 && (
-              <a class="button plain" href={`/runs?issue=${issue.id}`}>
-                <Icon name="runs" /> All its runs
-              </a>
-            )
-          ) : (
+          {issue.runs.length > 0 && (
+            <>
+              <PutRight kind="retry" filter={{ issue: id }} />
+              <PutRight kind="replay" filter={{ issue: id, handler: issue.about }} />
+            </>
+          )}
+          {issue.kind !== "failure" && (
             <a class="button plain" href={whatCame(issue)}>
               <Icon name="events" /> What came
             </a>
@@ -81,7 +82,7 @@ export function IssuePage({ id }: { id: string }) {
       <Evidence issue={issue} />
       <Figures issue={issue} />
       {issue.runs.length > 0 && (
-        <Panel title="Newest runs" flush>
+        <Panel title="Newest runs" aside={<a href={`/runs?issue=${issue.id}`}>All its runs</a>} flush>
           <RunRows items={issue.runs} />
         </Panel>
       )}

@@ -27,7 +27,9 @@ export function Runs() {
   const query = place.value.query;
   const filter = Object.fromEntries(FILTERS.flatMap((name) => (query.get(name) ? [[name, query.get(name)!]] : [])));
   const text = new URLSearchParams(filter).toString();
-  const retries = ["failed", "canceled"].includes(filter.status ?? (filter.error || filter.q ? "failed" : ""));
+  const retries = ["failed", "canceled"].includes(
+    filter.status ?? (filter.error || filter.q || filter.issue ? "failed" : ""),
+  );
   const list = useList<Run>(`/api/runs${text ? `?${text}` : ""}`, ["run"]);
   const handlers = new Set((list.items ?? []).map((run) => run.handler));
   if (query.get("handler")) handlers.add(query.get("handler")!);
