@@ -112,7 +112,12 @@ async function checkCapabilities(options: DoctorOptions): Promise<Check[]> {
   const agents = agentProblems.map(
     ({ path, problem }): Check => ({ name: `agent ${basename(path, ".md")}`, state: "failed", ...pick(problem) }),
   );
-  return [...refused, ...agents, ...sources];
+  const unknown = Object.keys(config.sources ?? {}).filter((name) => !webhooks.some(({ source }) => source === name));
+  const unwatched = unknown.map((name): Check => {
+    const message = `daimon.config.ts names the source "${name}", which no installed capability has.`;
+    return { name: `source ${name}`, state: "warning", message, next: "daimon list" };
+  });
+  return [...refused, ...agents, ...sources, ...unwatched];
 }
 
 /** Nothing when none is open. */

@@ -91,7 +91,9 @@ test("a trigger that fails is an issue with its place in the code, and the owner
 test("doctor tells when each source was last heard from, and of open issues", async (t) => {
   const { house, send } = await testShop(t);
   await send({ source: "shop", type: "order", data: { email: "jane@example.com" } });
-  const checks = new Map((await examine(house)).map((check) => [check.name, check]));
+  const config = { ...house.config, sources: { shopp: { expectEvery: "1h" } } };
+  const checks = new Map((await examine({ ...house, config })).map((check) => [check.name, check]));
+  assert.equal(checks.get("source shopp")!.state, "warning");
   assert.match(
     checks.get("source shop")!.message,
     /^Its secret is set\. Its last event came \d+ seconds? ago; expected every 2h\.$/,

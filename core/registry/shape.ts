@@ -22,7 +22,7 @@ const retry = z.strictObject({
 const named = { name: kebab, description: text.optional() };
 const handled = { run: code, retry: retry.optional(), limits: limits.optional() };
 const anyText = z.string("must be text");
-const duration = text.regex(/^(\d+(\.\d+)?(ms|s|m|h|d|w) ?)+$/, 'must be a duration, like "24h"');
+const duration = text.regex(/^(?=.*[1-9])(\d+(\.\d+)?(ms|s|m|h|d|w) ?)+$/, 'must be a duration, like "24h"');
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], "must be text, a number, true, false or null");
 
 /** `fields` beside exactly one place, or one of the `others`. */
