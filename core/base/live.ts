@@ -10,6 +10,7 @@ export interface LiveChange {
     /** A trigger or a source was paused or resumed. */
     | "pause"
     | "refusal"
+    | "issue"
     /** A piece of an answer that is being written: `id` is the run. */
     | "delta"
     /** A tool of an agent started, completed or failed: `id` is the run. */

@@ -20,6 +20,7 @@ const COSTS = () => import("./costs.ts");
 const DOCTOR = () => import("./doctor.ts");
 const EVENTS = () => import("./events.ts");
 const HUB = () => import("./hub.ts");
+const ISSUES = () => import("./issues.ts");
 const INIT = () => import("./init.ts");
 const LOGINS = () => import("./logins.ts");
 const LOGS = () => import("./logs.ts");
@@ -42,6 +43,7 @@ export function buildProgram(main: CliMain): Command {
   addSending(program.commandsGroup("What happens:"));
   addEvents(noun(program, "events", "The facts that came in"));
   addRuns(noun(program, "runs", "The executions of triggers, schedules and agents"));
+  addIssues(noun(program, "issues", "What is wrong, once for each cause"));
   addSchedules(noun(program, "schedules", "What happens at which time"));
   addApprovals(noun(program, "approvals", "What waits for your yes or no"));
   addChat(program.commandsGroup("You:"));
@@ -158,14 +160,16 @@ const eventFilter = (command: Command): Command =>
     .addOption(oneOf("--outcome <outcome>", "only with this outcome", "dispatched ignored filtered skipped dead"))
     .option("--text <text>", "only with this text, or with customer.email:jane@example.com in the data")
     .option("--handler <handler>", "only with a run of this handler")
-    .option("--error <code>", "only where a run has failed with this code");
+    .option("--error <code>", "only where a run has failed with this code")
+    .option("--issue <id>", "only where a run that failed belongs to this issue");
 
 const runFilter = (command: Command): Command =>
   span(command)
     .option("--handler <handler>", "only of this handler")
     .option("--error <code>", "only with this code of the error")
     .option("--text <text>", "only with this text in the error")
-    .option("--event <id>", "only of this event");
+    .option("--event <id>", "only of this event")
+    .option("--issue <id>", "only of this issue");
 
 /** What goes with doing it to many. */
 const many = (command: Command): Command =>
@@ -212,6 +216,16 @@ function addRuns(runs: Command): void {
   const trigger = ["github/file-push"];
   read(runs, "pause <trigger>", "Let a trigger begin nothing: its runs wait", trigger, act(RUNS, "pauseTrigger"));
   read(runs, "resume <trigger>", "Let its runs begin, those that waited first", trigger, act(RUNS, "resumeTrigger"));
+}
+
+function addIssues(issues: Command): void {
+  const kinds = "failure silence shape";
+  list(issues, "list", "The one that was last met first", ["", "--status all"], act(ISSUES, "listIssues"))
+    .addOption(oneOf("--status <status>", "only with this status", "open closed all").default("open"))
+    .addOption(oneOf("--kind <kind>", "runs that failed, a silent source, or a payload of another shape", kinds));
+  read(issues, "show <id>", "One with its error and the newest runs", ["latest"], act(ISSUES, "showIssue"));
+  const close = "Close one; it opens again when the same is met again";
+  read(issues, "close <id>", close, ["iss_…"], act(ISSUES, "closeIssue"));
 }
 
 function addSchedules(schedules: Command): void {

@@ -6,6 +6,7 @@ import { capabilityRoutes } from "./api/capabilities.ts";
 import { conversationRoutes } from "./api/conversations.ts";
 import { eventRoutes } from "./api/events.ts";
 import { hubRoutes } from "./api/hub.ts";
+import { issueRoutes } from "./api/issues.ts";
 import { liveRoutes } from "./api/live.ts";
 import { loginRoutes, sessionRoutes } from "./api/logins.ts";
 import { repairRoutes } from "./api/repairs.ts";
@@ -48,6 +49,7 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     runRoutes,
     repairRoutes,
     triggerRoutes,
+    issueRoutes,
     scheduleRoutes,
     approvalRoutes,
     conversationRoutes,

@@ -66,6 +66,8 @@ export interface Actions {
   pauseSchedule(name: string, paused: boolean): Promise<unknown>;
   /** Answers once; `by` is the name of the login that answers. Throws `approval.answered`. */
   answerApproval(id: string, answer: "approve" | "deny", by: string): Promise<unknown>;
+  /** `by` is the name of the login that closes. False: there is no such issue. */
+  closeIssue(id: string, by: string): Promise<boolean>;
   /** Keeps a message and queues its run. */
   chat(question: {
     text: string;

@@ -48,6 +48,8 @@ export interface Schedule {
   readonly catchup?: "none" | "one" | "all";
   /** When the run before is not finished: skip (default), queue behind it, or run beside it. */
   readonly overlap?: "skip" | "queue" | "allow";
+  /** When no run of it completed for so long (`"8d"`), an issue says so. Default: never. */
+  readonly expectEvery?: string;
   readonly run: Handler<Tick>;
   readonly retry?: RetryPolicy;
   readonly limits?: Limits;

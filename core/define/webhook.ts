@@ -134,6 +134,8 @@ export interface Webhook {
   readonly rate?: { readonly limit: number; readonly per: string };
   /** The sender does not send again what it was refused: it may have no `rate`. */
   readonly once?: true;
+  /** When nothing came for so long (`"24h"`), an issue says so. Default: never. */
+  readonly expectEvery?: string;
   /** How to set the sender up, in Markdown. */
   readonly setup?: string;
 }

@@ -4,6 +4,7 @@ import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
 import type { Actions } from "../console/options.ts";
 import { OWNER } from "../define/label.ts";
+import type { Watch } from "../issues/watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Handlers } from "../runs/registered.ts";
 import type { Runs } from "../runs/runs.ts";
@@ -17,6 +18,7 @@ export interface ActionsOptions {
   readonly database: Database;
   readonly runs: Runs;
   readonly schedules: ScheduleClock;
+  readonly watch: Watch;
   readonly handlers: Handlers;
   readonly parts: InstalledParts;
   readonly registry: Registry;
@@ -41,6 +43,7 @@ export function createActions(options: ActionsOptions): Actions {
     fireSchedule: schedules.fire,
     pauseSchedule: schedules.pause,
     answerApproval: (id, answer, by) => runs.answer(id, answer === "approve" ? "approved" : "denied", by),
+    closeIssue: options.watch.close,
     chat: (question) => ask(question, options),
     stop: runs.setStopped,
     sendSamples: (request) =>

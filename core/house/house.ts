@@ -8,12 +8,13 @@ import { type SystemToolsOptions, systemTools } from "../agents/tools/system.ts"
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { Environment } from "../base/environment.ts";
 import { newId } from "../base/ids.ts";
-import { createLive } from "../base/live.ts";
+import { createLive, type Live } from "../base/live.ts";
 import { type Log, openLog } from "../base/log.ts";
 import { createOutbox } from "../channels/outbox.ts";
 import { ownerZone } from "../console/options.ts";
 import type { Config } from "../define/config.ts";
 import { openHub } from "../hub/hub.ts";
+import { createWatch, type WatchOptions } from "../issues/watch.ts";
 import { openModels } from "../models/models.ts";
 import { guard } from "../policy/guard.ts";
 import { createSecrets } from "../policy/secrets.ts";
@@ -31,6 +32,7 @@ import { migrate } from "../store/migrate.ts";
 import { openSignals } from "../store/signals.ts";
 import { createHandlers, findTrigger, type InstalledParts, nameParts } from "./installed.ts";
 import { bridgeLive } from "./peers.ts";
+import { createWatched } from "./watched.ts";
 
 export type Role = "web" | "worker" | "clock";
 
@@ -66,7 +68,10 @@ export async function openHouse(options: HouseOptions) {
     async start() {
       await rooms.schedules.sync();
       await rooms.runs.start();
-      if (ground.roles.includes("clock")) rooms.schedules.start();
+      if (ground.roles.includes("clock")) {
+        rooms.schedules.start();
+        rooms.watch.start();
+      }
       if (!ground.roles.includes("worker")) return;
       rooms.outbox.start();
       // What the first question would wait for is loaded when everything else is done.
@@ -76,6 +81,7 @@ export async function openHouse(options: HouseOptions) {
     async stop() {
       clearTimeout(warming);
       await rooms.schedules.stop();
+      await rooms.watch.stop();
       await rooms.outbox.stop();
       await rooms.runs.stop(DRAIN_MILLISECONDS);
       await rooms.signals.close();
@@ -194,7 +200,12 @@ function joinRooms(ground: Ground) {
     signal === "live" ? bridge.hear(text) : runs.heard(signal),
   );
   const schedules = createScheduleClock({ database, runs, schedules: () => parts.schedules, clock, live, log });
-  return { parts, handlers, runs, outbox, signals, schedules };
+  const watch = createWatch({
+    ...{ database, clock, live, log },
+    watched: createWatched({ database, parts, config }),
+    tell: createTell(live, outbox.wake),
+  });
+  return { parts, handlers, runs, outbox, signals, schedules, watch };
 }
 
 /** What agents may see and start of the system itself. */
@@ -221,5 +232,17 @@ function createSend(database: Database, wake: () => void): ContextServices["send
     const kept = await keepOutgoing(database, sent);
     wake();
     return kept;
+  };
+}
+
+/** Keeps what the system itself says to the owner, in the owner's own conversation. */
+function createTell(live: Live, wake: () => void): WatchOptions["tell"] {
+  return async (inside, text) => {
+    const { id } = await openConversation(inside, { channel: "web", external: "owner", title: "Daimon" });
+    await keepOutgoing(inside, { conversationId: id, author: "daimon", text, runId: null, step: null });
+    return () => {
+      live.publish({ kind: "message", id });
+      wake();
+    };
   };
 }

@@ -130,6 +130,7 @@ const webhook = z.strictObject({
   maxBytes: count.optional(),
   rate: z.strictObject(rate).optional(),
   once: z.literal(true, "must be true or left out").optional(),
+  expectEvery: duration.optional(),
   setup: text.optional(),
 });
 
@@ -160,6 +161,7 @@ const schedule = z.strictObject({
   zone: text.optional(),
   catchup: oneOf("none", "one", "all").optional(),
   overlap: oneOf("skip", "queue", "allow").optional(),
+  expectEvery: duration.optional(),
 });
 
 const tool = z.strictObject({

@@ -18,6 +18,8 @@ export interface EventFilter {
   readonly handler?: string | undefined;
   /** A run of it has failed for good with this code. */
   readonly error?: string | undefined;
+  /** A run of it that nothing stands for yet belongs to this issue. */
+  readonly issue?: string | undefined;
 }
 
 /** Which runs are meant: each field narrows it. */
@@ -25,6 +27,8 @@ export interface RunFilter {
   readonly status?: RunStatus | undefined;
   readonly handler?: string | undefined;
   readonly event?: string | undefined;
+  /** The issue of its last failure. */
+  readonly issue?: string | undefined;
   /** The code of its error. */
   readonly error?: string | undefined;
   /** Text of its error, in either case. */
@@ -73,6 +77,11 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
   } else if (handler) {
     parts.push(`exists (select from runs r where ${ofEvent("e.id")} and r.handler = ${value(handler)})`);
   }
+  if (filter.issue) {
+    parts.push(
+      `e.id in (select o.event_id from runs r ${EVENTS_OF_RUN} where r.issue_id = ${value(filter.issue)} and r.status = 'failed' and ${stands("o.event_id")})`,
+    );
+  }
   if (outcome && outcome !== "dead") parts.push(`e.outcome = ${value(outcome)} and ${DEAD_REASON} is null`);
   for (const term of toTerms(filter.q ?? "")) parts.push(termCondition(term, value));
   return parts.join(" and ") || "true";
@@ -80,12 +89,13 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
 
 /** The filter as a condition on `runs r`; its values are added to `values`. */
 export function runCondition(filter: RunFilter, values: unknown[]): string {
-  const { status, handler, event, error, q, order } = filter;
+  const { status, handler, event, issue, error, q, order } = filter;
   const value = (one: unknown) => `$${values.push(one)}`;
   const parts = timeParts("run", "r.id", filter, value);
   if (status) parts.push(`r.status = ${value(status)}`);
   if (handler) parts.push(`r.handler = ${value(handler)}`);
   if (event) parts.push(ofEvent(value(event)));
+  if (issue) parts.push(`r.issue_id = ${value(issue)}`);
   // Only these two have an error; each stands in an index, however many runs are finished.
   if ((error || q) && !status) parts.push("(r.status = 'failed' or (r.status = 'waiting' and r.wake_at is not null))");
   if (error) parts.push(`r.error ->> 'code' = ${value(error)}`);

@@ -75,6 +75,11 @@ export interface Pause {
   readonly since: Date;
 }
 
+/** The names of all that is paused. */
+export async function pausedNames(database: Database): Promise<string[]> {
+  return (await database.query<{ name: string }>("select name from pauses")).map((row) => row.name);
+}
+
 /**
  * Holds back all runs of a trigger or a source that have not begun, those that are queued and those to come. A run whose
  * event is being kept in this very moment may still begin.

@@ -12,6 +12,7 @@ import {
   toJsonOrNull,
   type Wanted,
 } from "./events.ts";
+import { fileFailedRuns } from "./issues.ts";
 
 /** A run as its worker sees it, with its event. */
 export interface ClaimedRun {
@@ -129,10 +130,22 @@ export interface WaitSeed extends Wanted {
 }
 
 /**
- * Lets runs go, all in one statement. Returns for each whether it was still ours: `false` means that another
- * worker has taken the run over, and nothing was written.
+ * Lets runs go, all in one statement; those that fail are filed under their issues in the same transaction. Returns for
+ * each whether it was still ours: `false` means that another worker has taken the run over, and nothing was written.
  */
 export async function releaseRuns(database: Database, releases: readonly Release[]): Promise<boolean[]> {
+  if (!releases.some((release) => release.status === "failed")) return await release(database, releases);
+  return await database.transaction(async (inside) => {
+    const ours = await release(inside, releases);
+    const failed = releases.flatMap(({ id, status, error }, place) =>
+      ours[place] && status === "failed" && error ? [{ id, error }] : [],
+    );
+    await fileFailedRuns(inside, failed);
+    return ours;
+  });
+}
+
+async function release(database: Database, releases: readonly Release[]): Promise<boolean[]> {
   const rows = releases.map((release) => [
     ...[release.id, release.claim, release.status, release.version, release.attempts],
     ...[toJsonOrNull(release.result), toJsonOrNull(release.error), toJsonOrNull(release.waiting), release.wakeAt],

@@ -172,6 +172,7 @@ const refuseAll: Actions = {
   fireSchedule: refuse,
   pauseSchedule: refuse,
   answerApproval: refuse,
+  closeIssue: refuse,
   chat: refuse,
   stop: refuse,
   sendSamples: refuse,

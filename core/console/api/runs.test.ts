@@ -68,7 +68,7 @@ test("a run is shown with its steps, event, approvals and messages, under the na
     messages: { text: string }[];
   }>(`/api/runs/${id}`);
   assert.deepEqual(Object.keys(run).sort(), [
-    ..."approvals attempts createdAt error event eventId events finishedAt handler id label limits maxAttempts messages".split(
+    ..."approvals attempts createdAt error event eventId events finishedAt handler id issueId label limits maxAttempts messages".split(
       " ",
     ),
     ..."parentId progress result startedAt status steps usd waiting wakeAt".split(" "),

@@ -6,6 +6,8 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly next?: string;
+  /** Where in the capability's own code, innermost first. */
+  readonly at?: readonly string[];
 }
 export interface Label {
   readonly integrity: "trusted" | "untrusted";
@@ -54,6 +56,7 @@ export interface Run {
   readonly id: string;
   readonly eventId: string;
   readonly parentId: string | null;
+  readonly issueId: string | null;
   readonly handler: string;
   readonly status: RunStatus;
   readonly attempts: number;
@@ -145,6 +148,33 @@ export interface Approval {
   readonly createdAt: string;
   readonly answeredAt: string | null;
 }
+export interface IssueItem {
+  readonly id: string;
+  readonly kind: "failure" | "silence" | "shape";
+  readonly title: string;
+  readonly about: string;
+  readonly status: "open" | "closed";
+  readonly count: number;
+  readonly openings: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+  readonly openedAt: string;
+  /** When it was last closed, also while it is open again. */
+  readonly closedAt: string | null;
+  readonly closedBy: string | null;
+}
+export interface IssueDetail extends IssueItem {
+  /** Of a shape: two events; of a silence: the last event's time. */
+  readonly detail: {
+    readonly before?: string;
+    readonly after?: string;
+    readonly differences?: readonly { readonly path: string }[];
+    readonly lastAt?: string | null;
+  } | null;
+  readonly differences: readonly string[];
+  readonly runs: readonly Run[];
+  readonly messages: readonly (Message & { readonly error: Failure | null })[];
+}
 export interface Schedule {
   readonly name: string;
   readonly description: string | null;
@@ -197,6 +227,7 @@ export interface SystemStatus {
   }[];
   readonly counts: Record<"queued" | "running" | "waiting" | "failed", number>;
   readonly approvals: number;
+  readonly issues: number;
   readonly today: Spend;
   readonly stopped: boolean;
   readonly problems: Failure[];
@@ -230,7 +261,13 @@ export interface Costs {
 export interface CapabilityItem {
   readonly name: string;
   readonly description: string;
-  readonly webhooks: { readonly source: string; readonly url: string; readonly ready: boolean }[];
+  readonly webhooks: {
+    readonly source: string;
+    readonly url: string;
+    readonly ready: boolean;
+    readonly lastEventAt: string | null;
+    readonly expectEvery: string | null;
+  }[];
   readonly triggers: { readonly name: string; readonly on: unknown }[];
   readonly schedules: unknown[];
   readonly tools: { readonly name: string; readonly description: string; readonly effect: string }[];

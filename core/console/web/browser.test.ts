@@ -269,7 +269,7 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
   ] as const) {
     test(`every page on a ${device}: named controls, one heading, no sideways scroll`, async () => {
       await page.setViewportSize(viewport);
-      const paths = ["", "events", "events/refusals", "runs", "chat", "approvals", "schedules", "costs"];
+      const paths = ["", "events", "events/refusals", "runs", "chat", "approvals", "issues", "schedules", "costs"];
       for (const path of [...paths, "capabilities", "settings", "nowhere"]) {
         await page.goto(`${origin}/${path}`);
         await page.locator("h1").waitFor();

@@ -9,6 +9,8 @@ import { Costs } from "./pages/costs.tsx";
 import { EventPage } from "./pages/event.tsx";
 import { Events } from "./pages/events.tsx";
 import { Home } from "./pages/home.tsx";
+import { IssuePage } from "./pages/issue.tsx";
+import { Issues } from "./pages/issues.tsx";
 import { Login } from "./pages/login.tsx";
 import { Refusals } from "./pages/refusals.tsx";
 import { RunPage } from "./pages/run.tsx";
@@ -29,6 +31,8 @@ const PAGES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
   [/^\/runs\/([^/]+)$/, RunPage],
   [/^\/chat(?:\/([^/]+))?$/, Chat],
   [/^\/approvals$/, Approvals],
+  [/^\/issues$/, Issues],
+  [/^\/issues\/([^/]+)$/, IssuePage],
   [/^\/schedules$/, Schedules],
   [/^\/costs$/, Costs],
   [/^\/capabilities$/, Capabilities],

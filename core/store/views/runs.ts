@@ -5,7 +5,8 @@ import { PROGRESS, type Progress, readOutcomes } from "../repairs.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
 import { APPROVAL, MESSAGE } from "./talk.ts";
 
-const RUN = `id, event_id as "eventId", parent_id as "parentId", handler, status, attempts, max_attempts as "maxAttempts",
+/** A run's columns. */
+export const RUN = `id, event_id as "eventId", parent_id as "parentId", issue_id as "issueId", handler, status, attempts, max_attempts as "maxAttempts",
   ${LABEL}, limits, usd, waiting, error, result, created_at as "createdAt", started_at as "startedAt",
   finished_at as "finishedAt", wake_at as "wakeAt", ${PROGRESS} as progress`;
 

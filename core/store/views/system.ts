@@ -4,6 +4,8 @@ import type { Database } from "../database.ts";
 export interface StatusView {
   readonly counts: object;
   readonly approvals: number;
+  /** How many are open. */
+  readonly issues: number;
   readonly stopped: boolean;
   readonly steps: object;
 }
@@ -19,6 +21,7 @@ export async function readStatus(database: Database, now: Date): Promise<StatusV
                   + (select count(*) from runs where status = 'waiting' and started_at is null and wake_at is null),
          'failed', (select count(*) from runs where status = 'failed')) as counts,
        (select count(*) from approvals where status = 'waiting' and expires_at > $1) as approvals,
+       (select count(*) from issues where status = 'open') as issues,
        coalesce((select value = 'true' from switches where name = 'stop'), false) as stopped,
        json_build_object(
          'sent', exists (select from events where source = 'github'),

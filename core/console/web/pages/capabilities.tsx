@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { type CapabilityItem, type Page, type Pausable, request, type TriggerPage } from "../api.ts";
 import { plural } from "../format.ts";
-import { Button, Command, CopyButton, Empty, PageBody, Panel, Pending, Problem, Status } from "../parts.tsx";
+import { Button, Command, CopyButton, Empty, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { attempt } from "../state.ts";
 
@@ -109,6 +109,16 @@ function Card({ capability: one, known }: { capability: CapabilityItem; known: K
                 word={webhook.ready ? "ready" : "its secret is missing"}
               />
               <PauseSwitch kind="source" name={webhook.source} known={known} />
+              <span class="faint">
+                {webhook.lastEventAt ? (
+                  <>
+                    last event <Time at={webhook.lastEventAt} />
+                  </>
+                ) : (
+                  "no event yet"
+                )}
+                {webhook.expectEvery && `, expected every ${webhook.expectEvery}`}
+              </span>
             </p>
           ))}
         </Line>

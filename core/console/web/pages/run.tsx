@@ -2,11 +2,13 @@ import { useSignal } from "@preact/signals";
 import { type Page, type Run, type RunDetail, request } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
 import { dayAndTime, duration, failedLike, money, plural } from "../format.ts";
+import { Icon } from "../icons.tsx";
 import { Json } from "../json.tsx";
 import { now } from "../live.ts";
 import {
   Button,
   CopyButton,
+  Frames,
   Handler,
   Id,
   LabelMark,
@@ -87,6 +89,11 @@ export function RunPage({ id }: { id: string }) {
     >
       {run.error && run.status !== "completed" && (
         <Problem failure={run.error}>
+          {run.issueId && (
+            <a class="button plain" href={`/issues/${run.issueId}`}>
+              <Icon name="issues" /> Its issue
+            </a>
+          )}
           {run.status === "failed" && !run.progress && (
             <a class="button plain" href={failedLike(run)}>
               All that failed like this
@@ -94,6 +101,7 @@ export function RunPage({ id }: { id: string }) {
           )}
         </Problem>
       )}
+      {run.status !== "completed" && <Frames of={run.error} />}
       {run.progress && <RepairProgress run={run} />}
       {run.progress && <CameOfIt id={id} />}
       {run.status === "waiting" && (
