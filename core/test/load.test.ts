@@ -179,7 +179,7 @@ async function storm(system: System, deliveries: readonly Delivery[], chance: ()
       }
     }
   })();
-  const most = 60_000 + COUNT * 15;
+  const most = 60_000 + COUNT * 40;
   const late = sleep(most, undefined, { ref: false }).then(() => {
     counts.over = true;
     assert.fail(`after ${most / 1000} s: ${counts.acked} of ${order.length} copies acked, ${kills.length} kills`);
