@@ -72,7 +72,7 @@ function sectionsOf(quick: boolean): Record<string, { title: string; measure: Me
     },
     load: {
       title: "Deliveries of all senders while everything is killed",
-      measure: () => measureStorm(quick ? 1000 : 20_000),
+      measure: () => measureStorm(quick ? 600 : 20_000),
     },
     seed: {
       title: "Beside the seed's own stack",
