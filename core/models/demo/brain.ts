@@ -35,6 +35,10 @@ const RULES: readonly Rule[] = [
     answer: runTrigger,
   },
   {
+    when: /^(?:please )?remind me (?:to (?<what>.+?) )?(?<when>(?:in|at|on|today|tomorrow|every|next|the day)\b.+?)(?: to (?<then>.+))?[.!]?$/is,
+    answer: remind,
+  },
+  {
     when: /^(?:what do (?:you|i|we) know (?:about|of)|search(?: the hub)?(?: for)?|find|look up|tell me about|ask:?)\s+(.+)$/is,
     answer: lookUp,
   },
@@ -127,6 +131,11 @@ function runTrigger(turn: Turn, [, name = ""]: RegExpExecArray): Reply {
 function triage({ question }: Turn): Reply {
   const kind = /\b(?:error|bug|crash|broken|fails?)\b/i.test(question) ? "bug" : "other";
   return { text: `Kind: ${kind}\nUrgency: normal\nWhy: The demo looks for words such as "error".\nAnswer: none` };
+}
+
+function remind(turn: Turn, { groups: { what, when, then } = {} }: RegExpExecArray): Reply {
+  const values = { when, text: then ?? what ?? "What you asked for", remind: true };
+  return once(turn, /^create_schedule$/, values, ({ text }) => text);
 }
 
 function events(turn: Turn): Reply {
