@@ -13,6 +13,7 @@ import { Login } from "./pages/login.tsx";
 import { Refusals } from "./pages/refusals.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { Runs } from "./pages/runs.tsx";
+import { SchedulePage } from "./pages/schedule.tsx";
 import { Schedules } from "./pages/schedules.tsx";
 import { Settings } from "./pages/settings.tsx";
 import { Empty, PageBody, Problem } from "./parts.tsx";
@@ -30,6 +31,7 @@ const PAGES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
   [/^\/chat(?:\/([^/]+))?$/, Chat],
   [/^\/approvals$/, Approvals],
   [/^\/schedules$/, Schedules],
+  [/^\/schedules\/(.+)$/, SchedulePage],
   [/^\/costs$/, Costs],
   [/^\/capabilities$/, Capabilities],
   [/^\/settings$/, Settings],

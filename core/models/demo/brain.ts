@@ -105,7 +105,8 @@ function saveIdea(turn: Turn, [, idea = ""]: RegExpExecArray): Reply {
 
 /** What needs a person's yes, when a tool for it is there. A file that is not named by its path is searched first. */
 function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
-  const same = /delete|remove|forget|drop/i.test(verb) ? /delete|remove|forget|drop/ : /announce|publish|post|send/;
+  const away = /schedule|reminder/i.test(subject) ? /^delete_schedule$/ : /(?:delete|remove|forget|drop)(?!_schedule)/;
+  const same = /delete|remove|forget|drop/i.test(verb) ? away : /announce|publish|post|send/;
   const target = toolLike(turn, same);
   const what = subject.trim().replace(/^(?:the |my )*(?:idea|note)s?(?: (?:about|on))?[\s:]*/i, "");
   const search = toolLike(turn, /^hub_search$/);
@@ -118,7 +119,7 @@ function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
   return once(
     turn,
     same,
-    { path, title: what, text: what, query: what },
+    { path, title: what, text: what, query: what, name: what.replace(/^.*\b(?:schedule|reminder)\b[\s:]*/i, "") },
     ({ text }) => `Done: ${pathIn(text) ?? text}.`,
   );
 }
