@@ -76,19 +76,21 @@ export async function syncSchedules(
       ...[one.nextAt, one.dueAt],
     ]);
   await database.transaction(async (inside) => {
+    // A row that is met as a conflict is locked, and a clock beside passes it over: only what differs is written.
     await inside.query(
       `insert into schedules (name, origin, description, cron, zone, policy, next_at, due_at)
-       select name, 'code', description, cron, zone, policy, next_at, due_at
+       select i.name, 'code', i.description, i.cron, i.zone, i.policy, i.next_at, i.due_at
        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[], $7::timestamptz[])
          as i(name, description, cron, zone, policy, next_at, due_at)
+       left join schedules s on s.name = i.name
+       where s.name is null or (s.origin, s.cron, s.zone, s.policy, s.description)
+         is distinct from ('code', i.cron, i.zone, i.policy, i.description)
        on conflict (name) do update set origin = 'code', description = excluded.description, cron = excluded.cron,
          zone = excluded.zone, policy = excluded.policy,
          next_at = case when (schedules.cron, schedules.zone) = (excluded.cron, excluded.zone)
            then schedules.next_at else excluded.next_at end,
          due_at = case when (schedules.cron, schedules.zone) = (excluded.cron, excluded.zone)
-           then schedules.next_at + (excluded.due_at - excluded.next_at) else excluded.due_at end
-       where (schedules.cron, schedules.zone, schedules.policy, schedules.description)
-         is distinct from (excluded.cron, excluded.zone, excluded.policy, excluded.description)`,
+           then schedules.next_at + (excluded.due_at - excluded.next_at) else excluded.due_at end`,
       columns(rows, 7),
     );
     await inside.query("delete from schedules where origin = 'code' and name <> all($1)", [

@@ -1,29 +1,50 @@
+import { nextTime } from "../base/cron.ts";
 import type { Database } from "../store/database.ts";
 import { type DaimonProcess, type System, until } from "./system.ts";
 
+const ZONES = ["UTC", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
+
+/** A tenth all at the full hour, a tenth each quarter, the rest spread over the hour: once, or twice. */
+function cronOf(n: number): string {
+  if (n % 10 === 0) return "0 * * * *";
+  if (n % 10 === 1) return "*/15 * * * *";
+  return n % 10 < 5 ? `${n % 60} * * * *` : `${n % 30},${(n % 30) + 30} * * * *`;
+}
+
 /** Schedules of many kinds, `load/s-<n>`; their handlers do nothing. */
-export const clockCapability = (count: number): string => `
+const clockCapability = (count: number): string => `
 import { defineCapability, defineSchedule } from "daimon";
 
-const ZONES = ["UTC", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
-const cronOf = (n: number) =>
-  n % 10 === 0 ? "0 * * * *" : n % 10 === 1 ? "*/15 * * * *" : n % 10 < 5 ? (n % 60) + " * * * *" : [n % 30, (n % 30) + 30].join() + " * * * *";
+${cronOf}
+const ZONES = ${JSON.stringify(ZONES)};
 
 export default defineCapability({
   name: "load",
   description: "Many schedules",
   schedules: Array.from({ length: ${count} }, (_, n) =>
     defineSchedule({
-      name: "s-" + n,
-      cron: cronOf(n),
-      zone: ZONES[n % ZONES.length],
-      catchup: "all",
-      overlap: "allow",
+      ...{ name: "s-" + n, cron: cronOf(n), zone: ZONES[n % ZONES.length], catchup: "all", overlap: "allow" },
       run: async () => n,
     }),
   ),
 });
 `;
+
+/** How many times those schedules have after `from`, up to `to`. */
+function countTimes(count: number, from: Date, to: Date): number {
+  const known = new Map<string, number>();
+  let sum = 0;
+  for (let n = 0; n < count; n++) {
+    const [cron, zone] = [cronOf(n), ZONES[n % ZONES.length]!];
+    const found = known.get(cron + zone);
+    let times = found ?? 0;
+    if (found === undefined)
+      for (let time = nextTime(cron, zone, from); time && time <= to; times++) time = nextTime(cron, zone, time);
+    known.set(cron + zone, times);
+    sum += times;
+  }
+  return sum;
+}
 
 export interface ClockHour {
   /** Ticks that were kept, and how many were to be. */
@@ -45,8 +66,9 @@ export interface ClockHour {
 export async function runClockHour(
   system: System,
   database: Database,
-  options: { seconds: number; chance: () => number; worker: boolean; nextOf: (from: Date, to: Date) => number },
+  options: { count: number; seconds: number; chance: () => number; worker: boolean },
 ): Promise<ClockHour> {
+  system.install("load", { "index.ts": clockCapability(options.count) });
   const speed = 3600 / options.seconds;
   // The clocks start with the system's time, and their hour begins when both stand: the table is set to it.
   const since = new Date();
@@ -86,34 +108,7 @@ export async function runClockHour(
   const at = (share: number) => late[Math.min(late.length - 1, Math.floor(late.length * share))]!;
   const figures = (scale: number) => ({ p50: at(0.5) / scale, p99: at(0.99) / scale, most: late.at(-1)! / scale });
   return {
-    ...{ ticks: kept!.ticks, expected: options.nextOf(from, to), twice: kept!.ticks - kept!.times },
+    ...{ ticks: kept!.ticks, expected: countTimes(options.count, from, to), twice: kept!.ticks - kept!.times },
     ...{ withoutOneRun: kept!.odd, kills, realSeconds, late: figures(1), realLate: figures(speed) },
   };
-}
-
-/** How many times the crons of `clockCapability(count)` name after `from`, up to `to`. */
-export function countTimes(count: number, from: Date, to: Date, next: (cron: string, zone: string, after: Date) => Date | null): number {
-  const ZONES = ["UTC", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
-  const cronOf = (n: number) =>
-    n % 10 === 0
-      ? "0 * * * *"
-      : n % 10 === 1
-        ? "*/15 * * * *"
-        : n % 10 < 5
-          ? `${n % 60} * * * *`
-          : `${n % 30},${(n % 30) + 30} * * * *`;
-  const known = new Map<string, number>();
-  let sum = 0;
-  for (let n = 0; n < count; n++) {
-    const [cron, zone] = [cronOf(n), ZONES[n % ZONES.length]!];
-    const key = `${cron} ${zone}`;
-    let times = known.get(key);
-    if (times === undefined) {
-      times = 0;
-      for (let time = next(cron, zone, from); time && time <= to; time = next(cron, zone, time)) times++;
-      known.set(key, times);
-    }
-    sum += times;
-  }
-  return sum;
 }
