@@ -1,4 +1,4 @@
-import type { Page, Preview, Schedule, Tick } from "../console/web/api.ts";
+import type { Page, Schedule, ScheduleForecast, Tick } from "../console/web/api.ts";
 import { call } from "./connection.ts";
 import { change, ownerZone, query, type ReadOptions, showList } from "./read.ts";
 import { dim, facts, line, paint, print, printJson, say, status, table, time } from "./terminal.ts";
@@ -48,7 +48,7 @@ async function showNext(name: string, options: ReadOptions) {
 }
 
 /** The next times in the owner's zone, and in the schedule's where that is another; then the clock change. */
-async function tellTimes(forecast: Preview & Partial<Schedule>): Promise<void> {
+async function tellTimes(forecast: ScheduleForecast & Partial<Schedule>): Promise<void> {
   const zone = await ownerZone();
   const there = forecast.zone === zone ? null : forecast.zone;
   if (forecast.paused || forecast.done) say(forecast.paused ? "It is paused." : "It is done.");
@@ -97,10 +97,10 @@ const wishOf = ({ json, after, quietRecovery, dryRun, ...rest }: PolicyOptions) 
 async function create(wish: { when: string; text: string; zone?: string }, options: PolicyOptions): Promise<void> {
   if (options.dryRun) {
     const { when, zone } = wish;
-    const preview = await call<Preview>("POST", "/api/schedules/previews", { when, zone });
+    const preview = await call<ScheduleForecast>("POST", "/api/schedules/previews", { when, zone });
     return options.json ? printJson(preview) : await tellTimes(preview);
   }
-  await change<Schedule & Preview>(["POST", "/api/schedules", wish], options, async (schedule) => {
+  await change<Schedule & ScheduleForecast>(["POST", "/api/schedules", wish], options, async (schedule) => {
     print(schedule.name);
     await tellTimes(schedule);
   });
@@ -115,7 +115,7 @@ export const remind = (when: string, text: string, options: PolicyOptions) =>
   create({ ...wishOf(options), when, text }, options);
 
 export const editSchedule = (name: string, options: PolicyOptions) =>
-  change<Schedule & Preview>(["PATCH", pathOf(name), wishOf(options)], options, tellTimes);
+  change<Schedule & ScheduleForecast>(["PATCH", pathOf(name), wishOf(options)], options, tellTimes);
 
 export async function removeSchedule(name: string): Promise<void> {
   await call("DELETE", pathOf(name));

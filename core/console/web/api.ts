@@ -146,14 +146,14 @@ export interface Approval {
   readonly answeredAt: string | null;
 }
 /** When a schedule comes: of one that is there, and of one that is only thought of. */
-export interface Preview {
+export interface ScheduleForecast {
   readonly cron: string | null;
   readonly zone: string;
   readonly next: string[];
   readonly clockChange: string | null;
   readonly note?: string | null;
 }
-export interface Schedule extends Preview {
+export interface Schedule extends ScheduleForecast {
   readonly name: string;
   readonly origin: "code" | "owner" | "agent";
   readonly description: string | null;

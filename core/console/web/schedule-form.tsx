@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { type ApiError, asApiError, type Page, type Preview, request, type Schedule } from "./api.ts";
+import { type ApiError, asApiError, type Page, request, type Schedule, type ScheduleForecast } from "./api.ts";
 import { dayAndTime } from "./format.ts";
 import { Button, Problem } from "./parts.tsx";
 import { useQuery } from "./query.ts";
@@ -207,7 +207,7 @@ function WordChoice<Word extends string>(props: {
 }
 
 /** When it comes: five times in the owner's zone (and in the schedule's, when that is another), and the clock change. */
-export function Forecast({ preview, error }: { preview: Preview | undefined; error?: ApiError | null }) {
+export function Forecast({ preview, error }: { preview: ScheduleForecast | undefined; error?: ApiError | null }) {
   if (error) return <Problem failure={error} tone="warn" />;
   if (!preview) return null;
   return (
@@ -234,7 +234,7 @@ function there(at: Date, place: string): string {
 
 /** What the API makes of the words, a moment after the last key. */
 function usePreview(when: string, place: string) {
-  const data = useSignal<Preview | undefined>(undefined);
+  const data = useSignal<ScheduleForecast | undefined>(undefined);
   const error = useSignal<ApiError | null>(null);
   useEffect(() => {
     let current = true;
@@ -244,7 +244,7 @@ function usePreview(when: string, place: string) {
         return;
       }
       try {
-        const found = await request<Preview>("POST", "/api/schedules/previews", { when, zone: place });
+        const found = await request<ScheduleForecast>("POST", "/api/schedules/previews", { when, zone: place });
         if (!current) return;
         data.value = found;
         error.value = null;
