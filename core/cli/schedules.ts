@@ -25,8 +25,13 @@ export const listSchedules = (options: ReadOptions) =>
 /** One with its policy, its next five times, and what the next clock change does to it; or the next times of all. */
 export async function nextTimes(name: string | undefined, options: ReadOptions) {
   if (name !== undefined) return await showNext(name, options);
-  const { items } = await call<Page<Schedule>>("GET", "/api/schedules");
-  const times = items
+  const all: Schedule[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const page: Page<Schedule> = await call("GET", `/api/schedules${query(cursor ? { cursor } : {})}`);
+    all.push(...page.items);
+    cursor = page.next;
+  }
+  const times = all
     .flatMap((schedule) => schedule.next.map((at) => ({ at, name: schedule.name })))
     .sort((one, other) => one.at.localeCompare(other.at));
   if (options.json) return printJson({ items: times, next: null });

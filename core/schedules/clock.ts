@@ -191,7 +191,7 @@ async function fireDue(inside: Database, options: ScheduleClockOptions, now: Dat
   );
   const rest = kept.values();
   const moves = planned.map(({ move, events }): ScheduleMove => {
-    return { ...move, runIds: [...rest.take(events.length)].flatMap(({ runIds }) => runIds) };
+    return { ...move, runIds: [...rest.take(events.length)].flatMap((one) => (one.duplicate ? [] : one.runIds)) };
   });
   await moveSchedules(inside, moves);
   return { rows: rows.length, kept, canceled: planned.flatMap(({ canceled }) => canceled) };

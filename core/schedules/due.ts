@@ -68,7 +68,7 @@ export function planTicks(row: Row, policy: Required<SchedulePolicy>, { busy, wa
   }
   if (policy.overlap === "cancel") return planCancel(row, { busy, due, skipped, next });
   const fire: Date[] = [];
-  let held = policy.overlap === "queue" ? row.heldAt : null;
+  let held = row.heldAt;
   if (held && !busy) {
     fire.push(held);
     held = null;

@@ -50,6 +50,11 @@ export function Schedules() {
       {again.map((schedule) => (
         <ScheduleCard key={schedule.name} schedule={schedule} onChange={reload} />
       ))}
+      {data?.next && (
+        <p class="faint">
+          These are the first {data.items.length} by name. All: <code>npx daimon schedules list</code>
+        </p>
+      )}
     </PageBody>
   );
 }
