@@ -7,6 +7,7 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { measureAccepting } from "./accept.ts";
+import { measureClock } from "./clock.ts";
 import type { Scale } from "./engine.ts";
 import { now } from "./figures.ts";
 import { measurePeers } from "./peers.ts";
@@ -69,6 +70,11 @@ function sectionsOf(quick: boolean): Record<string, { title: string; measure: Me
     turn: {
       title: "An agent's turn",
       measure: (server) => measureTurn(server, { samples: quick ? 20 : 200 }),
+    },
+    clock: {
+      title: "Schedules",
+      measure: (server) =>
+        measureClock(server, quick ? { schedules: 2000, seconds: 20 } : { schedules: 10_000, seconds: 60 }),
     },
     load: {
       title: "Deliveries of all senders while everything is killed",

@@ -230,11 +230,55 @@ function addIssues(issues: Command): void {
 
 function addSchedules(schedules: Command): void {
   const example = ["competitor-analysis/weekly"];
-  read(schedules, "list", "All of them", [""], act(SCHEDULES, "listSchedules"));
-  read(schedules, "next [name]", "The next times, soonest first", [""], act(SCHEDULES, "nextTimes"));
+  list(schedules, "list", "All of them, by name", [""], act(SCHEDULES, "listSchedules"));
+  const next = "The next five times, and what the next clock change does; without a name those of all, soonest first";
+  read(schedules, "next [name]", next, ["", ...example], act(SCHEDULES, "nextTimes"));
+  const adding = [
+    '"every tuesday at 9:00" "Write the brief of the week"',
+    '"0 7 * * *" "What is on today?" --jitter 5m',
+  ];
+  const add = "Let an agent be asked something at a time, and tell you the answer";
+  policy(read(schedules, "add <when> <text>", add, adding, act(SCHEDULES, "addSchedule")), true).option(
+    "--agent <name>",
+    "ask this agent (default: default)",
+  );
+  const reminding = ['"tomorrow at 9" "Call Ana"', '"in 20 minutes" "Tea"', '"every friday at 16:00" "Time sheet"'];
+  policy(
+    read(schedules, "remind <when> <text>", "Be told something at a time", reminding, act(SCHEDULES, "remind")),
+    true,
+  );
+  const edit = "Change one that no capability brings; what is not said stays";
+  policy(
+    read(schedules, "edit <name>", edit, ['my-brief --when "every monday at 8:30"'], act(SCHEDULES, "editSchedule")),
+    false,
+  )
+    .option("--when <when>", "another time")
+    .option("--text <text>", "another text")
+    .option("--agent <name>", "ask this agent");
+  const remove = "Remove one that no capability brings";
+  verb(schedules, "remove <name>", remove, ["my-brief"], act(SCHEDULES, "removeSchedule"));
+  const ticks = "What it did: nominal and real time, and what became of each tick";
+  list(schedules, "ticks <name>", ticks, example, act(SCHEDULES, "showTicks"));
   read(schedules, "run <name>", "Fire one now", example, act(SCHEDULES, "fireSchedule"));
   read(schedules, "pause <name>", "Let it not fire", example, act(SCHEDULES, "pauseSchedule"));
   read(schedules, "resume <name>", "Let it fire again", example, act(SCHEDULES, "resumeSchedule"));
+}
+
+/** What becomes of missed and overlapping ticks and of failures. */
+function policy(command: Command, isNew: boolean): Command {
+  const overlap = "when the run before is not finished: skip, queue one, allow beside, cancel the older";
+  if (isNew) {
+    command.option("--name <name>", "what it is called (default: the first words of the text)");
+    command.option("--dry-run", "only show when it would come");
+  }
+  return command
+    .option("--zone <zone>", "IANA time zone (default: yours)")
+    .addOption(oneOf("--catchup <which>", "missed ticks that are made up", "none one all"))
+    .option("--window <duration>", "how late one may be made up (default: 1m for none, 7d for one, 24h for all)")
+    .addOption(oneOf("--overlap <what>", overlap, "skip queue allow cancel"))
+    .option("--jitter <duration>", "fire up to so much later, each time the same")
+    .addOption(count("--after <count>", "tell you after so many failed runs in a row (default: 1)"))
+    .option("--quiet-recovery", "do not tell when it goes well again");
 }
 
 function addApprovals(approvals: Command): void {

@@ -7,6 +7,7 @@ import type { HubAccess } from "../define/context.ts";
 import type { Failure } from "../define/run.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Repair } from "../runs/repair.ts";
+import type { Schedules } from "../schedules/schedules.ts";
 import type { Database } from "../store/database.ts";
 import type { Verdict } from "../store/runs.ts";
 
@@ -64,6 +65,8 @@ export interface Actions {
   /** `name` is `capability/schedule`. */
   fireSchedule(name: string): Promise<{ eventId: string; runIds: readonly string[] }>;
   pauseSchedule(name: string, paused: boolean): Promise<unknown>;
+  /** Making, changing and removing those that no capability brings. */
+  readonly schedules: Schedules;
   /** Answers once; `by` is the name of the login that answers. Throws `approval.answered`. */
   answerApproval(id: string, answer: "approve" | "deny", by: string): Promise<unknown>;
   /** `by` is the name of the login that closes. False: there is no such issue. */

@@ -9,6 +9,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { Handlers } from "../runs/registered.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { ScheduleClock } from "../schedules/clock.ts";
+import type { Schedules } from "../schedules/schedules.ts";
 import type { Database } from "../store/database.ts";
 import { findConversation, keepIncoming, openConversation } from "../store/messages.ts";
 import type { InstalledParts } from "./installed.ts";
@@ -19,6 +20,7 @@ export interface ActionsOptions {
   readonly runs: Runs;
   readonly schedules: ScheduleClock;
   readonly watch: Watch;
+  readonly madeSchedules: Schedules;
   readonly handlers: Handlers;
   readonly parts: InstalledParts;
   readonly registry: Registry;
@@ -42,6 +44,7 @@ export function createActions(options: ActionsOptions): Actions {
     pause: runs.pause,
     fireSchedule: schedules.fire,
     pauseSchedule: schedules.pause,
+    schedules: options.madeSchedules,
     answerApproval: (id, answer, by) => runs.answer(id, answer === "approve" ? "approved" : "denied", by),
     closeIssue: options.watch.close,
     chat: (question) => ask(question, options),

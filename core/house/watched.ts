@@ -22,8 +22,8 @@ export function createWatched(options: {
     every: every(expectedEvery(source.webhook, config)),
     isReady: () => source.secrets().length > 0,
   }));
-  const schedules = [...parts.schedules.values()].flatMap(({ schedule, handler, name }) =>
-    schedule.expectEvery ? [{ about: handler.name, name, every: every(schedule.expectEvery) }] : [],
+  const schedules = [...parts.schedules.values()].flatMap(({ schedule, name }) =>
+    schedule.expectEvery ? [{ about: `schedule:${name}`, name, every: every(schedule.expectEvery) }] : [],
   );
   return async () => {
     const [names, rows] = await Promise.all([pausedNames(database), listSchedules(database)]);

@@ -160,7 +160,11 @@ const schedule = z.strictObject({
   cron: text,
   zone: text.optional(),
   catchup: oneOf("none", "one", "all").optional(),
-  overlap: oneOf("skip", "queue", "allow").optional(),
+  window: text.optional(),
+  overlap: oneOf("skip", "queue", "allow", "cancel").optional(),
+  jitter: text.optional(),
+  onFailure: z.strictObject({ after: count }).optional(),
+  onRecovery: flag.optional(),
   expectEvery: duration.optional(),
 });
 

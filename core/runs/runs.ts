@@ -13,7 +13,7 @@ import { setStopped } from "../store/processes.ts";
 import { linkReplay } from "../store/repairs.ts";
 import { cancelRun, retryRun, type Verdict } from "../store/runs.ts";
 import type { ContextServices } from "./context.ts";
-import { createDispatch, type Decision, toRunSeeds, toSeed } from "./dispatch.ts";
+import { createDispatch, type Decision, decide, toRunSeeds, toSeed } from "./dispatch.ts";
 import { createPresence } from "./presence.ts";
 import type { Handlers } from "./registered.ts";
 import { decideAgain, type Repair, repairHandlers } from "./repair.ts";
@@ -56,7 +56,7 @@ export interface Runs {
   /** Lets a trigger (`trigger:capability/name`) or a source (`source:name`) begin no run, or begin what it held back. */
   pause(name: string, paused: boolean): Promise<void>;
   /** Keeps events within a transaction of the caller's, who calls `announce` when it is committed. */
-  keep(inside: Database, events: readonly { event: NewEvent; decision: Decision }[]): Promise<KeptEvent[]>;
+  keep(inside: Database, events: readonly { event: NewEvent; decision?: Decision }[]): Promise<KeptEvent[]>;
   announce(kept: readonly KeptEvent[]): void;
   /** Throws `approval.missing` or `approval.answered`. */
   answer(approvalId: string, status: "approved" | "denied", by: string): Promise<Approval>;
@@ -113,7 +113,10 @@ export function createRuns(options: RunsOptions): Runs {
     keepEvents(
       inside,
       events.map(({ event, decision }) =>
-        toSeed(event, decision, event.data, { now: options.clock.now(), allowed: options.allowed }),
+        toSeed(event, decision ?? decide(handlers, event, event.data), event.data, {
+          now: options.clock.now(),
+          allowed: options.allowed,
+        }),
       ),
     );
   const announce = (kept: readonly KeptEvent[]) => {

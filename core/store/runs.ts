@@ -250,14 +250,3 @@ export async function retryRuns(inside: Database, ids: readonly string[], priori
   if (queued.length > 0) await inside.query("delete from steps where run_id = any($1) and status = 'failed'", [queued]);
   return queued;
 }
-
-/** Which runs of a schedule's handler are not finished. */
-export async function unfinishedRuns(
-  database: Database,
-  handler: string,
-): Promise<{ id: string; status: RunStatus }[]> {
-  return await database.query(
-    `select id, status from runs where handler = $1 and handler like 'schedule:%' and status in ('queued', 'running', 'waiting') limit 100`,
-    [handler],
-  );
-}

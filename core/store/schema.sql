@@ -15,7 +15,7 @@
 --   repairs        what a replay of many events, or a retry of many runs, is to do and has done: a row for each.
 --   messages       one message in or out; those going out are the outbox, with their delivery state.
 --   conversations  the messages with one person in one channel.
---   schedules      the clock's table: when each fires next, and whether it is paused.
+--   schedules      the clock's table: what fires when, whose it is, its policy, and whether it is paused.
 --   approvals      a person's answer to one exact action.
 --   spend          what each scope (a run, a day, a month) has reserved and settled, in US dollars.
 --   reservations   money held for a model call that is under way.
@@ -368,15 +368,32 @@ create unique index messages_of_step on messages (run_id, step) where step is no
 create index messages_outbox on messages (due_at) where state in ('pending', 'sending');
 create index messages_of_issue on messages (issue_id, id) where issue_id is not null;
 
+-- `next_at` is nominal; `due_at` is when a clock looks at it next: with its jitter, or soon, for a tick that waits its
+-- turn (`held_at`). `watched` are runs whose end has not been counted. No `cron`: it fires once.
 create table schedules (
   name         text primary key,
-  cron         text not null,
+  cron         text,
   zone         text not null,
   next_at      timestamptz,
   last_at      timestamptz,
-  paused       boolean not null default false
+  paused       boolean not null default false,
+  origin       text not null check (origin in ('code', 'owner', 'agent')),
+  description  text,
+  policy       jsonb not null,
+  agent        text,
+  text         text,
+  conversation_id text collate "C",
+  integrity    text not null default 'trusted',
+  privacy      text not null default 'private',
+  due_at       timestamptz,
+  held_at      timestamptz,
+  watched      text[] not null default '{}',
+  failures     integer not null default 0,
+  alarmed      boolean not null default false,
+  created_at   timestamptz not null default now()
 );
-create index schedules_due on schedules (next_at) where not paused;
+create index schedules_due on schedules (due_at) where not paused;
+create index schedules_watched on schedules (name) where watched <> '{}';
 
 create table approvals (
   id           text collate "C" primary key,

@@ -171,6 +171,7 @@ const refuseAll: Actions = {
   pause: refuse,
   fireSchedule: refuse,
   pauseSchedule: refuse,
+  schedules: { preview: refuse as never, add: refuse, change: refuse, remove: refuse },
   answerApproval: refuse,
   closeIssue: refuse,
   chat: refuse,

@@ -175,15 +175,46 @@ export interface IssueDetail extends IssueItem {
   readonly runs: readonly Run[];
   readonly messages: readonly (Message & { readonly error: Failure | null })[];
 }
-export interface Schedule {
-  readonly name: string;
-  readonly description: string | null;
-  readonly cron: string;
+/** When a schedule comes: of one that is there, and of one that is only thought of. */
+export interface ScheduleForecast {
+  readonly cron: string | null;
   readonly zone: string;
-  readonly nextAt: string | null;
   readonly next: string[];
+  readonly clockChange: string | null;
+  readonly note?: string | null;
+}
+export interface Schedule extends ScheduleForecast {
+  readonly name: string;
+  readonly origin: "code" | "owner" | "agent";
+  readonly description: string | null;
+  readonly agent: string | null;
+  readonly text: string | null;
+  readonly label: Label;
+  readonly catchup: "none" | "one" | "all";
+  readonly window: string;
+  readonly overlap: "skip" | "queue" | "allow" | "cancel";
+  readonly jitter: string;
+  readonly jitterMs: number;
+  readonly onFailure: { readonly after: number };
+  readonly onRecovery: boolean;
+  readonly nextAt: string | null;
+  /** The nominal time of a tick that waits its turn. */
+  readonly heldAt: string | null;
   readonly lastAt: string | null;
   readonly paused: boolean;
+  readonly done: boolean;
+  readonly failures: number;
+  readonly createdAt: string;
+}
+export interface Tick {
+  readonly id: string;
+  readonly nominal: string;
+  readonly firedAt: string;
+  readonly lateMs: number;
+  readonly manual: boolean;
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly runs: { readonly id: string; readonly status: RunStatus }[];
 }
 export interface Conversation {
   readonly id: string;

@@ -263,6 +263,32 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     await row.waitFor({ state: "detached" });
   });
 
+  test("a schedule is written in words, previewed, made, fired, changed and removed", async () => {
+    await page.goto(`${origin}/schedules`);
+    await page.getByRole("button", { name: "New schedule" }).click();
+    const when = page.locator("input[name=when]");
+    await when.fill("next tuesday at 9");
+    await page.getByText("can be two days").waitFor();
+    complaints.splice(0);
+    await when.fill("every tuesday at 9:00");
+    await page.locator(".schedule-form .next-times li").nth(4).waitFor();
+    await page.getByText("Remind me", { exact: true }).click();
+    await page.locator("textarea[name=text]").fill("Bins out");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.waitForURL(`${origin}/schedules/bins-out`);
+    await page.getByRole("button", { name: "Run now" }).click();
+    await page.waitForURL(`${origin}/runs/**`);
+    await page.goto(`${origin}/schedules/bins-out`);
+    await page.locator(".tick-rows li", { hasText: "by hand" }).locator("[data-status=completed]").waitFor();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.locator("input[name=when]").fill("every friday at 18:00");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator(".policy", { hasText: "0 18 * * 5" }).waitFor();
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.waitForURL(`${origin}/schedules`);
+    await page.locator(".panel", { hasText: "bins-out" }).waitFor({ state: "detached" });
+  });
+
   for (const [device, viewport] of [
     ["desk", { width: 1280, height: 800 }],
     ["phone", { width: 390, height: 844 }],

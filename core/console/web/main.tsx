@@ -15,6 +15,7 @@ import { Login } from "./pages/login.tsx";
 import { Refusals } from "./pages/refusals.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { Runs } from "./pages/runs.tsx";
+import { SchedulePage } from "./pages/schedule.tsx";
 import { Schedules } from "./pages/schedules.tsx";
 import { Settings } from "./pages/settings.tsx";
 import { Empty, PageBody, Problem } from "./parts.tsx";
@@ -34,6 +35,7 @@ const PAGES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
   [/^\/issues$/, Issues],
   [/^\/issues\/([^/]+)$/, IssuePage],
   [/^\/schedules$/, Schedules],
+  [/^\/schedules\/(.+)$/, SchedulePage],
   [/^\/costs$/, Costs],
   [/^\/capabilities$/, Capabilities],
   [/^\/settings$/, Settings],
