@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
+import { testDatabase } from "../../test/database.ts";
 import { readServer, testSystem, until } from "../../test/system.ts";
 
 const SECRET = "shop-secret";
@@ -61,7 +62,8 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
   const { test } = await import("node:test");
   test("find a customer's event, see why its run failed, mend the code, replay the 37 like it, watch them finish", async (t) => {
     const port = String(await freePort());
-    const system = testSystem(t, { PORT: port, SHOP_SECRET: SECRET });
+    const { database, url: databaseUrl } = await testDatabase(t);
+    const system = testSystem(t, { PORT: port, SHOP_SECRET: SECRET, DATABASE_URL: databaseUrl });
     system.install("shop", { "index.ts": BROKEN });
     let daimon = await system.start();
     for (let n = 0; n < 60; n++) await sendOrder(system.home, n);
@@ -163,6 +165,16 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.locator(".way").getByRole("link", { name: /^evt_/ }).click();
     await page.getByText("Replayed with other data as").waitFor();
     await page.getByText('"customer3@example.com"').waitFor();
+
+    // A search looks on by itself, however far back it is.
+    await database.query(
+      `insert into events (id, source, type, key, time, outcome, integrity, privacy, body)
+       select 'evt_0' || lpad(n::text, 25, '0'), 'shop', 'old', 'old ' || n, now(), 'ignored', 'untrusted', 'public',
+         convert_to(json_build_object('customer', 'old' || n)::text, 'UTF8') from generate_series(1, 12000) n`,
+    );
+    await page.goto(`${origin}/events?q=customer:old1`);
+    await page.getByText("Looked through 12,0").waitFor();
+    assert.equal(await page.locator(".event-rows li").count(), 1);
     assert.deepEqual(complaints, []);
   });
 });
