@@ -69,8 +69,8 @@ test("capabilities tell all they can do, refused ones why, and no secret's value
       agents: ["seller"],
       skills: ["selling"],
       secrets: [
-        { name: "SHOP_SECRET", description: "Signs", set: true },
-        { name: "SHOP_KEY", description: "Opens", set: false },
+        { name: "SHOP_SECRET", description: "Signs", required: true, set: true },
+        { name: "SHOP_KEY", description: "Opens", required: false, set: false },
       ],
       egress: ["api.shop.example"],
       problem: null,

@@ -88,9 +88,8 @@ async function toItem(installed: Shown, view: View, problem: Failure | null) {
     tools: (capability.tools ?? []).map(({ name, description, effect }) => ({ name, description, effect })),
     agents: installed.agentFiles.map((file) => basename(file, ".md")),
     skills: skills.filter((entry) => entry.isDirectory()).map((entry) => entry.name),
-    secrets: (capability.secrets ?? []).map(({ name, description }) => ({
-      name,
-      description,
+    secrets: (capability.secrets ?? []).map(({ name, description, required = true }) => ({
+      ...{ name, description, required },
       set: hasSecret(name),
     })),
     egress: capability.egress ?? [],

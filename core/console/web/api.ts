@@ -304,7 +304,12 @@ export interface CapabilityItem {
   readonly tools: { readonly name: string; readonly description: string; readonly effect: string }[];
   readonly agents: unknown[];
   readonly skills: unknown[];
-  readonly secrets: { readonly name: string; readonly description: string; readonly set: boolean }[];
+  readonly secrets: {
+    readonly name: string;
+    readonly description: string;
+    readonly required: boolean;
+    readonly set: boolean;
+  }[];
   readonly egress: string[];
   readonly problem: Failure | null;
 }

@@ -158,7 +158,10 @@ function Card({ capability: one, known }: { capability: CapabilityItem; known: K
           {one.secrets.map((secret) => (
             <p key={secret.name} class="facts">
               <code>{secret.name}</code>
-              <Status value={secret.set ? "ok" : "waiting"} word={secret.set ? "set" : "not set"} />
+              <Status
+                value={secret.set ? "ok" : secret.required ? "waiting" : "optional"}
+                word={secret.set ? "set" : secret.required ? "not set" : "not set, optional"}
+              />
               <span class="faint">{secret.description}</span>
             </p>
           ))}
