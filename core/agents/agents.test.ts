@@ -137,8 +137,10 @@ function openRun(database: Database, label: Label, clock: Clock) {
     workedMilliseconds: 0,
     label,
     event,
+    events: [event],
   };
   let claim = 0;
+  let attempts = 0;
   let crash = () => {};
   let abort = new AbortController();
   return {
@@ -148,10 +150,14 @@ function openRun(database: Database, label: Label, clock: Clock) {
     /** What kill -9 leaves: nothing more is kept, and nobody is told. */
     crash: () => crash(),
     cancel: () => abort.abort("canceled"),
+    /** So many tries have failed before. */
+    failed: (tries: number) => {
+      attempts = tries;
+    },
     async carry<Result>(work: (root: JournalRoot) => Promise<Result>): Promise<Result | "suspended" | "crashed"> {
       abort = new AbortController();
       const root = openJournal({
-        run: { ...run, claim: ++claim },
+        run: { ...run, attempts, claim: ++claim },
         kept: [...kept.values()],
         changed: false,
         database,
@@ -717,6 +723,19 @@ test("a wrong key is said in the answer with what to do next; a full server is t
   const second = await openChat(full, "hi");
   await assert.rejects(second.answer(), { code: "model.overloaded" });
   assert.deepEqual(await second.said(), []);
+});
+
+test("whoever asked is told when the last try has failed as well", async (t) => {
+  const full = await openHouse(t, () => ({ fault: { status: 529 } }));
+  const chat = await openChat(full, "hi");
+  for (const tries of [0, 1]) {
+    full.failed(tries);
+    await assert.rejects(chat.answer(), { code: "model.overloaded" });
+  }
+  assert.deepEqual(await chat.said(), []);
+  full.failed(2);
+  assert.equal((await chat.answer()).error!.code, "model.overloaded");
+  assert.match((await chat.said())[0]!.text, /^I could not answer this\. .* has no room now/);
 });
 
 test("an agent gets the tools it names, skill_read only where there are skills, and an unknown agent is an error", async (t) => {

@@ -14,6 +14,7 @@ import type { Guard } from "../policy/guard.ts";
 import { join } from "../policy/labels.ts";
 import type { RegisteredHandler } from "../runs/registered.ts";
 import { CHAT_RETRY, effectiveLimits, isPermanent } from "../runs/rules.ts";
+import { isAway } from "../store/database.ts";
 import { runLoop } from "./loop.ts";
 import { fitHistory, MAP_TOKENS, questionMessage, systemPrompt } from "./prompt.ts";
 import type { RegisteredTool } from "./toolbox.ts";
@@ -108,7 +109,7 @@ export function createAgents(options: AgentsOptions): Agents {
     try {
       answer = await start({ agent: name, prompt: text, history }, journal, event, label);
     } catch (error) {
-      answer = explain(error);
+      answer = explain(error, journal.lastTry);
     }
     const { messageId } = await journal.record({
       name: "answer",
@@ -184,11 +185,12 @@ function earlier(messages: readonly ConversationMessage[], event: DaimonEvent) {
   return { history, label: join(...history.map((one) => one.label)) };
 }
 
-/** What a person is told where there is no model to answer. Anything else is thrown: the run is tried again. */
-function explain(error: unknown): Answer & { error: Failure } {
-  if (!(error instanceof DaimonError) || !/^(model|model-key|limit|price|agent)\./.test(error.code)) throw error;
+/** What a person is told when there is no answer for good. Anything else is thrown: the run is tried again. */
+function explain(error: unknown, lastTry: boolean): Answer & { error: Failure } {
+  if (isAway(error)) throw error;
   const failure = toFailure(error);
-  if (!isPermanent(failure)) throw error;
-  const text = [error.message, error.next].filter(Boolean).join(" ");
+  const told = /^(model|model-key|limit|price|agent)\./.test(failure.code) && isPermanent(failure);
+  if (!told && !lastTry) throw error;
+  const text = [told ? "" : "I could not answer this.", failure.message, failure.next].filter(Boolean).join(" ");
   return { text, usd: 0, turns: 0, end: "answered", demo: false, error: failure };
 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { DaimonError } from "./errors.ts";
 
@@ -7,6 +7,8 @@ import { DaimonError } from "./errors.ts";
 export interface Environment {
   /** Where all that lives is. */
   readonly home: string;
+  /** `home/.env`, as its owner finds it from where the process was started. */
+  readonly envFile: string;
   /** The folder of installed capabilities. */
   readonly capabilities: string;
   readonly databaseUrl: string | undefined;
@@ -34,10 +36,16 @@ export function readEnvironment(processEnvironment: NodeJS.ProcessEnv = process.
   }
   return {
     home,
+    envFile: shortest(file),
     capabilities: resolve(values.DAIMON_CAPABILITIES || join(ROOT, "capabilities")),
     databaseUrl: values.DATABASE_URL || undefined,
     port,
     host: values.HOST || "127.0.0.1",
     values,
   };
+}
+
+function shortest(file: string): string {
+  const near = relative(process.cwd(), file);
+  return near.startsWith("..") ? file : near;
 }

@@ -17,10 +17,7 @@ export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "
 export function newId(prefix: IdPrefix, now: number = Date.now()): string {
   if (now === last && countUp()) return `${prefix}_${time}${spell()}`;
   last = now;
-  time = "";
-  for (let rest = now, place = 0; place < 10; place++, rest = Math.floor(rest / 32)) {
-    time = ALPHABET[rest % 32] + time;
-  }
+  time = spellTime(now);
   if (used + 16 > pool.length) {
     randomFillSync(pool);
     used = 0;
@@ -45,6 +42,19 @@ function spell(): string {
   let text = "";
   for (const digit of digits) text += ALPHABET[digit];
   return text;
+}
+
+function spellTime(milliseconds: number): string {
+  let text = "";
+  for (let rest = milliseconds, place = 0; place < 10; place++, rest = Math.floor(rest / 32)) {
+    text = ALPHABET[rest % 32] + text;
+  }
+  return text;
+}
+
+/** What stands before every id that was made at this time or later, and behind all earlier ones. */
+export function firstId(prefix: IdPrefix, milliseconds: number): string {
+  return `${prefix}_${spellTime(milliseconds)}`;
 }
 
 /** When an id was made, in milliseconds. */

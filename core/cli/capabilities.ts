@@ -2,9 +2,8 @@ import { join } from "node:path";
 import { type Environment, readEnvironment } from "../base/environment.ts";
 import type { Plan } from "../registry/add.ts";
 import { readConfig } from "./config.ts";
-import { CliError, EXIT, usage } from "./exit.ts";
 import type { ReadOptions } from "./read.ts";
-import { clean, facts, line, paint, print, printJson, promptLine, say, status, table } from "./terminal.ts";
+import { clean, confirm, facts, line, paint, print, printJson, say, status, table } from "./terminal.ts";
 
 /** Installs a capability after showing what it will do. */
 export async function add(from: string, options: { yes?: boolean }) {
@@ -52,13 +51,6 @@ function showAddresses(plan: Plan, made: readonly string[]): void {
     if (made.includes(secret)) print(`Secret   ${values[secret]}  (shown once; it stands in home/.env)`);
     if (setup) say(clean(setup));
   }
-}
-
-async function confirm(question: string, { yes }: { yes?: boolean }): Promise<void> {
-  if (yes) return;
-  if (!process.stdin.isTTY) throw usage("There is no terminal to ask on.", "Say --yes.");
-  if (/^y(es)?$/i.test((await promptLine(`${question} [y/N] `)) ?? "")) return;
-  throw new CliError(EXIT.failed, "cli.declined", "Nothing was changed.");
 }
 
 /** Removes a capability; what it did (events, runs, notes) stays. */

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Delivery, EventDetail, EventItem } from "../console/web/api.ts";
 import { call, findServer, stream } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
 import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
+import { editData, type ManyOptions, parseData, putRight } from "./repairs.ts";
 import { printRun, waitFor } from "./runs.ts";
 import { dim, facts, line, paint, pretty, print, printJson, say, status, time } from "./terminal.ts";
 
@@ -30,6 +30,8 @@ export async function showEvent(id: string, options: ReadOptions & { raw?: boole
     ["Received", time(event.receivedAt, zone)],
     ["Outcome", `${status(event.outcome)} ${line(event.reason ?? "")}`],
     ["Problem", event.problem && paint("red", line(event.problem))],
+    ["Replay of", event.replayOf],
+    ["Replays", event.replays?.join(" ")],
   ]);
   if (options.raw && event.request) {
     print(`${dim("Request")}  ${line(`${event.request.method} ${event.request.url}`)}`);
@@ -42,12 +44,35 @@ export async function showEvent(id: string, options: ReadOptions & { raw?: boole
   }
 }
 
-export async function replayEvent(id: string, options: ReadOptions & { wait?: boolean }) {
-  const request = ["POST", `${await pathOf("/api/events", id)}/replays`] as const;
-  const { runIds } = await change<{ runIds: string[] }>(request, options, (answer) => answer.runIds.map(print));
-  if (runIds.length === 0) say("No trigger wants this event now: no run was queued.");
-  else if (options.wait) await waitFor(runIds);
-  else say(`Next: daimon runs watch ${runIds[0]}`);
+interface ReplayOptions extends ManyOptions {
+  readonly data?: string;
+  readonly edit?: boolean;
+  readonly text?: string;
+}
+
+/** Replays one event, with other data when it is given, or all of a filter. */
+export async function replayEvent(id: string | undefined, given: ReplayOptions) {
+  const { data, edit, json, wait, preview, yes, text, ...filter } = given;
+  const options = { ...(json ? { json } : {}), ...(wait ? { wait } : {}) };
+  const many = Object.keys(filter).length > 0 || text !== undefined || preview || yes;
+  if (id && many) throw usage("An id is one event, a filter many.", "Give one of the two.");
+  if (!id && (edit || data !== undefined)) throw usage("Other data is for one event.", "Give its id.");
+  if (!id) return await putRight("replay", { ...filter, q: text }, given);
+  const path = await pathOf("/api/events", id);
+  const body = edit
+    ? { data: await editData((await call<EventDetail>("GET", path)).data) }
+    : data === undefined
+      ? undefined
+      : { data: parseData(data) };
+  const answer = await change<{ eventId: string; runIds: string[] }>(
+    ["POST", `${path}/replays`, body],
+    options,
+    ({ runIds }) => runIds.map(print),
+  );
+  if (body) say(`The event ${answer.eventId} was made of it; the first one stays as it came.`);
+  if (answer.runIds.length === 0) say("No trigger wants this event now: no run was queued.");
+  else if (wait) await waitFor(answer.runIds);
+  else say(`Next: daimon runs watch ${answer.runIds[0]}`);
 }
 
 interface SendOptions extends ReadOptions {
@@ -76,14 +101,6 @@ export async function send(source: string, type: string | undefined, given: Send
   for (const id of wait ? eventIds : []) {
     const { runs } = await call<EventDetail>("GET", `/api/events/${id}`);
     await waitFor(runs.map((run) => run.id));
-  }
-}
-
-function parseData(text: string): unknown {
-  try {
-    return JSON.parse(text.startsWith("@") ? readFileSync(text === "@-" ? 0 : text.slice(1), "utf8") : text);
-  } catch (error) {
-    throw usage(`--data cannot be read: ${(error as Error).message}.`, "Give JSON, @file, or @- for stdin.");
   }
 }
 

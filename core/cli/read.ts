@@ -1,7 +1,7 @@
 import type { Page, SystemStatus } from "../console/web/api.ts";
 import { call } from "./connection.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { line, printJson, say, table } from "./terminal.ts";
+import { line, openLine, printJson, say, table } from "./terminal.ts";
 
 /** Of every command that reads. */
 export interface ReadOptions {
@@ -26,7 +26,7 @@ export async function showList<Item>(
   options: ReadOptions,
   view: { none: string; columns: Readonly<Record<string, (item: Item, zone: string) => string>> },
 ): Promise<void> {
-  const list = call<Page<Item>>("GET", path);
+  const list = readList<Item>(path);
   if (options.json) return printJson(await list);
   const [{ items, next }, zone] = await Promise.all([list, ownerZone()]);
   if (items.length === 0) return say(view.none);
@@ -34,6 +34,26 @@ export async function showList<Item>(
   const rows = items.map((item) => show.map((cell) => cell(item, zone)));
   table(Object.keys(view.columns), rows);
   if (next) say(`More: --cursor ${line(next)}`);
+}
+
+/** A page of a list. Of a search by text it is filled from as many parts as that takes, telling how far it has looked. */
+async function readList<Item>(path: string): Promise<Page<Item>> {
+  const most = Number(new URLSearchParams(path.split("?")[1]).get("limit") ?? 50);
+  const show = openLine();
+  let page = await call<Page<Item>>("GET", path);
+  let looked = page.searched ?? 0;
+  while (page.searched && page.next && page.items.length < most) {
+    show(`Looked through ${looked} events, found ${page.items.length}.`);
+    const { items } = page;
+    const next = new URLSearchParams(path.split("?")[1]);
+    next.set("cursor", page.next);
+    next.set("limit", String(most - items.length));
+    page = await call<Page<Item>>("GET", `${path.split("?")[0]}?${next}`);
+    looked += page.searched ?? 0;
+    page = { ...page, items: [...items, ...page.items] };
+  }
+  show();
+  return page;
 }
 
 /** Asks for a change and prints the answer as JSON, or lets `tell` tell it. */

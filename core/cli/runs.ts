@@ -2,12 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { RunDetail, Step } from "../console/web/api.ts";
 import { FINISHED } from "../define/run.ts";
 import { call } from "./connection.ts";
-import { CliError, EXIT } from "./exit.ts";
+import { CliError, EXIT, usage } from "./exit.ts";
 import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
+import { type ManyOptions, progressWords, putRight } from "./repairs.ts";
 import { dim, facts, line, paint, pretty, print, printJson, say, status, table, time, took, usd } from "./terminal.ts";
 
-export const listRuns = (options: ReadOptions) =>
-  showList<RunDetail>(`/api/runs${query(options)}`, options, {
+export const listRuns = ({ text, ...options }: ReadOptions & { text?: string }) =>
+  showList<RunDetail>(`/api/runs${query({ ...options, q: text })}`, options, {
     none: "No runs. One starts when an event comes in: daimon send github push",
     columns: {
       ID: (run) => run.id,
@@ -15,7 +16,8 @@ export const listRuns = (options: ReadOptions) =>
       CREATED: (run, zone) => time(run.createdAt, zone),
       TOOK: (run) => took(run.startedAt, run.finishedAt),
       COST: (run) => usd(run.usd),
-      HANDLER: (run) => line(run.handler),
+      HANDLER: (run) =>
+        line(`${run.handler} ${run.progress ? progressWords(run.progress) : (run.error?.message ?? "")}`),
     },
   });
 
@@ -35,6 +37,7 @@ export function printRun(run: RunDetail, zone: string): void {
     ["Created", time(run.createdAt, zone)],
     ["Took", took(run.startedAt, run.finishedAt)],
     ["Tries", run.attempts > 0 ? `${run.attempts} failed, at most ${run.maxAttempts}` : null],
+    ["Progress", run.progress && progressWords(run.progress)],
     ["Cost", usd(run.usd)],
     ["Error", run.error && paint("red", line(`${run.error.message} (${run.error.code})`))],
     ["Next", run.error?.next && line(run.error.next)],
@@ -105,6 +108,7 @@ async function follow(path: string): Promise<RunDetail> {
       const failed = step.error ? ` ${line(step.error.message)}` : "";
       tell(`${failed ? "✗" : "✓"} ${line(step.key)} ${took(step.startedAt, step.finishedAt)}${failed}`);
     }
+    if (run.progress) tell(progressWords(run.progress));
     if (run.waiting) tell(`… waits ${waitsFor(run, "UTC").replace(/ · .*/, " UTC")}`);
     if (FINISHED.includes(run.status)) {
       tell(`${run.id} ${run.status} ${usd(run.usd)}`.trimEnd());
@@ -131,7 +135,19 @@ export const cancelRun = async (id: string, options: ReadOptions) =>
     say(`${runId} is canceled; a step that runs is told to stop.`),
   );
 
-export const retryRun = async (id: string, options: ReadOptions) =>
-  change<{ runId: string }>(["POST", `${await pathOf("/api/runs", id)}/retries`], options, ({ runId }) =>
-    say(`${runId} is queued again, its completed steps kept. Next: daimon runs watch ${runId}`),
+interface RetryOptions extends ManyOptions {
+  readonly text?: string;
+}
+
+/** Retries one run, or all of a filter. */
+export async function retryRun(id: string | undefined, given: RetryOptions) {
+  const { json: _, wait, preview, yes, text, ...filter } = given;
+  const many = Object.keys(filter).length > 0 || text !== undefined || preview || yes;
+  if (id && many) throw usage("An id is one run, a filter many.", "Give one of the two.");
+  if (!id) return await putRight("retry", { ...filter, q: text }, given);
+  const request = ["POST", `${await pathOf("/api/runs", id)}/retries`] as const;
+  const { runId } = await change<{ runId: string }>(request, given, (answer) =>
+    say(`${answer.runId} is queued again, its completed steps kept. Next: daimon runs watch ${answer.runId}`),
   );
+  if (wait) await waitFor([runId]);
+}

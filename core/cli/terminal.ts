@@ -1,6 +1,6 @@
 import { stripVTControlCharacters, styleText } from "node:util";
 import { formatDuration } from "../base/durations.ts";
-import { CliError, EXIT } from "./exit.ts";
+import { CliError, EXIT, usage } from "./exit.ts";
 
 type Color = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 
@@ -108,4 +108,24 @@ export async function promptLine(question: string): Promise<string | null> {
   } finally {
     prompt.close();
   }
+}
+
+/** Asks before something is done, unless `yes` was said. Throws `cli.declined`, or `cli.usage` when nobody can be asked. */
+export async function confirm(question: string, { yes }: { yes?: boolean }): Promise<void> {
+  if (yes) return;
+  if (!process.stdin.isTTY) throw usage("There is no terminal to ask on.", "Say --yes.");
+  if (/^y(es)?$/i.test((await promptLine(`${question} [y/N] `)) ?? "")) return;
+  throw new CliError(EXIT.failed, "cli.declined", "Nothing was changed.");
+}
+
+/** A line on stderr that is written over on a terminal, and said anew elsewhere; said without words it is ended. */
+export function openLine(): (words?: string) => void {
+  let before = "";
+  const terminal = process.stderr.isTTY;
+  return (words) => {
+    if (words === before) return;
+    if (terminal) process.stderr.write(words === undefined ? before && "\n" : `\r\u001b[K${words}`);
+    else if (words) say(words);
+    before = words ?? "";
+  };
 }

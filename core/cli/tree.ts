@@ -144,37 +144,63 @@ function addSending(program: Command): void {
   read(program, "listen [source]", "Print events as they come in", ["github"], act(EVENTS, "listen"));
 }
 
-function addEvents(events: Command): void {
-  const outcomes = "dispatched ignored filtered skipped dead";
-  list(events, "list", "The newest first", ["--source github"], act(EVENTS, "listEvents"))
+/** The options that say which events or runs are meant. */
+function span(command: Command): Command {
+  return command
+    .option("--since <time>", "only from then on: 7d (so long ago), or 2026-11-24T09:00Z")
+    .option("--until <time>", "only before then");
+}
+
+const eventFilter = (command: Command): Command =>
+  span(command)
     .option("--source <source>", "only of this source")
-    .option("--type <type>", "only of this type")
-    .addOption(oneOf("--outcome <outcome>", "only with this outcome", outcomes))
-    .option("--text <text>", "only with this text in the body");
+    .option("--type <type>", "only of this type, or below it (issues.*)")
+    .addOption(oneOf("--outcome <outcome>", "only with this outcome", "dispatched ignored filtered skipped dead"))
+    .option("--text <text>", "only with this text, or with customer.email:jane@example.com in the data")
+    .option("--handler <handler>", "only with a run of this handler")
+    .option("--error <code>", "only where a run has failed with this code");
+
+const runFilter = (command: Command): Command =>
+  span(command)
+    .option("--handler <handler>", "only of this handler")
+    .option("--error <code>", "only with this code of the error")
+    .option("--text <text>", "only with this text in the error")
+    .option("--event <id>", "only of this event");
+
+/** What goes with doing it to many. */
+const many = (command: Command): Command =>
+  command
+    .option("--preview", "only say how many they are, and show the newest")
+    .option("--yes", "do not ask")
+    .option("--wait", "wait for the runs; exit 5 when one failed");
+
+function addEvents(events: Command): void {
+  const searches = ["--source github", "--text customer.email:jane@example.com --since 7d"];
+  eventFilter(list(events, "list", "The newest first", searches, act(EVENTS, "listEvents")));
   read(events, "show <id>", "One with its data, its runs and their steps", ["latest"], act(EVENTS, "showEvent")).option(
     "--raw",
     "also the headers of the request",
   );
-  read(
-    events,
-    "replay <id>",
-    "Run the current triggers on it again",
-    ["latest --wait"],
-    act(EVENTS, "replayEvent"),
-  ).option("--wait", "wait for the runs; exit 5 when one failed");
+  const replay = "Run the current triggers again on one, or on all of a filter";
+  const examples = ["latest --wait", "latest --edit", "--outcome dead --since 7d --preview"];
+  many(eventFilter(read(events, "replay [id]", replay, examples, act(EVENTS, "replayEvent"))))
+    .option("--data <json>", "on a new event with this data: JSON, @file, or @- for stdin")
+    .option("--edit", "on a new event with the data as you change it in $EDITOR");
 }
 
 function addRuns(runs: Command): void {
   const statuses = "queued running waiting completed failed canceled";
-  list(runs, "list", "The newest first", ["--status failed"], act(RUNS, "listRuns"))
+  runFilter(list(runs, "list", "The newest first", ["--status failed"], act(RUNS, "listRuns")))
     .addOption(oneOf("--status <status>", "only with this status", statuses))
-    .option("--handler <handler>", "only of this handler")
-    .option("--event <id>", "only of this event");
+    .option("--order <id>", "only what came of this replay or retry of many");
   read(runs, "show <id>", "One with the tree of its steps", ["latest"], act(RUNS, "showRun"));
   read(runs, "watch <id>", "Tell of its steps to its end; exit 5 when it failed", ["latest"], act(RUNS, "watchRun"));
   read(runs, "cancel <id>", "Cancel one", ["latest"], act(RUNS, "cancelRun"));
-  const again = "Queue a failed or canceled one again, its completed steps kept";
-  read(runs, "retry <id>", again, ["latest"], act(RUNS, "retryRun"));
+  const again = "Queue one that failed, or all of a filter, again; completed steps are kept";
+  const examples = ["latest", "--handler trigger:github/file-push --preview"];
+  many(runFilter(read(runs, "retry [id]", again, examples, act(RUNS, "retryRun")))).addOption(
+    oneOf("--status <status>", "those that are (default: failed)", "failed canceled"),
+  );
 }
 
 function addSchedules(schedules: Command): void {

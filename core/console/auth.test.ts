@@ -100,6 +100,21 @@ test("who has signed in within a year counts as enrolled, signed out or not; a t
   );
 });
 
+test("two Daimons on one machine do not sign each other out", async (t) => {
+  const names = await Promise.all(
+    [4242, 4243].map(async (port) => {
+      const house = await testConsole(t, { address: () => ({ host: "127.0.0.1", port }) });
+      const response = await house.app.request(`http://localhost:${port}/api/session`, {
+        method: "POST",
+        headers: { origin: `http://localhost:${port}` },
+        body: JSON.stringify({ code: await codeOf(house) }),
+      });
+      return response.headers.get("set-cookie")!.split("=")[0];
+    }),
+  );
+  assert.equal(new Set(names).size, 2, "a browser sends a host's cookies to each of its ports");
+});
+
 test("behind https the cookie is secure, bound to the host, and links carry the public address", async (t) => {
   const publicUrl = "https://daimon.example";
   const config = {

@@ -116,11 +116,12 @@ export function requireScope(login: Login, scope: Scope): void {
   throw new DaimonError("auth.scope", message, `daimon token create <name> --scope ${scope}`);
 }
 
-// On https the prefix `__Host-` makes browsers refuse a cookie that a neighbouring host or plain http sets.
+// Cookies know no ports: the name tells two Daimons on one machine apart. On https the prefix `__Host-` makes browsers
+// refuse a cookie that a neighbouring host or plain http sets.
 const isSecure = (context: Context, options: ConsoleOptions) =>
   ownOrigin(context, options)?.startsWith("https:") === true;
 const cookieOf = (context: Context, options: ConsoleOptions) =>
-  isSecure(context, options) ? "__Host-daimon" : "daimon";
+  isSecure(context, options) ? "__Host-daimon" : `daimon-${options.address().port}`;
 
 /** Sets the session's cookie for 30 days. */
 export function writeCookie(context: Context, options: ConsoleOptions, secret: string): void {

@@ -8,6 +8,7 @@ import { eventRoutes } from "./api/events.ts";
 import { hubRoutes } from "./api/hub.ts";
 import { liveRoutes } from "./api/live.ts";
 import { loginRoutes, sessionRoutes } from "./api/logins.ts";
+import { repairRoutes } from "./api/repairs.ts";
 import { runRoutes } from "./api/runs.ts";
 import { scheduleRoutes } from "./api/schedules.ts";
 import { systemRoutes } from "./api/system.ts";
@@ -44,6 +45,7 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     systemRoutes,
     eventRoutes,
     runRoutes,
+    repairRoutes,
     scheduleRoutes,
     approvalRoutes,
     conversationRoutes,

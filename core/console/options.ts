@@ -6,6 +6,7 @@ import type { Config } from "../define/config.ts";
 import type { HubAccess } from "../define/context.ts";
 import type { Failure } from "../define/run.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Repair } from "../runs/repair.ts";
 import type { Database } from "../store/database.ts";
 import type { Verdict } from "../store/runs.ts";
 
@@ -50,8 +51,10 @@ export interface SampleRequest {
  * (see `statusOf`): `run.finished` is 409, `handler.unknown` 404.
  */
 export interface Actions {
-  /** Runs of the current triggers on an event that is kept. */
-  replay(eventId: string): Promise<{ eventId: string; runIds: readonly string[] }>;
+  /** Runs of the current triggers on an event that is kept, or, with other data, on a new one that is linked to it. */
+  replay(eventId: string, edited?: { data: unknown }): Promise<{ eventId: string; runIds: readonly string[] }>;
+  /** Replays or retries all that a filter means, in the background. */
+  repair(order: Repair): Promise<{ eventId: string; runId: string }>;
   /** Queues a failed or canceled run again. */
   retry(runId: string): Promise<Verdict>;
   /** Cancels a run, or asks a running one to stop. */
@@ -96,6 +99,8 @@ export interface ConsoleOptions {
   readonly log: Log;
   /** Where the server listens, with the real port when PORT is 0; asked at each request. */
   readonly address: () => { readonly host: string; readonly port: number };
+  /** Where the owner writes keys: `home/.env`, as they find it. */
+  readonly envFile: string;
   /** What is installed and what was refused, with why. */
   readonly capabilities: () => Registry;
   /** All agents, those of the core included. */

@@ -13,6 +13,13 @@ export interface Trigger {
   readonly run: Handler<never>;
   /** At most `limit` runs at a time that share the value at `key` (a dotted path of the data; none: all share). */
   readonly concurrency?: { readonly key?: string; readonly limit: number };
+  /**
+   * A burst of events, those that share the value at `key` (none: all), becomes one run with all of them. It begins
+   * `delay` (`"30s"`) after the last, at the latest `most` (`"5m"`) after the first, and with a thousand at once.
+   */
+  readonly debounce?: { readonly key?: string; readonly delay: string; readonly most?: string };
+  /** At most `limit` runs that share the value at `key` begin within `per` (`"1m"`); the others wait their turn. */
+  readonly rate?: { readonly limit: number; readonly per: string; readonly key?: string };
   /** Higher is sooner. Default 0. */
   readonly priority?: number;
   readonly retry?: RetryPolicy;

@@ -112,7 +112,10 @@ export interface StepOptions {
 
 /** What a handler sees. */
 export interface Context<Data = unknown> {
+  /** The newest of `events`. */
   readonly event: DaimonEvent<Data>;
+  /** All events of the run, oldest first: those of a burst when its trigger has `debounce`, else the one. */
+  readonly events: readonly DaimonEvent<Data>[];
   readonly step: Steps;
   /** Its writes are steps. */
   readonly hub: HubAccess;

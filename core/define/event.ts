@@ -2,8 +2,9 @@ import type { Label } from "./label.ts";
 
 /**
  * What became of an event:
- * `dispatched` it has runs · `ignored` no trigger wants its source and type · `filtered` a trigger wants
- * them, but not this data · `skipped` a trigger is paused or over its rate · `dead` it could not be read.
+ * `dispatched` it has runs, which may have to wait (for a burst, a pause, a rate) · `ignored` no trigger wants its
+ * source and type · `filtered` a trigger wants them, but not this data · `skipped` a schedule's tick that was missed,
+ * or overlapped · `dead` it could not be read.
  */
 export type EventOutcome = "dispatched" | "ignored" | "filtered" | "skipped" | "dead";
 

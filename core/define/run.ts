@@ -8,6 +8,9 @@ import type { Limits } from "./limits.ts";
  *        ▲               │     ├─► failed      (no try left, or an error that no try would mend)
  *        │               │     └─► canceled
  *        └──wake── waiting ◄───┘               (sleep, event, approval, or the pause before the next try)
+ *
+ * A run may also wait before it begins: while it gathers a burst, while its trigger or source is paused, and until its
+ * rate allows it.
  */
 export type RunStatus = "queued" | "running" | "waiting" | "completed" | "failed" | "canceled";
 
@@ -26,11 +29,18 @@ export type Waiting =
   | { readonly kind: "sleep"; readonly step: string }
   | { readonly kind: "event"; readonly step: string; readonly source: string; readonly type: string }
   | { readonly kind: "approval"; readonly step: string; readonly approvalId: string }
-  | { readonly kind: "retry"; readonly attempt: number; readonly error: Failure };
+  | { readonly kind: "retry"; readonly attempt: number; readonly error: Failure }
+  /** It gathers a burst, of so many events so far; `until` is the latest it begins. */
+  | { readonly kind: "debounce"; readonly events: number; readonly until: string | null }
+  /** `trigger:capability/name` or `source:name`. */
+  | { readonly kind: "paused"; readonly name: string }
+  /** So many begin within so many milliseconds. */
+  | { readonly kind: "rate"; readonly limit: number; readonly milliseconds: number };
 
 /** One execution of a handler. */
 export interface Run {
   readonly id: string;
+  /** The newest of its events. */
   readonly eventId: string;
   /** The run that started this one. */
   readonly parentId: string | null;

@@ -32,6 +32,8 @@ export interface StepRequest<Value> {
 export interface StepJournal {
   readonly runId: string;
   readonly signal: AbortSignal;
+  /** True when no try follows this one: what fails now has failed for good. */
+  readonly lastTry: boolean;
   /** The join of all that the run has read so far. */
   readonly label: Label;
   readonly usdSpent: number;

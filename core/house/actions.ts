@@ -34,6 +34,7 @@ export function createActions(options: ActionsOptions): Actions {
   const { runs, schedules } = options;
   return {
     replay: runs.replay,
+    repair: runs.repair,
     retry: runs.retry,
     cancel: runs.cancel,
     fireSchedule: schedules.fire,

@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Environment } from "../base/environment.ts";
 import type { Check } from "../console/options.ts";
+import type { Failure } from "../define/run.ts";
 import type { Models } from "../models/models.ts";
 import type { Secrets } from "../policy/secrets.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -14,6 +15,8 @@ export interface DoctorOptions {
   readonly models: Models;
   readonly secrets: Secrets;
   readonly registry: Registry;
+  /** Agents' files that could not be read. */
+  readonly agentProblems: readonly { readonly path: string; readonly problem: Failure }[];
   /** The secret that a source's sender chose and brought, while none is set. */
   readonly offered?: (source: string) => string | undefined;
 }
@@ -22,7 +25,7 @@ export interface DoctorOptions {
 export async function examine(options: DoctorOptions): Promise<Check[]> {
   return [
     ...(await checkDatabase(options.database)),
-    ...checkModels(options.models),
+    ...checkModels(options),
     ...checkCapabilities(options),
     ...checkFiles(options.environment),
   ];
@@ -53,7 +56,7 @@ async function checkDatabase(database: Database): Promise<Check[]> {
   }
 }
 
-function checkModels(models: Models): Check[] {
+function checkModels({ models, environment }: DoctorOptions): Check[] {
   return models.list().map((model) => {
     const name = `model ${model.role}`;
     if (model.problem) return { name, state: "failed", ...pick(model.problem) };
@@ -62,14 +65,14 @@ function checkModels(models: Models): Check[] {
         name,
         state: "warning",
         message: "The demo answers, no model.",
-        next: "Write ANTHROPIC_API_KEY=… into home/.env and restart.",
+        next: `Write ANTHROPIC_API_KEY=… into ${environment.envFile} and restart.`,
       };
     }
     return { name, state: "ok", message: `${model.provider} ${model.model}` };
   });
 }
 
-function checkCapabilities({ registry, secrets, offered }: DoctorOptions): Check[] {
+function checkCapabilities({ registry, secrets, offered, environment, agentProblems }: DoctorOptions): Check[] {
   const refused = registry.refused.map(
     ({ name, problem }): Check => ({ name: `capability ${name}`, state: "failed", ...pick(problem) }),
   );
@@ -82,11 +85,14 @@ function checkCapabilities({ registry, secrets, offered }: DoctorOptions): Check
         name,
         state: "failed",
         message: `${secret} is not set; every request is answered 503.`,
-        next: `Write ${secret}=${offered?.(webhook.source) ?? "…"} into home/.env and restart.`,
+        next: `Write ${secret}=${offered?.(webhook.source) ?? "…"} into ${environment.envFile} and restart.`,
       };
     }),
   );
-  return [...refused, ...sources];
+  const agents = agentProblems.map(
+    ({ path, problem }): Check => ({ name: `agent ${basename(path, ".md")}`, state: "failed", ...pick(problem) }),
+  );
+  return [...refused, ...agents, ...sources];
 }
 
 function checkFiles(environment: Environment): Check[] {

@@ -119,11 +119,11 @@ async function layGround({ environment, config, roles, log, server, registry, cl
     migrate(database),
     secrets.generate(declared),
   ]);
-  const { agents: agentList, problems } = await readAgents([
+  const { agents: agentList, problems: agentProblems } = await readAgents([
     DEFAULT_AGENT,
     ...registry.installed.flatMap((one) => one.agentFiles),
   ]);
-  for (const { path, problem } of problems) log.error(problem.message, { path });
+  for (const { path, problem } of agentProblems) log.error(problem.message, { path });
   listenForStrays((folder, error) => log.error("A capability let go of an error.", { folder, error: String(error) }));
   const models = await openModels({ config, environment, database, log, clock });
   const zone = ownerZone(config);
@@ -144,6 +144,7 @@ async function layGround({ environment, config, roles, log, server, registry, cl
     secrets,
     hub,
     agentList,
+    agentProblems,
     models,
   };
 }

@@ -69,7 +69,7 @@ export function createHandlers(parts: InstalledParts, agent: (name: string) => R
 
 function toHandler(
   name: string,
-  part: Trigger | Schedule,
+  part: Trigger | (Schedule & Pick<Trigger, "priority" | "concurrency" | "debounce" | "rate">),
   version: string,
   secret: (name: string) => string,
 ): RegisteredHandler {
@@ -78,8 +78,10 @@ function toHandler(
     version,
     retry: part.retry ?? DEFAULT_RETRY,
     limits: part.limits ?? {},
-    priority: "priority" in part ? (part.priority ?? 0) : 0,
-    ...("concurrency" in part && part.concurrency ? { concurrency: part.concurrency } : {}),
+    priority: part.priority ?? 0,
+    ...(part.concurrency ? { concurrency: part.concurrency } : {}),
+    ...(part.debounce ? { debounce: part.debounce } : {}),
+    ...(part.rate ? { rate: part.rate } : {}),
     secret,
     run: part.run as Handler<never>,
   };

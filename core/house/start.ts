@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ROOT, readEnvironment } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
@@ -115,6 +115,7 @@ function openDoor(house: House, web: WebServer): Door {
     ...house,
     version: JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version,
     address: () => ({ host: environment.host, port: web.port }),
+    envFile: environment.envFile,
     capabilities: () => registry,
     agents: () => house.agentList,
     hasSecret: house.secrets.has,
@@ -171,12 +172,12 @@ async function announce(house: House, web: WebServer): Promise<string> {
 
 function tell(house: House, link: string | undefined, milliseconds: number): void {
   const models = house.models.list();
-  const file = join(house.environment.home, ".env");
-  const envFile = relative(process.cwd(), file).startsWith("..") ? file : relative(process.cwd(), file);
   const lines = [
     `Daimon is ready (${Math.round(milliseconds)} ms, ${house.roles.join(" + ")}).`,
     ...(models.some((model) => model.demo)
-      ? [`No model key is set: the demo answers, no model. To make it real, write ANTHROPIC_API_KEY=… into ${envFile}.`]
+      ? [
+          `No model key is set: the demo answers, no model. To make it real, write ANTHROPIC_API_KEY=… into ${house.environment.envFile}.`,
+        ]
       : []),
     ...house.registry.refused.map(
       ({ name, problem }) => `The capability ${name} was refused: ${problem.message} ${problem.next ?? ""}`,

@@ -7,7 +7,7 @@ import { keyMissing, type Target } from "./targets.ts";
 /** A failure that can be thrown. */
 export const asError = ({ code, message, next }: Failure) => new DaimonError(code, message, next);
 
-const AGAIN = "It is tried again by itself.";
+const AGAIN = "It is tried a few times by itself."; // true before the last try and after it
 
 /** Why a call gave no answer, as a sentence with what to do next. Codes that another try may mend have no ending. */
 export function callProblem(failure: CallFailure, target: Target): DaimonError {

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { Environment } from "../base/environment.ts";
 import type { Config, ModelChoice } from "../define/config.ts";
 import type { Failure } from "../define/run.ts";
@@ -34,7 +33,7 @@ const MAKERS = {
  * address of its own. Once one has, a role whose key is missing says so; it is never answered by the demo.
  */
 export function findTargets(config: Config, environment: Environment): Target[] {
-  const envFile = join(environment.home, ".env");
+  const { envFile } = environment;
   const found = Object.entries(config.models).map(([role, choice]) => {
     const maker = choice.provider in MAKERS ? MAKERS[choice.provider as keyof typeof MAKERS] : undefined;
     const keyName = choice.key ?? maker?.keyName;

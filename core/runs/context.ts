@@ -41,6 +41,7 @@ export function createContext(options: {
   const steps = createSteps(run, journal, services);
   return {
     event: run.event as DaimonEvent as DaimonEvent<never>,
+    events: run.events as readonly DaimonEvent[] as readonly DaimonEvent<never>[],
     step: steps,
     hub: createHubAccess(journal, services.hub, { runId: run.id, eventId: run.event.id }),
     agent: steps.agent,

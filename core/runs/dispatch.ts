@@ -1,4 +1,5 @@
 import { createBatch } from "../base/batch.ts";
+import { parseDuration } from "../base/durations.ts";
 import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
 import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
@@ -114,31 +115,38 @@ export function decide(
   return { outcome: "dispatched", reason: null, runs: runs.map((handler) => ({ handler })) };
 }
 
-/** The seeds of runs for `data`. */
+/** The seeds of runs for `data`; what cannot be read (`problem`) is gathered with nothing. */
 export function toRunSeeds(
   runs: readonly NamedRun[],
-  data: unknown,
-  from: { parentId: string | null; allowed: Required<Limits> },
+  { data, problem }: { data: unknown; problem?: string | null },
+  from: { parentId: string | null; allowed: Required<Limits>; now: Date },
 ): RunSeed[] {
   return runs.map(({ handler, key, keyLimit }) => {
-    const shared = handler.concurrency;
-    const sharedKey = shared ? toName(`${handler.name}:${shared.key ? keyOf(at(data, shared.key)) : "all"}`) : null;
+    const { concurrency, debounce, rate } = handler;
+    const named = (by: { key?: string }) => toName(`${handler.name}:${by.key ? keyOf(at(data, by.key)) : "all"}`);
     return {
       id: newId("run"),
       handler: handler.name,
       version: handler.version,
       priority: handler.priority,
-      key: key ?? sharedKey,
-      keyLimit: keyLimit ?? shared?.limit ?? null,
+      key: key ?? (concurrency ? named(concurrency) : null),
+      keyLimit: keyLimit ?? concurrency?.limit ?? null,
       attempts: handler.retry.attempts,
       delays: handler.retry.delays,
       limits: effectiveLimits(handler.limits, from.allowed),
       parentId: from.parentId,
+      ...(debounce && !problem ? { burst: { name: named(debounce), ...timesOf(debounce, from.now) } } : {}),
+      ...(rate ? { rate: { name: named(rate), limit: rate.limit, milliseconds: parseDuration(rate.per) } } : {}),
     };
   });
 }
 
 const keyOf = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+
+function timesOf({ delay, most }: { delay: string; most?: string }, now: Date): { wakeAt: Date; until: Date | null } {
+  const later = (duration: string) => new Date(now.getTime() + parseDuration(duration));
+  return { wakeAt: later(delay), until: most === undefined ? null : later(most) };
+}
 
 /** An event with its outcome and runs, ready to be kept. */
 export function toSeed(
@@ -153,6 +161,6 @@ export function toSeed(
     event: { ...event, type: toName(event.type), key: toName(event.key ?? id), time: event.time ?? context.now },
     outcome: decision.outcome,
     reason: decision.reason,
-    runs: toRunSeeds(decision.runs, data, { parentId: event.parentRunId ?? null, allowed: context.allowed }),
+    runs: toRunSeeds(decision.runs, { ...event, data }, { parentId: event.parentRunId ?? null, ...context }),
   };
 }

@@ -35,6 +35,7 @@ export function openJournal(options: LedgerOptions): JournalRoot {
   const below = (prefix: string): Journal => ({
     runId: run.id,
     signal: options.signal,
+    lastTry: ledger.attempt >= run.maxAttempts,
     get label() {
       return ledger.label;
     },

@@ -164,7 +164,13 @@ test("a run that was lost before its turn came does not begin at all", async () 
   const event = { id: "evt_1", source: "test", type: "x", key: "1", time: new Date(), data: {}, problem: null, label };
   const run = {
     ...{ id: "run_1", handler: "x", version: "1", attempts: 0, maxAttempts: 1, delays: [], claim: 1, label, event },
-    ...{ limits: { turns: 1, usd: 1, minutes: 1 }, usd: 0, startedAt: new Date(), workedMilliseconds: 0 },
+    ...{
+      limits: { turns: 1, usd: 1, minutes: 1 },
+      usd: 0,
+      startedAt: new Date(),
+      workedMilliseconds: 0,
+      events: [event],
+    },
   };
   const handler = {
     ...{ name: "x", version: "1", retry: { attempts: 1, delays: [] }, limits: {}, priority: 0, secret: () => "" },

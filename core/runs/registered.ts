@@ -1,17 +1,17 @@
+import type { Trigger } from "../define/capability.ts";
 import type { Context } from "../define/context.ts";
 import type { EventMatch } from "../define/event.ts";
 import type { Limits, RetryPolicy } from "../define/limits.ts";
 import type { StepJournal } from "../define/steps.ts";
 
 /** What a run executes. `trigger:github/issues`, `schedule:competitor-analysis/weekly`, `agent:default`. */
-export interface RegisteredHandler {
+export interface RegisteredHandler extends Pick<Trigger, "concurrency" | "debounce" | "rate"> {
   readonly name: string;
   /** A fingerprint of its code: a run that slept knows by it whether the code changed meanwhile. */
   readonly version: string;
   readonly retry: RetryPolicy;
   readonly limits: Limits;
   readonly priority: number;
-  readonly concurrency?: { readonly key?: string; readonly limit: number };
   /** A secret of its capability. */
   readonly secret: (name: string) => string;
   readonly run: (context: Context<never>, journal: StepJournal) => Promise<unknown>;

@@ -3,16 +3,19 @@ import { DaimonError } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
 import type { NewEvent, RawRequest } from "../define/event.ts";
+import { OWNER } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import { type Approval, answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
-import { addRuns, findEvent, type KeptEvent, keepEvents } from "../store/events.ts";
+import { addRuns, type EventRow, findEvent, type KeptEvent, keepEvents } from "../store/events.ts";
 import { setStopped } from "../store/processes.ts";
+import { linkReplay } from "../store/repairs.ts";
 import { cancelRun, retryRun, type Verdict } from "../store/runs.ts";
 import type { ContextServices } from "./context.ts";
-import { createDispatch, type Decision, decide, toRunSeeds, toSeed } from "./dispatch.ts";
+import { createDispatch, type Decision, toRunSeeds, toSeed } from "./dispatch.ts";
 import { createPresence } from "./presence.ts";
 import type { Handlers } from "./registered.ts";
+import { decideAgain, type Repair, repairHandlers } from "./repair.ts";
 import { createWorker } from "./worker.ts";
 
 export interface RunsOptions {
@@ -38,8 +41,13 @@ export interface Runs {
   dispatch(event: NewEvent, decision?: Decision, parsed?: unknown): Promise<KeptEvent>;
   /** The same for all that one request brought: all of it is kept, or nothing; the request once. */
   dispatchAll(request: RawRequest, events: readonly NewEvent[]): Promise<KeptEvent[]>;
-  /** Runs of the current triggers on an event that is kept already. Throws `event.missing`. */
-  replay(eventId: string): Promise<{ eventId: string; runIds: string[] }>;
+  /**
+   * Runs of the current triggers on an event that is kept already; with other data on a new event that is linked to it,
+   * and no more trusted than it. Throws `event.missing`.
+   */
+  replay(eventId: string, edited?: { data: unknown }): Promise<{ eventId: string; runIds: readonly string[] }>;
+  /** Replays all events, or retries all runs, that a filter means now: in the background, by a run whose id is returned. */
+  repair(order: Repair): Promise<{ eventId: string; runId: string }>;
   /** Cancels a run that is not under way; asks a running one, and its children, to stop. */
   cancel(runId: string): Promise<Verdict>;
   /** Queues a failed or canceled run again. */
@@ -61,7 +69,7 @@ export interface Runs {
 }
 
 export function createRuns(options: RunsOptions): Runs {
-  const { database, handlers } = options;
+  const { database } = options;
   const carries = options.roles.includes("worker");
   const presence = createPresence({ heart: database, ...options });
   const tell = (signal: "runs" | "cancel") => {
@@ -70,6 +78,11 @@ export function createRuns(options: RunsOptions): Runs {
   const onQueued = () => {
     if (carries) worker.wake();
     tell("runs");
+  };
+  const own = repairHandlers({ ...options, onQueued });
+  const handlers: Handlers = {
+    get: (name) => own.get(name) ?? options.handlers.get(name),
+    triggers: options.handlers.triggers,
   };
   const dispatch = createDispatch({
     database,
@@ -82,6 +95,7 @@ export function createRuns(options: RunsOptions): Runs {
   const emit = async (event: NewEvent) => (await dispatch.one(event)).eventId;
   const worker = createWorker({
     ...options,
+    handlers,
     presence,
     chance: Math.random,
     services: () => ({ ...options.services(), emit, limits: options.allowed }),
@@ -92,28 +106,53 @@ export function createRuns(options: RunsOptions): Runs {
     if (carries) void presence.beat().catch(() => {});
   };
 
+  const keep: Runs["keep"] = (inside, events) =>
+    keepEvents(
+      inside,
+      events.map(({ event, decision }) =>
+        toSeed(event, decision, event.data, { now: options.clock.now(), allowed: options.allowed }),
+      ),
+    );
+  const announce = (kept: readonly KeptEvent[]) => {
+    for (const { eventId } of kept) options.live.publish({ kind: "event", id: eventId });
+    if (kept.some((one) => one.runIds.length > 0)) onQueued();
+  };
+  const replayEdited = async (first: EventRow, data: unknown): Promise<KeptEvent> => {
+    const { source, type, label } = first;
+    // A schedule's time is the nominal one; all others came in now.
+    const event = { source, type, data, label, ...(source === "schedule" ? { time: first.time } : {}) };
+    const decision = decideAgain(handlers, event, data);
+    const kept = await database.transaction(async (inside) => {
+      const [one] = await keep(inside, [{ event, decision }]);
+      await linkReplay(inside, one!.eventId, first.id);
+      return one!;
+    });
+    announce([kept]);
+    return kept;
+  };
+
   return {
     dispatch: dispatch.one,
     dispatchAll: dispatch.all,
-    keep: (inside, events) =>
-      keepEvents(
-        inside,
-        events.map(({ event, decision }) =>
-          toSeed(event, decision, event.data, { now: options.clock.now(), allowed: options.allowed }),
-        ),
-      ),
-    announce(kept) {
-      for (const { eventId } of kept) options.live.publish({ kind: "event", id: eventId });
-      if (kept.some((one) => one.runIds.length > 0)) onQueued();
-    },
-    async replay(eventId) {
+    keep,
+    announce,
+    async replay(eventId, edited) {
       const event = await findEvent(database, eventId);
       if (!event) throw new DaimonError("event.missing", `There is no event ${eventId}.`, "daimon events list");
-      const { runs } = decide(handlers, event, event.data);
-      const seeds = toRunSeeds(runs, event.data, { parentId: null, allowed: options.allowed });
-      await addRuns(database, event, seeds);
+      if (edited) return await replayEdited(event, edited.data);
+      const { runs } = decideAgain(handlers, event, event.data);
+      const context = { parentId: null, allowed: options.allowed, now: options.clock.now() };
+      const [runIds] = await addRuns(database, [{ event, runs: toRunSeeds(runs, event, context) }]);
       onQueued();
-      return { eventId, runIds: seeds.map((seed) => seed.id) };
+      return { eventId, runIds: runIds! };
+    },
+    async repair({ kind, filter }) {
+      const until = new Date(options.clock.now().getTime() + 1).toISOString();
+      const event = { source: "daimon", type: kind, data: { kind, filter: { until, ...filter } }, label: OWNER };
+      // One at a time, so that each finds what the one before has left.
+      const named = { handler: handlers.get(`daimon:${kind}`)!, key: "daimon:repair", keyLimit: 1 };
+      const kept = await dispatch.one(event, { outcome: "dispatched", reason: null, runs: [named] });
+      return { eventId: kept.eventId, runId: kept.runIds[0]! };
     },
     async cancel(runId) {
       const verdict = await cancelRun(database, runId);

@@ -3,6 +3,7 @@ import { toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Step } from "../define/run.ts";
 import { isAway } from "../store/database.ts";
+import { releaseHeld } from "../store/held.ts";
 import { handBack, takeOver } from "../store/processes.ts";
 import { type ClaimedRun, claimRuns, deleteWaits, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
 import { keepSteps, type StepSeed, stepsOf } from "../store/steps.ts";
@@ -31,6 +32,8 @@ export interface Worker {
 
 /** How often the net is drawn in when nothing wakes the worker. */
 const POLL_MILLISECONDS = 1000;
+/** It is drawn in sooner when a run is due sooner, but not sooner than this. */
+const SOONEST_MILLISECONDS = 50;
 /** With a backlog and a house that is more than half full, runs that end are replaced this much later, together. */
 const GATHER_MILLISECONDS = 5;
 
@@ -212,17 +215,20 @@ export function createWorker(options: WorkerOptions): Worker {
   };
 
   const look = async () => {
+    let pause = every;
     try {
       // Who was frozen, or asleep with the whole machine, says so first: else it would take its own runs over.
       if (!presence.holds()) await presence.beat();
       const taken = await takeOver(database, options.leaseMilliseconds);
       if (taken.length > 0) log.warn("Took over the runs of a process that is gone.", { runs: taken.length });
       await wakeDue(database, clock.now());
+      const next = await releaseHeld(database, clock.now());
+      if (next) pause = Math.min(every, Math.max(SOONEST_MILLISECONDS, next.getTime() - clock.now().getTime()));
       wake();
     } catch (error) {
       log.warn("Looking for runs that are due failed; trying again.", { error: String(error) });
     } finally {
-      if (open) poll = setTimeout(look, every);
+      if (open) poll = setTimeout(look, pause);
     }
   };
 

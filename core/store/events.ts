@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import { newId, timeOf } from "../base/ids.ts";
+import { firstId, timeOf } from "../base/ids.ts";
 import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
 import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Database } from "./database.ts";
+import { DEAD_REASON } from "./filters.ts";
+import { giveTurns } from "./held.ts";
 
 /** A run to be queued with its event. */
 export interface RunSeed {
@@ -18,6 +20,10 @@ export interface RunSeed {
   readonly delays: readonly number[];
   readonly limits: Limits;
   readonly parentId: string | null;
+  /** It begins at `wakeAt`, and until then gathers the events of the burst's name; `until` is the latest it may begin. */
+  readonly burst?: { readonly name: string; readonly wakeAt: Date; readonly until: Date | null };
+  /** Of this name so many may begin within so many milliseconds. */
+  readonly rate?: { readonly name: string; readonly limit: number; readonly milliseconds: number };
 }
 
 /** An event to be kept, with its runs. */
@@ -44,31 +50,25 @@ export interface KeptEvent {
 }
 
 // Columns travel as arrays, one statement however many rows; all bodies and headers as one binary value, each
-// event naming its slices of it: what is long is neither quoted nor unquoted.
-const INSERT_RUNS = `insert into runs
-    (id, event_id, parent_id, handler, version, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits)
-  select r.id, r.event_id, r.parent_id, r.handler, r.version, r.priority, r.key, r.key_limit, r.attempts, r.delays::integer[],
-    r.integrity, r.privacy, r.limits`;
-const runsFrom = (first: number) => {
-  const types = [
-    "text",
-    "text",
-    "text",
-    "text",
-    "text",
-    "smallint",
-    "text",
-    "integer",
-    "integer",
-    "text",
-    "text",
-    "text",
-    "jsonb",
-  ];
-  const parameters = types.map((type, place) => `$${first + place}::${type}[]`).join(", ");
-  return `unnest(${parameters})
-    as r(id, event_id, parent_id, handler, version, priority, key, key_limit, attempts, delays, integrity, privacy, limits)`;
+// event naming its slices of it: what is long is neither quoted nor unquoted. Where nothing is wanted, `exists` keeps
+// the statement from reading all runs, as it else does while the planner knows nothing of the table yet.
+const RUN = `id, event_id, parent_id, handler, version, priority, key, key_limit, max_attempts, delays, integrity, privacy, limits`;
+const RUN_TYPES = "text text text text text smallint text integer integer integer[] text text jsonb".split(" ");
+const HELD_TYPES = "text integer bigint text timestamptz timestamptz".split(" ");
+// Arrays of arrays must be of one length: delays travel as text.
+const runsFrom = (first: number, types: readonly string[], more = "") => {
+  const parameters = types.map((type, place) => `$${first + place}::${type === "integer[]" ? "text" : type}[]`);
+  return `unnest(${parameters.join(", ")}) as r(${RUN}${more})`;
 };
+const RUN_OF = RUN.replace(/\w+/g, "r.$&").replace("r.delays", "r.delays::integer[]");
+/** The pause that holds a run `r` back, of a source; whoever resumes waits for those that have seen the pause. */
+const PAUSED_BY = (source: string) =>
+  `cross join lateral (select min(h.name) as name from held h where h.name in (r.handler, 'source:' || ${source})) p`;
+/** The join of some privacies. */
+const privacyOf = (has: (privacy: string) => string) =>
+  `case when ${has("secret")} then 'secret' when ${has("private")} then 'private' else 'public' end`;
+/** A run that has gathered so many events begins. */
+const MOST_GATHERED = 1000;
 const KEEP = `
   with incoming as (
     select i.*, substring($1::bytea from i.headers_from for i.headers_length) as head,
@@ -82,14 +82,21 @@ const KEEP = `
     select id, source, type, key, to_timestamp(at / 1000), data, problem, outcome, reason, integrity, privacy, parent_run, method, url,
       convert_from(head, 'UTF8')::json, body, request_id
     from incoming on conflict (source, key) do nothing
-    returning id, request_id
+    returning id, source, request_id
+  ), held as (
+    select name from pauses where name = any($33) for key share
   ), queued as (
-    ${INSERT_RUNS} from ${runsFrom(20)} join kept on kept.id = r.event_id
+    insert into runs (${RUN}, status, waiting)
+    select ${RUN_OF}, case when p.name is null then 'queued' else 'waiting' end,
+      case when p.name is not null then jsonb_build_object('kind', 'paused', 'name', p.name) end
+    from ${runsFrom(20, RUN_TYPES)} join kept on kept.id = r.event_id ${PAUSED_BY("kept.source")}
+  ), wanted as (
+    select w.run_id from waits w join incoming i on i.source = w.source
+    where i.id in (select id from kept)
+      and exists (select from unnest(w.types) t where i.type like t) and event_data(i.data, i.body) @> w.match
   ), woken as (
     update runs set status = 'queued', wake_at = null
-    from waits w join incoming i on i.source = w.source
-    where runs.id = w.run_id and runs.status = 'waiting' and i.id in (select id from kept)
-      and exists (select from unnest(w.types) t where i.type like t) and event_data(i.data, i.body) @> w.match
+    where status = 'waiting' and exists (select from wanted) and id in (select run_id from wanted)
   )
   select id, request_id as "requestId" from kept`;
 const KEEP_REQUESTS = `
@@ -97,6 +104,42 @@ const KEEP_REQUESTS = `
   select s.id, s.method, s.url, s.headers, substring($1::bytea from s.body_from for s.body_length)
   from unnest($2::text[], $3::text[], $4::text[], $5::json[], $6::integer[], $7::integer[])
     as s(id, method, url, headers, body_from, body_length)`;
+
+// Bursts are taken in the order of their names, so that two statements which want the same ones take turns.
+const ADD = `
+  with held as (
+    select name from pauses where name = any($2) for key share
+  ), added as (
+    select r.*, held_by(p.name, r.rate_limit, r.rate_ms) as by
+    from ${runsFrom(3, [...RUN_TYPES, ...HELD_TYPES], ", rate, rate_limit, rate_ms, burst, burst_at, until")} ${PAUSED_BY("$1")}
+  ), queued as (
+    insert into runs (${RUN}, rate, rate_limit, rate_ms, status, waiting)
+    select ${RUN_OF}, rate, rate_limit, rate_ms, case when r.by is null then 'queued' else 'waiting' end, r.by
+    from added r where burst is null
+  ), sums as (
+    select burst, max(event_id) as newest, count(*) as events, max(burst_at) as burst_at, max(integrity) as integrity,
+      ${privacyOf((privacy) => `bool_or(privacy = '${privacy}')`)} as privacy
+    from added where burst is not null group by burst
+  ), firsts as (
+    select distinct on (burst) * from added where burst is not null order by burst, event_id, id
+  ), gathered as (
+    insert into runs (${RUN}, rate, rate_limit, rate_ms, burst, status, wake_at, waiting)
+    select ${RUN_OF.replace("r.event_id", "s.newest").replace("r.integrity, r.privacy", "s.integrity, s.privacy")}, rate, rate_limit, rate_ms,
+      r.burst, 'waiting', least(s.burst_at, r.until), jsonb_build_object('kind', 'debounce', 'events', s.events, 'until', r.until)
+    from firsts r join sums s on s.burst = r.burst order by r.burst
+    on conflict (burst) where burst is not null do update set
+      event_id = greatest(runs.event_id, excluded.event_id), integrity = greatest(runs.integrity, excluded.integrity),
+      privacy = ${privacyOf((privacy) => `'${privacy}' in (runs.privacy, excluded.privacy)`)},
+      wake_at = case when (runs.waiting ->> 'events')::integer >= ${MOST_GATHERED} then now()
+        else least(greatest(runs.wake_at, excluded.wake_at), (runs.waiting ->> 'until')::timestamptz) end,
+      waiting = jsonb_set(runs.waiting, '{events}',
+        to_jsonb((runs.waiting ->> 'events')::integer + (excluded.waiting ->> 'events')::integer))
+    returning id, burst
+  ), members as (
+    insert into bursts (run_id, event_id) select g.id, a.event_id from added a join gathered g on g.burst = a.burst
+    on conflict do nothing
+  )
+  select a.id as asked, coalesce(g.id, a.id) as id from added a left join gathered g on g.burst = a.burst`;
 
 /**
  * Keeps events and queues their runs in one commit. An event whose (source, key) is there already is not kept again;
@@ -108,16 +151,22 @@ export async function keepEvents(
   seeds: readonly EventSeed[],
   shared: readonly SharedRequest[] = [],
 ): Promise<KeptEvent[]> {
-  const keep = shared.length === 0 ? keepSeeds(database, seeds) : keepShared(database, seeds, shared);
-  const ids = new Set((await keep).map((row) => row.id));
+  const simple = shared.length === 0 && !seeds.some((seed) => seed.runs.some(mayBeHeld));
+  const runIds = new Map<string, string>();
+  const kept = simple
+    ? await keepSeeds(database, seeds)
+    : await database.transaction((inside) => keepTogether(inside, seeds, shared, runIds));
+  const ids = new Set(kept.map((row) => row.id));
   return await Promise.all(
     seeds.map((seed) =>
       ids.has(seed.id)
-        ? { eventId: seed.id, runIds: seed.runs.map((run) => run.id), duplicate: false }
+        ? { eventId: seed.id, runIds: seed.runs.map(({ id }) => runIds.get(id) ?? id), duplicate: false }
         : keepDuplicate(database, seed),
     ),
   );
 }
+
+const mayBeHeld = (run: RunSeed) => run.burst !== undefined || run.rate !== undefined;
 
 interface NewRow {
   readonly id: string;
@@ -137,29 +186,43 @@ async function keepSeeds(database: Database, seeds: readonly EventSeed[]): Promi
     at += headers.length + request.body.length;
     return row;
   });
-  const runs = seeds.flatMap((seed) => runRows(seed.id, seed.event.label, seed.runs));
-  const values = [Buffer.concat(pieces), ...columns(rows, 18), ...columns(runs, 13)];
+  const runs = seeds.flatMap((seed) =>
+    seed.runs.flatMap((run) => (mayBeHeld(run) ? [] : [runRow(seed.id, seed.event.label, run)])),
+  );
+  const names = new Set(seeds.flatMap((seed) => pausesOf(seed.event.source, seed.runs)));
+  const values = [Buffer.concat(pieces), ...columns(rows, 18), ...columns(runs, RUN_TYPES.length), [...names]];
   return await database.query<NewRow>(KEEP, values, "keep-events");
 }
 
-async function keepShared(
-  database: Database,
+/** In one transaction, with what needs more than one statement: requests, and runs that may be held back. */
+async function keepTogether(
+  inside: Database,
   seeds: readonly EventSeed[],
   shared: readonly SharedRequest[],
+  runIds: Map<string, string>,
 ): Promise<NewRow[]> {
-  return await database.transaction(async (inside) => {
-    const kept = await keepSeeds(inside, seeds);
-    const wanted = new Set(kept.map((row) => row.requestId));
-    const requests = shared.filter((one) => wanted.has(one.id));
-    let at = 1;
-    const rows = requests.map(({ id, method, url, headers, body }) => {
-      at += body.length;
-      return [id, method, url, JSON.stringify(headers), at - body.length, body.length];
-    });
-    const bodies = Buffer.concat(requests.map((one) => one.body));
-    if (rows.length > 0) await inside.query(KEEP_REQUESTS, [bodies, ...columns(rows, 6)], "keep-requests");
-    return kept;
+  const kept = await keepSeeds(inside, seeds);
+  const wanted = new Set(kept.map((row) => row.requestId));
+  const requests = shared.filter((one) => wanted.has(one.id));
+  let at = 1;
+  const rows = requests.map(({ id, method, url, headers, body }) => {
+    at += body.length;
+    return [id, method, url, JSON.stringify(headers), at - body.length, body.length];
   });
+  const bodies = Buffer.concat(requests.map((one) => one.body));
+  if (rows.length > 0) await inside.query(KEEP_REQUESTS, [bodies, ...columns(rows, 6)], "keep-requests");
+  const ids = new Set(kept.map((row) => row.id));
+  const sources = Map.groupBy(
+    seeds.filter((seed) => ids.has(seed.id)),
+    (seed) => seed.event.source,
+  );
+  for (const [source, some] of [...sources].sort()) {
+    const held = some.flatMap(({ id, event: { label }, runs }) =>
+      runs.filter(mayBeHeld).map((run) => ({ event: { id, label }, run })),
+    );
+    if (held.length > 0) await queueRuns(inside, source, held, runIds);
+  }
+  return kept;
 }
 
 /** Stands for data that is exactly the request's body parsed as JSON: it is not kept a second time. */
@@ -175,12 +238,15 @@ function eventRow({ id, event, outcome, reason, requestId }: EventSeed): unknown
   ];
 }
 
-function runRows(eventId: string, label: Label, runs: readonly RunSeed[]): unknown[][] {
-  return runs.map((run) => [
+function runRow(eventId: string, label: Label, run: RunSeed): unknown[] {
+  return [
     ...[run.id, eventId, run.parentId, run.handler, run.version, run.priority, run.key, run.keyLimit, run.attempts],
     ...[`{${run.delays.join(",")}}`, label.integrity, label.privacy, JSON.stringify(run.limits)],
-  ]);
+  ];
 }
+
+/** The pauses that would hold these runs back. */
+const pausesOf = (source: string, runs: readonly RunSeed[]) => [`source:${source}`, ...runs.map((run) => run.handler)];
 
 /** The columns of these rows as array literals, as `unnest` takes them: pg's own way costs three times as much. */
 export function columns(rows: readonly (readonly unknown[])[], width: number): string[] {
@@ -227,23 +293,56 @@ async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptE
       [seed.event.source, seed.event.key],
     );
     const eventId = first!.id;
-    const existing = await inside.query<{ id: string }>("select id from runs where event_id = $1", [eventId]);
+    const existing = await inside.query<{ id: string }>(
+      "select id from runs where event_id = $1 union select run_id from bursts where event_id = $1",
+      [eventId],
+    );
     if (existing.length > 0 || seed.runs.length === 0) {
       return { eventId, runIds: existing.map((run) => run.id), duplicate: true };
     }
-    await addRuns(inside, { id: eventId, label: seed.event.label }, seed.runs);
+    const event = { ...seed.event, id: eventId };
+    const [runIds] = await addRuns(inside, [{ event, runs: seed.runs }]);
     await inside.query("update events set outcome = $2, reason = null where id = $1", [eventId, seed.outcome]);
-    return { eventId, runIds: seed.runs.map((run) => run.id), duplicate: true };
+    return { eventId, runIds: runIds!, duplicate: true };
   });
 }
 
-/** Queues runs on an event that is kept already. */
+/** Queues runs on events that are kept already, and returns for each event the ids under which they are kept. */
 export async function addRuns(
   database: Database,
-  event: { id: string; label: Label },
-  runs: readonly RunSeed[],
+  events: readonly { event: { id: string; source: string; label: Label }; runs: readonly RunSeed[] }[],
+): Promise<string[][]> {
+  const ids = new Map<string, string>();
+  await database.transaction(async (inside) => {
+    for (const [source, group] of Map.groupBy(events, ({ event }) => event.source)) {
+      const added = group.flatMap(({ event, runs }) => runs.map((run) => ({ event, run })));
+      if (added.length > 0) await queueRuns(inside, source, added, ids);
+    }
+  });
+  return events.map(({ runs }) => runs.map((run) => ids.get(run.id)!));
+}
+
+/** Notes in `ids` the id under which each is kept: that of the run which gathers its burst, if there is one. */
+async function queueRuns(
+  inside: Database,
+  source: string,
+  runs: readonly { event: { id: string; label: Label }; run: RunSeed }[],
+  ids: Map<string, string>,
 ): Promise<void> {
-  await database.query(`${INSERT_RUNS} from ${runsFrom(1)}`, columns(runRows(event.id, event.label, runs), 13));
+  const rows = runs.map(({ event, run }) => {
+    const { rate, burst } = run;
+    const held = [rate?.name, rate?.limit, rate?.milliseconds, burst?.name, burst?.wakeAt, burst?.until];
+    return [...runRow(event.id, event.label, run), ...held];
+  });
+  const names = new Set(runs.flatMap(({ run }) => pausesOf(source, [run])));
+  const values = [source, [...names], ...columns(rows, RUN_TYPES.length + HELD_TYPES.length)];
+  for (const { asked, id } of await inside.query<{ asked: string; id: string }>(ADD, values, "add-runs")) {
+    ids.set(asked, id);
+  }
+  await giveTurns(
+    inside,
+    runs.flatMap(({ run }) => (run.rate && !run.burst ? [{ id: run.id, rate: run.rate.name }] : [])),
+  );
 }
 
 /** An event as its handlers see it. */
@@ -280,8 +379,15 @@ export function toEventRow(raw: RawEvent): EventRow {
 
 /** One event, or null. */
 export async function findEvent(database: Database, id: string): Promise<EventRow | null> {
-  const [row] = await database.query<RawEvent>(`select ${EVENT_COLUMNS} from events where id = $1`, [id]);
-  return row ? toEventRow(row) : null;
+  return (await findEvents(database, [id]))[0] ?? null;
+}
+
+/** Those of these events that there are, in the order of their ids. */
+export async function findEvents(database: Database, ids: readonly string[]): Promise<EventRow[]> {
+  const rows = await database.query<RawEvent>(`select ${EVENT_COLUMNS} from events where id = any($1) order by id`, [
+    ids,
+  ]);
+  return rows.map(toEventRow);
 }
 
 /** How far two machines' clocks may be apart: ids are made by theirs, and only the database's is one for all. */
@@ -307,6 +413,7 @@ export async function eventsSince(
      where source = $1 and id > $3 and exists (select from unnest($2::text[]) t where e.type like t)
        and event_data(data, body) @> $4::jsonb and id <> all($6)
        and exists (select from runs r where r.id = $7 and e.received_at >= r.created_at and e.id <> r.event_id)
+       and not exists (select from bursts b where b.run_id = $7 and b.event_id = e.id)
      order by id limit $5`,
     [query.source, query.types, earliestAfter(runId), JSON.stringify(query.match), query.most, query.not, runId],
   );
@@ -331,7 +438,7 @@ export async function eventsBefore(
 
 /** No event that came in after this run was made has a smaller id. */
 export function earliestAfter(runId: string): string {
-  return newId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS).slice(0, 14);
+  return firstId("evt", timeOf(runId) - MOST_SKEW_MILLISECONDS);
 }
 
 /** The request exactly as it came in, or null for an event that no request brought. */
@@ -354,7 +461,8 @@ export async function latestEvents(
   filter: { source?: string; limit: number },
 ): Promise<{ id: string; source: string; type: string; time: Date; outcome: EventOutcome }[]> {
   return await database.query(
-    `select id, source, type, time, outcome from events where $1::text is null or source = $1 order by id desc limit $2`,
+    `select id, source, type, time, case when ${DEAD_REASON} is null then outcome else 'dead' end as outcome
+     from events e where $1::text is null or source = $1 order by id desc limit $2`,
     [filter.source ?? null, filter.limit],
   );
 }

@@ -1,4 +1,6 @@
+import { firstId } from "../base/ids.ts";
 import type { Database } from "./database.ts";
+import { STANDS } from "./filters.ts";
 
 /** What /metrics tells. */
 export interface Figures {
@@ -12,10 +14,13 @@ export interface Figures {
 
 /** Figures from indexes alone; the count of events is of the last day. */
 export async function readFigures(database: Database): Promise<Figures> {
-  const since = `evt_${crockfordTime(Date.now() - 86_400_000)}`;
+  const since = firstId("evt", Date.now() - 86_400_000);
   const [events, runs, refusals, rest] = await Promise.all([
     database.query<Figures["events"][number]>(
-      "select source, outcome, count(*) as count from events where id > $1 group by source, outcome",
+      `select source, case when d.id is null and problem is null then outcome else 'dead' end as outcome, count(*) as count
+       from events e left join (
+         select distinct event_id as id from runs r where status = 'failed' and event_id > $1 and ${STANDS}) d on d.id = e.id
+       where e.id > $1 group by 1, 2`,
       [since],
     ),
     database.query<Figures["runs"][number]>(
@@ -29,12 +34,4 @@ export async function readFigures(database: Database): Promise<Figures> {
     ),
   ]);
   return { events, runs, refusals, ...rest[0]! };
-}
-
-/** The time part of an id. */
-function crockfordTime(milliseconds: number): string {
-  return milliseconds
-    .toString(32)
-    .padStart(10, "0")
-    .replace(/[a-v]/g, (letter) => "abcdefghjkmnpqrstvwxyz"["abcdefghijklmnopqrstuv".indexOf(letter)]!);
 }

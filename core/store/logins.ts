@@ -145,11 +145,11 @@ export async function createToken(
   });
 }
 
-/** The living tokens, newest first. */
+/** The living tokens that people made, newest first: a server's own for its CLI has a name that none of theirs can have. */
 export async function listTokens(database: Database, now: Date): Promise<object[]> {
   return await database.query<object>(
     `select name, scopes, created_at as "createdAt", seen_at as "seenAt", expires_at as "expiresAt"
-     from logins where kind = 'token' and expires_at > $1 order by created_at desc, name`,
+     from logins where kind = 'token' and expires_at > $1 and name not like 'server %' order by created_at desc, name`,
     [now],
   );
 }

@@ -28,7 +28,10 @@ export interface ClaimedRun {
   /** When it was first claimed. */
   readonly startedAt: Date;
   readonly workedMilliseconds: number;
+  /** The newest of `events`. */
   readonly event: EventRow;
+  /** All that it is to deal with, oldest first. */
+  readonly events: readonly EventRow[];
 }
 
 /** Takes at most `most` ready runs for worker `me`; see claim_runs in schema.sql. */
@@ -37,18 +40,27 @@ export async function claimRuns(database: Database, me: string, most: number): P
   // The function sees what was committed while the statement around it ran, the statement does not: the event of
   // a run that was queued in that moment is asked for again.
   const late = rows.filter((row) => row.id === null);
-  if (late.length === 0) return rows.map(toClaimed);
+  const gathered = rows.filter((row) => row.id === null || row.gathered);
+  if (gathered.length === 0) return rows.map((row) => toClaimed(row));
   const ids = late.map((row) => row.event_id);
-  const events = await database.query<ClaimedRow>(`select ${EVENT} from events e where id = any($1)`, [ids]);
+  const [events, bursts] = await Promise.all([
+    ids.length === 0 ? [] : database.query<ClaimedRow>(`select ${EVENT} from events e where id = any($1)`, [ids]),
+    database.query<ClaimedRow>(
+      `select b.run_id, ${EVENT} from bursts b join events e on e.id = b.event_id where b.run_id = any($1) order by e.id`,
+      [gathered.map((row) => row.run_id)],
+    ),
+  ]);
   const eventOf = new Map(events.map((event) => [event.id, event]));
-  return rows.map((row) => toClaimed({ ...row, ...eventOf.get(row.event_id) }));
+  const eventsOf = Map.groupBy(bursts, (row) => row.run_id);
+  return rows.map((row) => toClaimed({ ...row, ...eventOf.get(row.event_id) }, eventsOf.get(row.run_id)));
 }
 
 // Times as milliseconds and delays as text: of a hundred runs that are claimed at once, pg's own parsers cost more than all else.
 const EVENT = `e.id, e.source, e.type, e.key, date_part('epoch', e.time) * 1000 as at, e.data, e.problem, e.integrity, e.privacy,
     case when e.data is null then e.body end as body`;
 const CLAIM = `select r.id as run_id, r.event_id, r.handler, r.version, r.attempts, r.max_attempts, r.delays::text as delays, r.claim, r.limits,
-    r.usd, r.worked_ms, date_part('epoch', r.started_at) * 1000 as started, r.integrity as run_integrity, r.privacy as run_privacy, ${EVENT}
+    r.usd, r.worked_ms, date_part('epoch', r.started_at) * 1000 as started, r.integrity as run_integrity, r.privacy as run_privacy,
+    exists (select from bursts b where b.run_id = r.id) as gathered, ${EVENT}
   from claim_runs($1, $2) r left join lateral (select * from events where events.id = r.event_id limit 1) e on true`;
 
 type ClaimedRow = Omit<RawEvent, "time"> & {
@@ -67,10 +79,11 @@ type ClaimedRow = Omit<RawEvent, "time"> & {
   run_integrity: Label["integrity"];
   run_privacy: Label["privacy"];
   at: number;
+  gathered: boolean;
 };
 
-function toClaimed(row: ClaimedRow): ClaimedRun {
-  const { id, source, type, key, data, problem, integrity, privacy, body } = row;
+function toClaimed(row: ClaimedRow, burst?: readonly ClaimedRow[]): ClaimedRun {
+  const events = burst?.map(toEvent) ?? [toEvent(row)];
   return {
     id: row.run_id,
     handler: row.handler,
@@ -84,8 +97,13 @@ function toClaimed(row: ClaimedRow): ClaimedRun {
     usd: row.usd,
     startedAt: new Date(row.started),
     workedMilliseconds: row.worked_ms,
-    event: toEventRow({ id, source, type, key, time: new Date(row.at), data, problem, integrity, privacy, body }),
+    event: events.at(-1)!,
+    events,
   };
+}
+
+function toEvent({ id, source, type, key, at, data, problem, integrity, privacy, body }: ClaimedRow): EventRow {
+  return toEventRow({ id, source, type, key, time: new Date(at), data, problem, integrity, privacy, body });
 }
 
 /** What a worker writes when it lets a run go: finished, or to wait. */
@@ -147,18 +165,19 @@ export async function deleteWaits(database: Database, runId: string): Promise<vo
 }
 
 /**
- * Wakes what is due: runs whose time has come, and runs whose event was kept in the moment in which they fell
+ * Wakes what is due: runs that have begun and whose time has come, and runs whose event was kept in the moment in which they fell
  * asleep (the two did not see each other; no commit takes longer than the minute that is looked at).
  */
 export async function wakeDue(database: Database, now: Date): Promise<number> {
   const rows = await database.query(
     `update runs set status = 'queued', wake_at = null
      where status = 'waiting' and id = any(array(
-       (select id from runs where status = 'waiting' and wake_at <= $1 order by wake_at limit 1000)
+       (select id from runs where status = 'waiting' and wake_at <= $1 and started_at is not null order by wake_at limit 1000)
        union (select w.run_id from waits w where w.created_at > now() - interval '1 minute' and exists (
          select from events e join runs r on r.id = w.run_id
          where e.source = w.source and e.id > w.since and event_data(e.data, e.body) @> w.match
            and exists (select from unnest(w.types) t where e.type like t) and e.id <> r.event_id
+           and not exists (select from bursts b where b.run_id = w.run_id and b.event_id = e.id)
            and e.received_at >= r.created_at and e.received_at > now() - interval '1 minute'
            and not exists (select from steps s where s.run_id = w.run_id and s.kind = 'wait' and s.value ->> 'eventId' = e.id))
          and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed'))))
@@ -180,7 +199,7 @@ export async function cancelRun(database: Database, id: string): Promise<Verdict
      ), held as (select id, status from runs where id in (select id from family) for update)
      update runs r set cancel = true,
        status = case when held.status in ('queued', 'waiting') then 'canceled' else r.status end,
-       waiting = null, wake_at = null,
+       waiting = null, wake_at = null, burst = null,
        finished_at = case when held.status in ('queued', 'waiting') then now() else r.finished_at end
      from held where r.id = held.id and held.status in ('queued', 'waiting', 'running')
      returning r.id, r.status, held.status as was`,

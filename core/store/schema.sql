@@ -9,7 +9,10 @@
 --   runs           one execution of a handler each. `claim` is the fence: it grows with every claim, and
 --                  whoever writes with an older one writes nothing.
 --   steps          named checkpoints of a run. A completed step is never executed again.
+--   bursts         the events of a run that gathers several: all of them, oldest first by their ids.
 --   waits          what a waiting run waits for, so that a new event finds it.
+--   pauses         triggers and sources that begin no run until they are resumed.
+--   repairs        what a replay of many events, or a retry of many runs, is to do and has done: a row for each.
 --   messages       one message in or out; those going out are the outbox, with their delivery state.
 --   conversations  the messages with one person in one channel.
 --   schedules      the clock's table: when each fires next, and whether it is paused.
@@ -24,6 +27,9 @@
 -- A run's life is drawn in core/define/run.ts. `queued` means ready now; whatever must wait for a time or a
 -- fact is `waiting`, so that the claim reads only rows that it can take. Finished runs are in no hot index:
 -- a million of them cost a claim nothing.
+--
+-- A run that has not begun (`started_at` is null) may be held back, by one thing after the other: it gathers the
+-- events of its burst, then its trigger or source is paused, then it waits for its turn in the rate.
 
 create table events (
   id           text collate "C" primary key,
@@ -43,10 +49,13 @@ create table events (
   url          text,
   headers      json,
   body         bytea storage external,
-  request_id   text collate "C"
+  request_id   text collate "C",
+  replay_of    text collate "C"
 ) with (toast_tuple_target = 8160);
 create unique index events_delivery on events (source, key);
 create index events_kind on events (source, type, id);
+create index events_unread on events (id) where problem is not null;
+create index events_replays on events (replay_of) where replay_of is not null;
 
 create table requests (
   id           text collate "C" primary key,
@@ -75,6 +84,10 @@ create table runs (
   priority     smallint not null default 0,
   key          text,
   key_limit    integer,
+  burst        text,
+  rate         text,
+  rate_limit   integer,
+  rate_ms      bigint,
   attempts     integer not null default 0,
   max_attempts integer not null default 1,
   delays       integer[] not null default '{}',
@@ -102,6 +115,11 @@ create index runs_of_worker on runs (worker) where status = 'running';
 create index runs_asleep on runs (wake_at) where status = 'waiting' and wake_at is not null;
 create index runs_of_event on runs (event_id);
 create index runs_failed on runs (id) where status = 'failed';
+-- While it is there, new events of the burst join this run; whatever begins or ends the run takes it away.
+create unique index runs_burst on runs (burst) where burst is not null;
+create index runs_held on runs (id) where status = 'waiting' and started_at is null;
+create index runs_of_rate on runs (rate, started_at, status, priority desc, id) where rate is not null;
+create index runs_of_parent on runs (parent_id) where parent_id is not null;
 create index runs_of_schedule on runs (handler) where status in ('queued', 'running', 'waiting') and handler like 'schedule:%';
 
 -- The three functions of a worker, which it calls a thousand times a second. They read by index, row by row,
@@ -137,7 +155,7 @@ begin
           and r.place <= r.key_limit - (select count(*) from runs b where b.status = 'running' and b.key = k.key)
         order by r.priority desc, r.id limit most
       ), mine as (select id from runs where id in (select id from free) for update skip locked)
-      update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, now()), wake_at = null, waiting = null
+      update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, clock_timestamp()), wake_at = null, waiting = null
       from mine where runs.id = mine.id and runs.status = 'queued'
       returning runs.id, runs.event_id, runs.handler, runs.version, runs.attempts, runs.max_attempts, runs.delays, runs.claim,
         runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
@@ -148,7 +166,7 @@ begin
       select id from runs where status = 'queued' and key is null
       order by priority desc, id limit most - taken for update skip locked
     )
-    update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, now()), wake_at = null, waiting = null
+    update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, clock_timestamp()), wake_at = null, waiting = null
     from mine where runs.id = mine.id
     returning runs.id, runs.event_id, runs.handler, runs.version, runs.attempts, runs.max_attempts, runs.delays, runs.claim,
       runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
@@ -171,6 +189,68 @@ begin
     where r.id = i.id and r.claim = i.claim and r.worker is not null
     returning r.id;
 end $$;
+
+-- What holds a run back that has not begun and gathers no events: a pause, else its rate, else nothing.
+create function held_by(pause text, rate_limit integer, rate_ms bigint) returns jsonb language sql immutable as $$
+  select case when pause is not null then jsonb_build_object('kind', 'paused', 'name', pause)
+    when rate_limit is not null then jsonb_build_object('kind', 'rate', 'limit', rate_limit, 'milliseconds', rate_ms) end
+$$;
+
+-- Queues the runs whose turn it is by these rates, the oldest first, and tells the others when theirs will be: those
+-- of `fresh`, which do not know it yet, and those whose turn comes later than they were told.
+-- A rate counts what has begun within its time and what may begin at any moment, being queued; whoever counts holds
+-- the rate until the commit. So however late a queued run begins, never more than `rate_limit` begin within `rate_ms`.
+create function give_turns(rates text[], fresh text[]) returns void language plpgsql
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  name text;
+  most integer;
+  span interval;
+  begun timestamptz[];
+  told timestamptz[];
+begin
+  for name in select distinct r from unnest(rates) r order by r loop
+    perform pg_advisory_xact_lock(hashtextextended(name, 7240424202));
+    select rate_limit, rate_ms * interval '1 ms' into most, span from runs
+    where rate = name and started_at is null and status = 'waiting' order by priority, id desc limit 1;
+    continue when most is null;
+    begun := array(select started_at from runs where rate = name and started_at > now() - span)
+      || array(select now() from runs where rate = name and started_at is null and status = 'queued');
+    with turn as (
+      update runs set status = 'queued', wake_at = null, waiting = null
+      where status = 'waiting' and id in (
+        select id from runs where rate = name and started_at is null and status = 'waiting' and waiting ->> 'kind' = 'rate'
+        order by priority desc, id limit greatest(most - cardinality(begun), 0))
+      returning id
+    ) select begun || array_agg(now()) into begun from turn;
+    -- Of the slots that are taken, the place-th to become free, round after round.
+    begun := array(select at from unnest(begun) at order by at desc limit most);
+    update runs set wake_at = late.at
+    from (
+      select id, coalesce(begun[most - place % most] + span * (1 + place / most), now()) as at from (
+        select id, row_number() over (order by priority desc, id)::integer - 1 as place from runs
+        where rate = name and started_at is null and status = 'waiting' and waiting ->> 'kind' = 'rate' and wake_at is not null
+        order by priority desc, id limit 1000) q) late
+    where runs.id = late.id and status = 'waiting' and (wake_at <= now() or wake_at < late.at - interval '1 s');
+    told := array(select at from (
+      select unnest(begun) as at
+      union all (select wake_at from runs where rate = name and started_at is null and status = 'waiting'
+        and waiting ->> 'kind' = 'rate' and wake_at is not null order by priority, id desc limit most)
+    ) t order by at desc limit most);
+    update runs set wake_at = coalesce(told[most - place % most] + span * (1 + place / most), now())
+    from (
+      select id, row_number() over (order by priority desc, id)::integer - 1 as place from runs
+      where id = any(fresh) and rate = name and started_at is null and status = 'waiting' and waiting ->> 'kind' = 'rate') late
+    where runs.id = late.id and status = 'waiting';
+  end loop;
+end $$;
+
+create table bursts (
+  run_id       text collate "C" not null,
+  event_id     text collate "C" not null,
+  primary key (run_id, event_id)
+);
+create index bursts_of_event on bursts (event_id);
 
 create table steps (
   run_id       text collate "C" not null,
@@ -225,6 +305,21 @@ create table waits (
   primary key (run_id, step)
 );
 create index waits_source on waits (source);
+
+-- `trigger:capability/name`, the handler, or `source:name`.
+create table pauses (
+  name         text primary key,
+  since        timestamptz not null default now()
+);
+
+-- `order_id` is the run that does it; `run_ids` is null until its turn has come, then the runs that came of it.
+create table repairs (
+  order_id     text collate "C" not null,
+  target_id    text collate "C" not null,
+  run_ids      text[],
+  primary key (order_id, target_id)
+);
+create index repairs_open on repairs (order_id, target_id) where run_ids is null;
 
 create table conversations (
   id           text collate "C" primary key,

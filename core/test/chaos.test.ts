@@ -8,10 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Brain } from "../models/demo/server.ts";
 import type { Database } from "../store/database.ts";
 import { readPidFile } from "../store/embedded/leftovers.ts";
+import { createChance } from "./chance.ts";
 import { AGENT, CAPABILITY, kindOf, SECRET } from "./chaos.ts";
-import { dataOf, endAtOnce } from "./embedded.ts";
+import { dataOf } from "./embedded.ts";
 import { scriptedModel } from "./models.ts";
-import { type DaimonProcess, readServer, type System, testConnection, testSystem, until } from "./system.ts";
+import { deliver, type Kill, killPostgres, superviseRoles } from "./roles.ts";
+import { readServer, type System, testConnection, testSystem, until } from "./system.ts";
 
 const EVENTS = 300;
 const CONVERSATIONS = 30;
@@ -20,23 +22,6 @@ const KILLS = { worker: 9, postgres: 7, web: 5, clock: 3 };
 const GRACE_MILLISECONDS = 8000;
 
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
-
-/** https://gist.github.com/tommyettinger/46a874533244883189143505d203312c (mulberry32) */
-function createChance(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-interface Kill {
-  readonly at: number;
-  readonly what: string;
-  readonly pid: number;
-}
 
 /** A line of the effects' file: something was done, whether or not it was kept afterwards. */
 interface Effect {
@@ -47,84 +32,18 @@ interface Effect {
   readonly pid: number;
 }
 
-/** Each role as a process of its own, started again whenever it ends, as systemd would. */
-function superviseRoles(system: System) {
-  const current = new Map<string, DaimonProcess>();
-  const told = { starts: 0, brokenStarts: [] as string[], deaths: [] as string[] };
-  const killed = new Set<number>();
-  let over = false;
-  const supervise = async (role: string) => {
-    while (!over) {
-      const daimon = system.launch(role);
-      told.starts++;
-      current.set(role, daimon);
-      const ready = await daimon.ready.then(
-        () => true,
-        (error) => {
-          if (!killed.has(daimon.pid)) told.brokenStarts.push(String(error));
-          return false;
-        },
-      );
-      while (!daimon.ended()) await sleep(10);
-      const { code, signal } = daimon.ended()!;
-      if (ready && !over && !killed.has(daimon.pid))
-        told.deaths.push(`${role} ended with ${code ?? signal}: ${daimon.complaint}`);
-      if (!ready) await sleep(100);
-    }
-  };
-  const loops = ["web", "worker", "clock"].map((role) => supervise(role).catch(() => {}));
-  return {
-    told,
-    current: (role: string) => current.get(role)!,
-    async kill(role: string): Promise<Kill | undefined> {
-      const daimon = current.get(role)!;
-      if (daimon.ended()) return undefined;
-      killed.add(daimon.pid);
-      await daimon.kill();
-      return { at: Date.now(), what: role, pid: daimon.pid };
-    },
-    async stop() {
-      over = true;
-      const codes = await Promise.all([...current.values()].map((daimon) => daimon.stop()));
-      await Promise.all(loops);
-      return codes;
-    },
-  };
-}
-
-/** kill -9 of the postmaster, if one is there. */
-function killPostgres(home: string): Kill | undefined {
-  const file = readPidFile(dataOf(home));
-  if (!file || !existsSync(`/proc/${file.pid}`)) return undefined;
-  endAtOnce(file.pid);
-  return { at: Date.now(), what: "postgres", pid: file.pid };
-}
-
 /** Sends one delivery as GitHub would: again and again under the same key, until it is acked. */
-async function deliver(
+async function deliverOne(
   home: string,
   n: number,
   counts: { refused: number; duplicates: number; over: boolean },
 ): Promise<string> {
-  const body = kindOf(n) === "unreadable" ? `{"n": ${n}` : JSON.stringify({ n, of: Math.floor(n / 10) });
+  const body = Buffer.from(kindOf(n) === "unreadable" ? `{"n": ${n}` : JSON.stringify({ n, of: Math.floor(n / 10) }));
   const signature = createHmac("sha256", SECRET).update(body).digest("hex");
   const headers = { "x-event": kindOf(n), "x-delivery": `delivery ${n}`, "x-signature": signature };
-  for (;;) {
-    assert.ok(!counts.over, `delivery ${n} was not acked`);
-    try {
-      const signal = AbortSignal.timeout(10_000);
-      const url = `${readServer(home).url}/hooks/chaos`;
-      const answer = await fetch(url, { method: "POST", body, headers, signal });
-      const { id } = (await answer.json()) as { id: string };
-      if (answer.status === 200) counts.duplicates++;
-      if (answer.ok) return id;
-      assert.equal(answer.status, 503);
-    } catch (error) {
-      if (error instanceof assert.AssertionError) throw error;
-    }
-    counts.refused++;
-    await sleep(200);
-  }
+  const { status, id } = await deliver(home, () => ({ method: "POST", url: "/hooks/chaos", headers, body }), counts);
+  if (status === 200) counts.duplicates++;
+  return id;
 }
 
 /** Asks in a conversation until the question is acked, then until it is answered. */
@@ -195,11 +114,12 @@ async function storm(system: System, chance: () => number, effects: () => Effect
     for (const what of deck) {
       // Now and then two at once.
       await sleep(chance() < 0.2 ? 20 : 300 + chance() * 1000);
-      // Workers die just when a tool has had its effect and it is not recorded yet, if one does so soon.
+      // Workers die just when a tool has had its effect and it is not recorded yet: the first three wait for one.
       if (what === "worker") {
+        const patience = kills.filter((kill) => kill.what === "worker").length < 3 ? 20_000 : 2_000;
         const strikes = () => effects().filter(({ name }) => name === "strike").length;
         const before = strikes();
-        for (const end = Date.now() + 2000; strikes() === before && Date.now() < end; ) await sleep(5);
+        for (const end = Date.now() + patience; strikes() === before && Date.now() < end; ) await sleep(5);
       }
       let kill: Kill | undefined;
       while (!kill) {
@@ -218,7 +138,7 @@ async function storm(system: System, chance: () => number, effects: () => Effect
     for (let n = 0; n < EVENTS; n++) {
       // An answer comes after what it answers was acked, as soon as can be.
       const asker = kindOf(n) === "answer" ? deliveries[n - 7] : undefined;
-      const delivered = Promise.resolve(asker).then(() => deliver(system.home, n, counts));
+      const delivered = Promise.resolve(asker).then(() => deliverOne(system.home, n, counts));
       deliveries.push(delivered.then((id) => acked.set(n, id)));
       await sleep(20 + chance() * 120);
     }

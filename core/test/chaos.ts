@@ -111,7 +111,7 @@ const tool = (name: string, repeatable: boolean) =>
     repeatable,
     run: async (_, { idempotencyKey }) => {
       did(idempotencyKey, name);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 200));
       return name + " done";
     },
   });

@@ -84,6 +84,7 @@ export async function testConsole(
     clock,
     log: quiet,
     address,
+    envFile: "home/.env",
     capabilities: () => ({ installed: [], refused: [] }),
     agents: () => [],
     hasSecret: () => false,
@@ -164,6 +165,7 @@ async function* readEvents(response: Response): AsyncGenerator<{ event: string; 
 const refuse = () => Promise.reject(new DaimonError("action.invalid", "This test has no such action."));
 const refuseAll: Actions = {
   replay: refuse,
+  repair: refuse,
   retry: refuse,
   cancel: refuse,
   fireSchedule: refuse,

@@ -29,6 +29,7 @@ export async function scriptedModel(
 export function testEnvironment(values: Record<string, string> = {}): Environment {
   return {
     home: `${tmpdir()}/daimon-test-home`,
+    envFile: `${tmpdir()}/daimon-test-home/.env`,
     capabilities: `${tmpdir()}/daimon-test-capabilities`,
     databaseUrl: undefined,
     port: 0,

@@ -23,13 +23,21 @@ export interface Pen {
   readonly privateKey?: KeyObject;
 }
 
+/** A webhook as the world calls it: the server, and the path on it. */
+export interface Address {
+  readonly base: string;
+  readonly path: string;
+}
+const HERE: Address = { base: PUBLIC_URL, path: "/hooks/test" };
+
 export interface Sender {
   readonly name: string;
   readonly scheme: keyof typeof schemes;
   readonly pens: { readonly right: Pen; readonly before: Pen; readonly wrong: Pen };
   /** A body as it sends it, with a mark in it that no other has. */
   body(mark: string): Buffer;
-  post(body: Buffer, pen: Pen, now: Date): RawRequest;
+  /** Signed for the webhook at `address`; the URL of the request matters where it is signed too. */
+  post(body: Buffer, pen: Pen, now: Date, address?: Address): RawRequest;
   /** The content that the signature vouches for, as text that is the same only when that is. */
   covered(request: RawRequest): string;
   /** Seconds on either side of now. */
@@ -148,14 +156,15 @@ const postmark: Sender = {
   },
 };
 
-const TWILIO = "/hooks/test?foo=1&bar=%20x";
+const TWILIO = "?foo=1&bar=%20x";
 const twilioForm: Sender = {
   ...{ name: "twilio, a form", scheme: "twilio", header: "x-twilio-signature", pens: texts, signsBody: true },
   body: (mark) =>
     Buffer.from(`To=%2B18005551212&Body=${encodeURIComponent(`é ${mark}`)}&MessageSid=SM1&A=2&A=1&Empty=`),
-  post(body, pen) {
-    const signature = base64(mac("sha1", pen.signs, PUBLIC_URL + TWILIO, sortedForm(body)));
-    return post(body, { ...FORM_TYPE, "x-twilio-signature": signature }, TWILIO);
+  post(body, pen, _, { base, path } = HERE) {
+    const url = path + TWILIO;
+    const signature = base64(mac("sha1", pen.signs, base + url, sortedForm(body)));
+    return post(body, { ...FORM_TYPE, "x-twilio-signature": signature }, url);
   },
   // Twilio joins them without a border.
   covered: ({ url, body, headers }) =>
@@ -164,9 +173,9 @@ const twilioForm: Sender = {
 const twilioJson: Sender = {
   ...twilioForm,
   ...{ name: "twilio, JSON", body: json },
-  post(body, pen) {
-    const url = `/hooks/test?bodySHA256=${createHash("sha256").update(body).digest("hex")}`;
-    return post(body, { "x-twilio-signature": base64(mac("sha1", pen.signs, PUBLIC_URL + url)) }, url);
+  post(body, pen, _, { base, path } = HERE) {
+    const url = `${path}?bodySHA256=${createHash("sha256").update(body).digest("hex")}`;
+    return post(body, { "x-twilio-signature": base64(mac("sha1", pen.signs, base + url)) }, url);
   },
   covered: ({ url, body }) => told(url, body),
 };
@@ -257,7 +266,8 @@ const gmail: Sender = {
   },
   keys: new Map([["key-1", issuer!.publicKey]]),
   body: (mark) => Buffer.from(JSON.stringify({ message: { messageId: mark, data: "e30=" }, subscription: "s" })),
-  post: (body, pen, now) => post(body, { authorization: `Bearer ${makeToken(pen, now)}` }),
+  post: (body, pen, now, { base, path } = HERE) =>
+    post(body, { authorization: `Bearer ${makeToken(pen, now, { aud: base + path })}` }),
   covered: ({ url, headers }) => told(url, (headers.authorization ?? "").split(".").slice(0, 2).join(".")),
 };
 
@@ -296,14 +306,15 @@ const linear: Sender = {
   post(body, pen, now) {
     const text = body.toString("latin1").replace(/"webhookTimestamp":0+/, `"webhookTimestamp":${now.getTime()}`);
     const stamped = Buffer.from(text, "latin1");
-    return post(stamped, { "linear-delivery": "d", "linear-signature": hex(mac("sha256", pen.signs, stamped)) });
+    const delivery = createHash("sha1").update(body).digest("hex");
+    return post(stamped, { "linear-delivery": delivery, "linear-signature": hex(mac("sha256", pen.signs, stamped)) });
   },
   body: (mark) =>
     Buffer.from(`{"action":"create","type":"Issue","data":{"id":"${mark}"},"webhookTimestamp":0000000000000}`),
 };
 
 /** Twelve characters of the URL are signed as they are, however the request has them. */
-const HUBSPOT = "/hooks/test?email=a%40b.c%2Fd&e=%C3%A9";
+const HUBSPOT = "?email=a%40b.c%2Fd&e=%C3%A9";
 const hubspot: Sender = {
   ...{
     name: "hubspot",
@@ -315,11 +326,11 @@ const hubspot: Sender = {
   },
   body: (mark) =>
     Buffer.from(`[{"eventId":1,"objectId":"${mark}","subscriptionType":"contact.creation","occurredAt":1}]`),
-  post(body, pen, now) {
+  post(body, pen, now, { base, path } = HERE) {
     const t = String(now.getTime());
-    const content = join([`POST${PUBLIC_URL}/hooks/test?email=a@b.c/d&e=%C3%A9`, body, t]);
+    const content = join([`POST${base}${path}?email=a@b.c/d&e=%C3%A9`, body, t]);
     const signature = base64(mac("sha256", pen.signs, content));
-    return post(body, { "x-hubspot-request-timestamp": t, "x-hubspot-signature-v3": signature }, HUBSPOT);
+    return post(body, { "x-hubspot-request-timestamp": t, "x-hubspot-signature-v3": signature }, path + HUBSPOT);
   },
   covered: ({ method, url, headers, body }) =>
     told(

@@ -1,30 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { RawRequest } from "../define/event.ts";
 import { type Scheme, schemes } from "../define/schemes.ts";
+import { createChance } from "../test/chance.ts";
 import { PUBLIC_URL, type Sender, senders } from "../test/senders.ts";
 import { parseBody } from "./body.ts";
 import { toEvents } from "./event.ts";
 import { verify } from "./verify.ts";
 
-/** How many mutated requests: DAIMON_FUZZ=100000 for a long look, DAIMON_FUZZ_SEED for the same one again. */
-const COUNT = Number(process.env.DAIMON_FUZZ ?? 5000);
+/** How many mutated requests, and DAIMON_FUZZ_SEED for the same ones again. They end early after SECONDS. */
+const COUNT = Number(process.env.DAIMON_FUZZ ?? 100_000);
 const SEED = Number(process.env.DAIMON_FUZZ_SEED ?? Date.now() % 2 ** 31);
+const SECONDS = 30;
 const NOW = new Date("2026-11-22T12:00:00Z");
 
-/** mulberry32: the same numbers for the same seed. */
-function createChance(seed: number) {
-  let state = seed;
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+function createChoices(seed: number) {
+  const next = createChance(seed);
   const below = (most: number) => Math.floor(next() * most);
   return { below, pick: <Value>(values: readonly Value[]) => values[below(values.length)]! };
 }
-type Chance = ReturnType<typeof createChance>;
+type Choices = ReturnType<typeof createChoices>;
 
 interface Case {
   readonly sender: Sender;
@@ -92,7 +89,7 @@ const TYPES = [
   ...["multipart/form-data; boundary=x", "multipart/form-data", "application/json; charset=utf-16"],
 ];
 
-function mutate(one: RawRequest, other: RawRequest, chance: Chance): RawRequest {
+function mutate(one: RawRequest, other: RawRequest, chance: Choices): RawRequest {
   const names = Object.keys(one.headers);
   const name = chance.pick(names);
   const value = one.headers[name] ?? "";
@@ -167,18 +164,31 @@ function mutate(one: RawRequest, other: RawRequest, chance: Chance): RawRequest 
 }
 
 /** One character taken out, put in, doubled or changed. */
-function splice(text: string, chance: Chance): string {
+function splice(text: string, chance: Choices): string {
   const at = chance.below(text.length + 1);
   const fresh = String.fromCharCode(chance.below(256));
   const put = chance.pick(["", fresh, fresh + (text[at] ?? ""), (text[at] ?? "").repeat(2), String(chance.below(10))]);
   return text.slice(0, at) + put + text.slice(at + 1);
 }
 
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+/** Bytes that are held, garbage left out. */
+function held(): number {
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 test(`${COUNT} mutated requests of every scheme: no crash, none let in for what its sender did not sign, memory flat (seed ${SEED})`, () => {
-  const chance = createChance(SEED);
-  let accepted = 0;
-  let memory = 0;
-  for (let round = 0; round < COUNT; round++) {
+  const chance = createChoices(SEED);
+  const began = performance.now();
+  const counts = { "let in": 0 } as Record<string, number>;
+  const schemesSeen = new Map<string, number>();
+  const memory: number[] = [];
+  let round = 0;
+  for (; round < COUNT && performance.now() - began < SECONDS * 1000; round++) {
     const { sender, requests } = cases[round % cases.length]!;
     const stranger = chance.pick(cases).requests;
     let request = chance.pick(requests);
@@ -192,24 +202,44 @@ test(`${COUNT} mutated requests of every scheme: no crash, none let in for what 
     const brought = toEvents({ source: "test", ...scheme }, request, body);
     for (const event of "events" in brought ? brought.events : [brought.event])
       assert.ok(event.key && event.type, JSON.stringify(event));
-    if (refused === null) {
-      accepted++;
-      const same = cases.filter((one) => one.sender.scheme === sender.scheme);
-      const signed = same.flatMap((one) => {
-        const content = one.sender.covered(request);
-        return one.requests.flatMap((right, place) => (one.sender.covered(right) === content ? place : []));
-      });
-      const message = () => `seed ${SEED}, round ${round}, ${sender.name}: ${show(request)}`;
-      if (signed.length === 0) assert.fail(`let in, though it was never signed: ${message()}`);
-      if (sender.window && signed.every((place) => place >= 6))
-        assert.fail(`let in, though it is of tomorrow: ${message()}`);
-    }
-    if (round === COUNT >> 2) memory = process.memoryUsage().rss;
+    const outcome = refused ?? "let in";
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+    schemesSeen.set(sender.scheme, (schemesSeen.get(sender.scheme) ?? 0) + 1);
+    if (refused === null) assertSigned(sender, request, `seed ${SEED}, round ${round}`);
+    // The first tenth is left out: until then code is compiled.
+    if (round % Math.ceil(COUNT / 10) === 0 && round > 0) memory.push(held());
   }
-  assert.ok(accepted > 0, "mutations that change nothing that is signed are let in");
-  const grown = (process.memoryUsage().rss - memory) / 2 ** 20;
-  assert.ok(grown < 150, `${Math.round(grown)} MiB more than at a quarter of the way`);
+  memory.push(held());
+  const grown = (memory.at(-1)! - memory[0]!) / 2 ** 20;
+  const each = [...schemesSeen.values()];
+  console.log(
+    `${round} requests of ${schemesSeen.size} schemes (${Math.min(...each)} to ${Math.max(...each)} of each)`,
+  );
+  console.log(
+    Object.entries(counts)
+      .map(([outcome, count]) => `${outcome}: ${count}`)
+      .join(", "),
+  );
+  console.log(`${grown.toFixed(1)} MiB more held after the last than after the first tenth`);
+  assert.deepEqual([...schemesSeen.keys()].sort(), Object.keys(schemes).sort(), "every scheme of the table");
+  assert.ok(counts["let in"]! > 0, "mutations that change nothing that is signed are let in");
+  assert.ok(grown < 4, `${grown.toFixed(1)} MiB more`);
 });
+
+/** Fails unless the sender has signed exactly this, at a time that is not far from now. */
+function assertSigned(sender: Sender, request: RawRequest, what: string): void {
+  const signed = cases
+    .filter((one) => one.sender.scheme === sender.scheme)
+    .flatMap((one) => {
+      const content = one.sender.covered(request);
+      return one.requests.flatMap((right, place) => (one.sender.covered(right) === content ? place : []));
+    });
+  const message = () => `${what}, ${sender.name}: ${show(request)}`;
+  if (signed.length === 0) assert.fail(`let in, though it was never signed: ${message()}`);
+  // The last three of the requests are of tomorrow.
+  if (sender.window && signed.every((place) => place >= 6))
+    assert.fail(`let in, though it is of tomorrow: ${message()}`);
+}
 
 const show = ({ method, url, headers, body }: RawRequest) =>
   JSON.stringify({ method, url, headers, body: Buffer.from(body).toString("base64") });

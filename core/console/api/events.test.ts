@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SEARCHED } from "../../store/views/events.ts";
+import { SEARCHED } from "../../store/repairs.ts";
 import { keepEvent, keepRun, keepStep, testConsole } from "../../test/console.ts";
 
 interface Item {
@@ -10,6 +10,7 @@ interface Item {
 interface List {
   items: Item[];
   next: string | null;
+  searched?: number;
 }
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -35,9 +36,9 @@ test("events are filtered by source, type and outcome, and count their runs", as
   const opened = await keepEvent(house.database, { type: "issues.opened", minutes: 1 });
   const closed = await keepEvent(house.database, { type: "issues.closed", outcome: "ignored", minutes: 2 });
   const tick = await keepEvent(house.database, { source: "schedule", type: "a/b", minutes: 3 });
-  for (const status of ["completed", "failed", "failed", "queued", "running", "waiting", "canceled"]) {
-    await keepRun(house.database, push, { status });
-  }
+  const statuses = ["completed", "failed", "failed", "queued", "running", "waiting", "canceled"];
+  for (const [place, status] of statuses.entries())
+    await keepRun(house.database, push, { status, handler: `a:${place}` });
   const list = async (query: string) => ids(await house.json<List>(`/api/events?${query}`));
   assert.deepEqual(await list("source=schedule"), [tick]);
   assert.deepEqual(await list("type=issues.opened"), [opened]);
@@ -77,10 +78,76 @@ test("a text search looks through a bounded part of what is kept, and goes on fr
     [SEARCHED],
   );
   const first = await house.json<List>("/api/events?q=needle");
-  assert.deepEqual(ids(first), []);
+  assert.deepEqual([ids(first), first.searched], [[], SEARCHED]);
   const second = await house.json<List>(`/api/events?q=needle&cursor=${first.next}`);
   assert.deepEqual(ids(second), [`evt_${"3".padStart(26, "0")}`]);
-  assert.equal(second.next, null);
+  assert.deepEqual([second.next, second.searched], [null, 10]);
+});
+
+test("a search names paths of the data, whatever brought it: a body, an item of many, a form", async (t) => {
+  const house = await testConsole(t);
+  const jane = { customer: { email: "Jane@example.com", age: 41 }, items: [{ sku: "a-1" }, { sku: "b-2" }] };
+  const body = await keepEvent(house.database, { body: bytes(JSON.stringify(jane)), minutes: 0 });
+  const item = await keepEvent(house.database, { data: { customer: { email: "joe@example.com" } }, minutes: 1 });
+  await house.database.query("update events set request_id = 'req_1' where id = $1", [item]);
+  const form = await keepEvent(house.database, {
+    body: bytes("From=%2B31612345678&Body=Gr%C3%BC%C3%9Fe"),
+    data: { From: "+31612345678", Body: "Grüße" },
+    minutes: 2,
+  });
+  const escaped = await keepEvent(house.database, {
+    body: bytes('{"name":"Ren\\u00e9e","ref":"customer.email:x"}'),
+    minutes: 3,
+  });
+  const nothing = await keepEvent(house.database, { body: Buffer.from([0xff, 0x00]), minutes: 4 });
+  const find = async (q: string) => ids(await house.json<List>(`/api/events?q=${encodeURIComponent(q)}`));
+  assert.deepEqual(await find("customer.email:jane@example.com"), [body]);
+  assert.deepEqual(await find("data.customer.email=jane@example.com"), [body]);
+  assert.deepEqual(await find("customer.email:*@example.com"), [item, body]);
+  assert.deepEqual(await find("customer.email:j_ne@example.com"), [], "no letter is a pattern but *");
+  assert.deepEqual(await find("customer.age:41 items.sku:b-2"), [body], "all of it, and lists are looked through");
+  assert.deepEqual(await find("items.1.sku:b-2 a-1"), [body]);
+  assert.deepEqual(await find("joe@example.com"), [item], "an item's own data");
+  assert.deepEqual(await find("+31612345678"), [form], "a form is read as data");
+  assert.deepEqual(await find('Body:"Grüße"'), [form]);
+  assert.deepEqual(await find("Renée"), [escaped], "letters that the sender escaped");
+  assert.deepEqual(await find("customer.email:x"), [escaped], "what looks like a path may be text");
+  assert.equal((await find("")).includes(nothing), true);
+});
+
+test("events are found by when they came, by what ran on them, and by how it failed", async (t) => {
+  const house = await testConsole(t);
+  const [old, failed, fine] = [
+    await keepEvent(house.database, { minutes: -3000 }),
+    await keepEvent(house.database, { minutes: -30 }),
+    await keepEvent(house.database, { minutes: -1 }),
+  ];
+  const error = { code: "order.bad", message: "No tax." };
+  await keepRun(house.database, failed, { status: "failed", handler: "trigger:shop/file", error });
+  await keepRun(house.database, fine, { handler: "trigger:shop/note" });
+  const unread = await keepEvent(house.database, { outcome: "ignored", minutes: 0 });
+  await house.database.query("update events set problem = 'It is not JSON.' where id = $1", [unread]);
+  const list = async (query: string) => ids(await house.json<List>(`/api/events?${query}`));
+  assert.deepEqual(await list("since=1h"), [unread, fine, failed]);
+  assert.deepEqual(await list("until=1h"), [old]);
+  assert.deepEqual(await list("since=2026-11-22T11:00:00Z&until=2026-11-22T11:45:00Z"), [failed]);
+  assert.deepEqual(await list("handler=trigger:shop/note"), [fine]);
+  assert.deepEqual(await list("handler=trigger:shop/file&error=order.bad"), [failed]);
+  assert.deepEqual(await list("handler=trigger:shop/note&error=order.bad"), []);
+  assert.deepEqual(await list("outcome=dead"), [unread, failed]);
+  assert.deepEqual(await list("outcome=dead&handler=trigger:shop/file"), [failed]);
+  assert.deepEqual(await list("outcome=ignored"), []);
+  const all = await house.json<{ items: { outcome: string; reason: string | null }[] }>("/api/events?outcome=dead");
+  assert.deepEqual(
+    all.items.map((event) => [event.outcome, event.reason]),
+    [
+      ["dead", "It is not JSON."],
+      ["dead", "trigger:shop/file failed: No tax."],
+    ],
+  );
+  assert.equal((await house.json(`/api/events/${failed}`)).outcome, "dead");
+  assert.equal((await house.ask("GET", "/api/events?since=yesterday")).status, 400);
+  assert.equal((await house.ask("GET", "/api/events?since=2026-99-99")).status, 400);
 });
 
 test("an event is shown whole: the request to the byte, and its runs with their steps", async (t) => {
@@ -119,9 +186,9 @@ test("a body that is not UTF-8 is given as base64 alone, and an event without a 
 });
 
 test("an event that is not there is 404, and one that is there can be replayed", async (t) => {
-  const asked: string[] = [];
-  const replay = async (eventId: string) => {
-    asked.push(eventId);
+  const asked: unknown[] = [];
+  const replay = async (eventId: string, edited?: { data: unknown }) => {
+    asked.push(edited ?? eventId);
     return { eventId, runIds: ["run_2"], duplicate: false };
   };
   const house = await testConsole(t, { actions: { replay } });
@@ -135,4 +202,6 @@ test("an event that is not there is 404, and one that is there can be replayed",
   const response = await house.ask("POST", `/api/events/${id}/replays`);
   assert.equal(response.status, 202);
   assert.deepEqual(await response.json(), { eventId: id, runIds: ["run_2"] });
+  for (const data of [{ n: 1 }, null, [0]]) await house.ask("POST", `/api/events/${id}/replays`, { body: { data } });
+  assert.deepEqual(asked, [id, { data: { n: 1 } }, { data: null }, { data: [0] }]);
 });

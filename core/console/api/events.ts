@@ -2,19 +2,16 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { findEventDetail, isEventKept, listEvents } from "../../store/views/events.ts";
 import type { ConsoleEnv } from "../auth.ts";
-import { PAGE, present, readId, readQuery, text } from "../input.ts";
+import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
+import { filterShapes } from "./filters.ts";
 
-const QUERY = PAGE.extend({
-  source: text(200).optional(),
-  type: text(200).optional(),
-  outcome: z.enum(["dispatched", "ignored", "filtered", "skipped", "dead"]).optional(),
-  q: text(500).optional(),
-});
+const EDIT = z.object({ data: z.unknown().optional() });
 
 /** Events, and replaying them. */
-export function eventRoutes({ database, actions }: ConsoleOptions): Hono<ConsoleEnv> {
+export function eventRoutes({ database, actions, clock }: ConsoleOptions): Hono<ConsoleEnv> {
   const app = new Hono<ConsoleEnv>();
+  const QUERY = PAGE.extend(filterShapes(clock.now).events.shape);
   app.get("/events", async (context) => context.json(await listEvents(database, readQuery(context, QUERY))));
 
   app.get("/events/:id", async (context) => {
@@ -25,7 +22,8 @@ export function eventRoutes({ database, actions }: ConsoleOptions): Hono<Console
   app.post("/events/:id/replays", async (context) => {
     const id = readId(context, "event");
     present((await isEventKept(database, id)) || null, "event", id);
-    const { eventId, runIds } = await actions.replay(id);
+    const edit = await readBody(context, EDIT);
+    const { eventId, runIds } = await actions.replay(id, edit.data === undefined ? undefined : { data: edit.data });
     return context.json({ eventId, runIds }, 202);
   });
   return app;

@@ -24,6 +24,22 @@ test("runs come newest first and are filtered by status, handler and event", asy
   assert.deepEqual(await list(`limit=1&cursor=${page.next}`), [one]);
 });
 
+test("runs are found by the code and the words of their error, and by when they were made", async (t) => {
+  const house = await testConsole(t);
+  const event = await keepEvent(house.database);
+  const keep = (status: string, code: string, message: string) =>
+    keepRun(house.database, event, { status, error: { code, message } });
+  const failed = await keep("failed", "order.bad", "No tax was found for Utrecht.");
+  const tried = await keep("waiting", "far.away", "The far side is away.");
+  await keepRun(house.database, event);
+  const list = async (query: string) => (await house.json<List>(`/api/runs?${query}`)).items.map((run) => run.id);
+  assert.deepEqual(await list("error=order.bad"), [failed]);
+  assert.deepEqual(await list("q=utrecht"), [failed]);
+  assert.deepEqual(await list("q=AWAY"), [tried]);
+  assert.deepEqual(await list("status=failed&q=away"), []);
+  assert.equal((await list("since=2020-01-01T00:00Z&until=2021-01-01T00:00Z")).length, 0);
+});
+
 test("a run is shown with its steps, event, approvals and messages, under the names of the reference", async (t) => {
   const house = await testConsole(t);
   const event = await keepEvent(house.database);
@@ -55,7 +71,7 @@ test("a run is shown with its steps, event, approvals and messages, under the na
     ..."approvals attempts createdAt error event eventId finishedAt handler id label limits maxAttempts messages".split(
       " ",
     ),
-    ..."parentId result startedAt status steps usd waiting wakeAt".split(" "),
+    ..."parentId progress result startedAt status steps usd waiting wakeAt".split(" "),
   ]);
   assert.deepEqual(Object.keys(run.steps[0]!).sort(), [
     ..."attempt detail error finishedAt key kind label startedAt status usd value".split(" "),

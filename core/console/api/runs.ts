@@ -1,21 +1,16 @@
 import { Hono } from "hono";
-import { z } from "zod";
 import { DaimonError } from "../../base/errors.ts";
 import type { Verdict } from "../../store/runs.ts";
 import { findRunDetail, listRuns } from "../../store/views/runs.ts";
 import type { ConsoleEnv } from "../auth.ts";
-import { PAGE, present, readId, readQuery, text } from "../input.ts";
+import { PAGE, present, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
-
-const QUERY = PAGE.extend({
-  status: z.enum(["queued", "running", "waiting", "completed", "failed", "canceled"]).optional(),
-  handler: text(300).optional(),
-  event: text(100).optional(),
-});
+import { filterShapes } from "./filters.ts";
 
 /** Runs, retrying and canceling them. */
 export function runRoutes({ database, actions, clock }: ConsoleOptions): Hono<ConsoleEnv> {
   const app = new Hono<ConsoleEnv>();
+  const QUERY = PAGE.extend(filterShapes(clock.now).runs.shape);
   app.get("/runs", async (context) => context.json(await listRuns(database, readQuery(context, QUERY))));
 
   app.get("/runs/:id", async (context) => {

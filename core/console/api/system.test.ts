@@ -25,6 +25,7 @@ test("status tells the counts, the money, the models and their problems", async 
     version: "0.0.0",
     demo: false,
     owner: { name: "Ada", zone: "Europe/Amsterdam" },
+    envFile: "home/.env",
     models: [
       { role: "light", ...model },
       { role: "heavy", ...model },

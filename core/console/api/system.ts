@@ -36,6 +36,7 @@ export function systemRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
       version: options.version,
       demo: models.some((model) => model.demo),
       owner: { name: config.owner.name, zone },
+      envFile: options.envFile,
       models: models.map(({ role, provider, model, demo, problem }) => ({
         role,
         provider,

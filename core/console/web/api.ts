@@ -14,6 +14,8 @@ export interface Label {
 export interface Page<Item> {
   readonly items: Item[];
   readonly next: string | null;
+  /** How many events a search by text has looked through for a page that is not full. */
+  readonly searched?: number;
 }
 export type RunStatus = "queued" | "running" | "waiting" | "completed" | "failed" | "canceled";
 export type Outcome = "dispatched" | "ignored" | "filtered" | "skipped" | "dead";
@@ -34,6 +36,9 @@ export interface EventDetail extends Omit<EventItem, "runs"> {
   readonly data: unknown;
   readonly problem: string | null;
   readonly parentRunId: string | null;
+  /** The event of which this is the replay with other data, and those that are so of this one. */
+  readonly replayOf: string | null;
+  readonly replays: readonly string[];
   readonly request: {
     readonly method: string;
     readonly url: string;
@@ -68,6 +73,20 @@ export interface Run {
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
   readonly wakeAt: string | null;
+  readonly progress: Progress | null;
+}
+/** How far a replay or retry of many is; `total` is null until it is found, and `runs` stands in one run alone. */
+export interface Progress {
+  readonly total: number | null;
+  readonly done: number;
+  readonly runs?: Readonly<Partial<Record<RunStatus, number>>>;
+}
+/** What a filter means now; `next` when a search by text has more to look through. */
+export interface Preview<Item> {
+  readonly count: number;
+  readonly items: Item[];
+  readonly next: string | null;
+  readonly filter: Readonly<Record<string, string>>;
 }
 export interface Step {
   readonly key: string;
@@ -157,6 +176,7 @@ export interface SystemStatus {
   readonly version: string;
   readonly demo: boolean;
   readonly owner: { readonly name: string; readonly zone: string };
+  readonly envFile: string;
   readonly models: {
     readonly role: string;
     readonly provider: string;

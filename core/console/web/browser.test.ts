@@ -1,29 +1,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { type Browser, type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
+import { after, before, test } from "node:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-const CHROMIUM = [
-  process.env.CHROMIUM_PATH,
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/snap/bin/chromium",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-  "/Applications/Chromium.app/Contents/MacOS/Chromium",
-  chromium.executablePath(),
-].find((path) => path && existsSync(path));
-const skip = CHROMIUM ? false : "no Chromium was found: install one, or set CHROMIUM_PATH";
-const ARGUMENTS =
-  "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
-
-/** What must never happen on any page: script errors, refused content, failed requests. */
-const complaints: string[] = [];
 let home: string;
 let server: ChildProcess;
 let browser: Browser;
@@ -31,9 +15,6 @@ let context: BrowserContext;
 let page: Page;
 let link: string;
 let origin: string;
-
-// A skipped suite counts as nothing; a skipped test is counted and named.
-const suite = CHROMIUM ? describe : test;
 
 suite("the console in a browser", { skip, timeout: 180_000 }, () => {
   before(async () => {
@@ -45,7 +26,7 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     });
     link = await printedLink(server);
     origin = new URL(link).origin;
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ARGUMENTS.split(" ") });
+    browser = await launchBrowser();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     page = await watchedPage(context);
   });
@@ -77,7 +58,10 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     await page.getByText("First five minutes").waitFor();
     assert.equal(page.url(), `${origin}/`);
     const [cookie] = await context.cookies();
-    assert.deepEqual([cookie?.name, cookie?.httpOnly, cookie?.sameSite], ["daimon", true, "Strict"]);
+    assert.deepEqual(
+      [cookie?.name, cookie?.httpOnly, cookie?.sameSite],
+      [`daimon-${new URL(origin).port}`, true, "Strict"],
+    );
 
     const other = await browser.newContext();
     const stranger = await other.newPage();
@@ -286,10 +270,6 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
   });
 });
 
-async function textIn(locator: Locator): Promise<string> {
-  return (await locator.allInnerTexts()).join("\n");
-}
-
 /** The login link that a starting Daimon prints. */
 function printedLink(started: ChildProcess): Promise<string> {
   return new Promise((done, fail) => {
@@ -305,20 +285,6 @@ function printedLink(started: ChildProcess): Promise<string> {
   });
 }
 
-async function watchedPage(inside: BrowserContext): Promise<Page> {
-  const made = await inside.newPage();
-  made.on("pageerror", (error) => complaints.push(`${made.url()} ${error.message}`));
-  made.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(`${made.url()} ${message.text()}`);
-  });
-  await made.addInitScript(() =>
-    addEventListener("securitypolicyviolation", (event) =>
-      console.error(`refused by ${event.violatedDirective}: ${event.blockedURI}`),
-    ),
-  );
-  return made;
-}
-
 /** Runs in the page: sends a recorded event through the real door. */
 async function sendSample(type: string): Promise<void> {
   await fetch("/api/samples", {
@@ -326,40 +292,4 @@ async function sendSample(type: string): Promise<void> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ source: "github", type }),
   });
-}
-
-/** Runs in the page: what a person with a screen reader, a keyboard or a thumb would trip over. */
-function findFaults(phone: boolean): string[] {
-  const faults: string[] = [];
-  const shown = (element: Element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
-  const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)].filter(shown);
-  const describe = (element: Element) => element.outerHTML.slice(0, 100);
-  for (const element of all("a, button, input, select, textarea, summary")) {
-    const labels = "labels" in element ? [...((element as HTMLInputElement).labels ?? [])] : [];
-    const name =
-      element.getAttribute("aria-label") ||
-      element.textContent?.trim() ||
-      labels.map((one) => one.textContent).join("");
-    if (!name) faults.push(`no name: ${describe(element)}`);
-    const { height } = element.getBoundingClientRect();
-    const control = element.matches(".button, .nav, .field, .row, .tab, textarea");
-    if (phone && control && !element.closest(".top, .command, .id-copy, .facts") && height < 44) {
-      faults.push(`${height} px: ${describe(element)}`);
-    }
-    if (phone && element.matches("input, textarea") && Number.parseFloat(getComputedStyle(element).fontSize) < 16) {
-      faults.push(`small text: ${describe(element)}`);
-    }
-  }
-  if (all("h1").length !== 1) faults.push(`${all("h1").length} h1`);
-  let level = 1;
-  for (const heading of all("h1, h2, h3, h4")) {
-    const here = Number(heading.tagName[1]);
-    if (here > level + 1) faults.push(`h${level} then h${here}: ${describe(heading)}`);
-    level = here;
-  }
-  if (all("main").length !== 1) faults.push("not one main");
-  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
-  if (new Set(ids).size !== ids.length) faults.push("an id twice");
-  if (document.documentElement.scrollWidth > innerWidth) faults.push("scrolls sideways");
-  return faults;
 }

@@ -91,6 +91,12 @@ export function shortId(id: string): string {
   return id.length > 14 ? `${id.slice(0, id.indexOf("_") + 1)}…${id.slice(-6)}` : id;
 }
 
+/** The events that are dead because a run of the same handler has failed with the same code. */
+export function failedLike(run: { handler: string; error: { code: string } | null }): string {
+  const query = { outcome: "dead", handler: run.handler, ...(run.error ? { error: run.error.code } : {}) };
+  return `/events?${new URLSearchParams(query)}`;
+}
+
 /** A request as a `curl` command that sends the same bytes again. */
 export function curl(
   request: {

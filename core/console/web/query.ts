@@ -59,6 +59,8 @@ export interface List<Item> {
   /** How many newer items came in since the list was shown; `showFresh` puts them on top. */
   readonly fresh: number;
   readonly more: boolean;
+  /** How many events a search by text has looked through so far. */
+  readonly searched: number;
   showFresh(): void;
   loadMore(): Promise<void>;
 }
@@ -67,6 +69,7 @@ export interface List<Item> {
 export function useList<Item extends { readonly id: string }>(path: string, concerns: Concerns): List<Item> {
   const items = useSignal<Item[] | undefined>(undefined);
   const next = useSignal<string | null>(null);
+  const searched = useSignal(0);
   const waiting = useSignal<Page<Item> | null>(null);
   const error = useSignal<ApiError | null>(null);
   const load = useRef(() => {});
@@ -78,6 +81,7 @@ export function useList<Item extends { readonly id: string }>(path: string, conc
     const before = known.get(path) as Page<Item> | undefined;
     items.value = before?.items;
     next.value = before?.next ?? null;
+    searched.value = before?.searched ?? 0;
     load.current = () => {
       request<Page<Item>>("GET", path).then(
         (page) => {
@@ -87,6 +91,7 @@ export function useList<Item extends { readonly id: string }>(path: string, conc
           if (!items.value?.length || items.value === before?.items) {
             items.value = page.items;
             next.value = page.next;
+            searched.value = page.searched ?? 0;
             return;
           }
           const changed = new Map(page.items.map((item) => [item.id, item]));
@@ -110,6 +115,7 @@ export function useList<Item extends { readonly id: string }>(path: string, conc
     error: error.value,
     fresh: unseen.value.length,
     more: next.value !== null,
+    searched: searched.value,
     showFresh: () => {
       const page = waiting.value;
       if (!page) return;
@@ -127,6 +133,7 @@ export function useList<Item extends { readonly id: string }>(path: string, conc
       if (current.current !== path) return;
       items.value = [...(items.value ?? []), ...page.items];
       next.value = page.next;
+      searched.value += page.searched ?? 0;
     },
   };
 }

@@ -1,57 +1,42 @@
-import type { EventOutcome } from "../../define/event.ts";
 import type { Database } from "../database.ts";
 import { REQUEST } from "../events.ts";
+import { DEAD_REASON, type EventFilter, eventCondition, STANDS } from "../filters.ts";
+import { nextPart } from "../repairs.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
 import { runsOfEvent } from "./runs.ts";
 
-export interface EventQuery extends PageQuery {
-  readonly source?: string | undefined;
-  /** A type, or all below one: `issues.*`. */
-  readonly type?: string | undefined;
-  readonly outcome?: EventOutcome | undefined;
-  /** Text looked for in the body; ASCII letters match in either case. */
-  readonly q?: string | undefined;
+// What became of it as it stands now: an event is dead as long as one of its runs has failed for good.
+const EVENT = `e.id, e.source, e.type, e.key, e.received_at as "receivedAt",
+  case when d.reason is null then e.outcome else 'dead' end as outcome, coalesce(d.reason, e.reason) as reason, ${LABEL}`;
+const DEAD = `cross join lateral (select ${DEAD_REASON} as reason) d`;
+
+/** A page of events. One of a text search may be short, even empty, and have a page after it. */
+export interface EventPage extends Page {
+  /** How many events were looked through for a text, when the page is not full of what was found. */
+  readonly searched?: number;
 }
 
-const EVENT = `id, source, type, key, received_at as "receivedAt", outcome, reason, ${LABEL}`;
-
-const WANTED = `($1::text is null or id < $1) and ($2::text is null or source = $2)
-  and ($3::text is null or type = $3 or (right($3, 2) = '.*' and starts_with(type, left($3, -1))))
-  and ($4::text is null or outcome = $4)`;
-
-// `encode(…, 'escape')` makes text of any bytes, UTF-8 or not: ASCII stays, the rest becomes octal digits.
-const FOUND = `position(lower(encode(convert_to($7, 'UTF8'), 'escape'))
-  in lower(encode(coalesce(body, convert_to(data::text, 'UTF8'), ''), 'escape'))) > 0`;
-
-/** How many events one request looks through for a text; the next page goes on from there. */
-export const SEARCHED = 5000;
-
-/** Events, newest first. A page of a text search may be short, even empty, and have a page after it. */
-export async function listEvents(database: Database, query: EventQuery): Promise<Page> {
-  const wanted = [query.cursor, query.source, query.type, query.outcome];
-  const end = query.q ? await searchEnd(database, wanted) : null;
+/** Events, newest first. A text search looks through a bounded part of them, and the next page goes on from there. */
+export async function listEvents(database: Database, query: EventFilter & PageQuery): Promise<EventPage> {
+  const { cursor, limit } = query;
+  const part = query.q ? await nextPart(database, query, cursor) : null;
+  const values: unknown[] = [cursor ?? null, part?.end ?? null, limit + 1];
   const rows = await database.query<Row>(
-    `select e.*, json_build_object('total', r.total, 'failed', r.failed, 'active', r.active) as runs
-     from (select ${EVENT} from events
-           where ${WANTED} and ($5::text is null or id >= $5) ${query.q ? `and ${FOUND}` : ""}
-           order by id desc limit $6) e
+    `select ${EVENT}, json_build_object('total', r.total, 'failed', r.failed, 'active', r.active) as runs
+     from (select e.* from events e
+           where ($1::text is null or e.id < $1) and ($2::text is null or e.id >= $2) and ${eventCondition(query, values)}
+           order by e.id desc limit $3) e
+     ${DEAD}
      cross join lateral (
-       select count(*) as total, count(*) filter (where status = 'failed') as failed,
+       select count(*) as total, count(*) filter (where status = 'failed' and ${STANDS}) as failed,
          count(*) filter (where status in ('queued', 'running', 'waiting')) as active
-       from runs where event_id = e.id) r
+       from runs r where event_id = e.id) r
      order by e.id desc`,
-    [...wanted, end, query.limit + 1, ...(query.q ? [query.q] : [])],
+    values,
   );
-  const page = toPage(rows, query.limit);
-  return { items: page.items, next: page.next ?? end };
-}
-
-async function searchEnd(database: Database, wanted: unknown[]): Promise<string | null> {
-  const [row] = await database.query<Row>(`select id from events where ${WANTED} order by id desc offset $5 limit 1`, [
-    ...wanted,
-    SEARCHED - 1,
-  ]);
-  return row?.id ?? null;
+  const page = toPage(rows, limit);
+  if (!part || page.next) return page;
+  return { items: page.items, next: part.end, searched: part.events };
 }
 
 /** Whether there is such an event. */
@@ -63,7 +48,9 @@ export async function isEventKept(database: Database, id: string): Promise<boole
 export async function findEventDetail(database: Database, id: string): Promise<Row | null> {
   const [row] = await database.query<Row & { method: string | null; body: Buffer | null }>(
     `select f.*, ${REQUEST}
-     from (select ${EVENT}, time, data, problem, parent_run as "parentRunId" from events) f
+     from (select ${EVENT}, e.time, e.data, e.problem, e.parent_run as "parentRunId", e.replay_of as "replayOf",
+             (select coalesce(json_agg(c.id order by c.id), '[]') from events c where c.replay_of = e.id) as "replays"
+           from events e ${DEAD}) f
      join events e on e.id = f.id left join requests q on q.id = e.request_id where f.id = $1`,
     [id],
   );

@@ -1,30 +1,24 @@
 import type { Failure, RunStatus } from "../../define/run.ts";
 import type { Database } from "../database.ts";
+import { type RunFilter, runCondition } from "../filters.ts";
+import { PROGRESS, type Progress, readOutcomes } from "../repairs.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
 import { APPROVAL, MESSAGE } from "./talk.ts";
 
 const RUN = `id, event_id as "eventId", parent_id as "parentId", handler, status, attempts, max_attempts as "maxAttempts",
   ${LABEL}, limits, usd, waiting, error, result, created_at as "createdAt", started_at as "startedAt",
-  finished_at as "finishedAt", wake_at as "wakeAt"`;
+  finished_at as "finishedAt", wake_at as "wakeAt", ${PROGRESS} as progress`;
 
 const STEP = `run_id as "runId", key, kind, status, value, error, attempt, ${LABEL}, detail, usd,
   started_at as "startedAt", finished_at as "finishedAt"`;
 
 /** Runs, newest first. */
-export async function listRuns(
-  database: Database,
-  query: PageQuery & {
-    status?: RunStatus | undefined;
-    handler?: string | undefined;
-    event?: string | undefined;
-  },
-): Promise<Page> {
+export async function listRuns(database: Database, query: RunFilter & PageQuery): Promise<Page> {
+  const values: unknown[] = [query.cursor ?? null, query.limit + 1];
   const rows = await database.query<Row>(
-    `select ${RUN} from runs
-     where ($1::text is null or id < $1) and ($2::text is null or status = $2)
-       and ($3::text is null or handler = $3) and ($4::text is null or event_id = $4)
-     order by id desc limit $5`,
-    [query.cursor, query.status, query.handler, query.event, query.limit + 1],
+    `select ${RUN} from runs r where ($1::text is null or r.id < $1) and ${runCondition(query, values)}
+     order by r.id desc limit $2`,
+    values,
   );
   return toPage(rows, query.limit);
 }
@@ -33,12 +27,20 @@ export async function listRuns(
 export async function findRunDetail(database: Database, id: string, now: Date): Promise<Row | null> {
   const [run] = await runsWithSteps(database, "id = $1", id);
   if (!run) return null;
-  const [events, approvals, messages] = await Promise.all([
+  const progress = run.progress as Progress | null;
+  const [events, approvals, messages, outcomes] = await Promise.all([
     database.query<Row>("select id, source, type from events where id = $1", [run.eventId]),
     database.query<Row>(`select ${APPROVAL("$2")} from approvals where run_id = $1 order by id`, [id, now]),
     database.query<Row>(`select ${MESSAGE} from messages where run_id = $1 order by id`, [id]),
+    progress && readOutcomes(database, id),
   ]);
-  return { ...run, event: events[0] ?? null, approvals, messages };
+  return {
+    ...run,
+    progress: progress && { ...progress, runs: outcomes },
+    event: events[0] ?? null,
+    approvals,
+    messages,
+  };
 }
 
 /** The first hundred runs of an event with their steps. */
@@ -47,7 +49,7 @@ export async function runsOfEvent(database: Database, eventId: string): Promise<
 }
 
 async function runsWithSteps(database: Database, where: string, value: string): Promise<Row[]> {
-  const runs = await database.query<Row>(`select ${RUN} from runs where ${where} order by id limit 100`, [value]);
+  const runs = await database.query<Row>(`select ${RUN} from runs r where ${where} order by id limit 100`, [value]);
   const steps = await database.query<{ runId: string }>(
     `select ${STEP} from steps where run_id = any($1) order by started_at, finished_at, key`,
     [runs.map((run) => run.id)],

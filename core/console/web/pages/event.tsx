@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { type EventDetail, request } from "../api.ts";
-import { bytes, clock, curl, plural } from "../format.ts";
+import { EditReplay } from "../edit.tsx";
+import { bytes, clock, curl, failedLike, plural } from "../format.ts";
 import { Json } from "../json.tsx";
 import {
   Button,
@@ -27,12 +28,13 @@ const MEANING = {
   ignored: "No trigger wants this source and type.",
   filtered: "A trigger wants this type, but not this data.",
   skipped: "A trigger that wants it is paused or over its rate.",
-  dead: "It could not be read.",
+  dead: "A run of it has failed for good, or it could not be read.",
 } as const;
 
 export function EventPage({ id }: { id: string }) {
   const { data: event, error, reload } = useQuery<EventDetail>(`/api/events/${id}`, ["run", "step", "approval"]);
   const tab = useSignal<Tab>("data");
+  const edits = useSignal(false);
   const back = { href: "/events", text: "Events" };
   if (!event) {
     return (
@@ -72,6 +74,13 @@ export function EventPage({ id }: { id: string }) {
       actions={
         <>
           {event.request && <CopyButton text={curl(event.request, location.origin)}>Copy as curl</CopyButton>}
+          <Button
+            icon="tool"
+            onPress={() => (edits.value = !edits.value)}
+            title="Replay it with other data, as a new event"
+          >
+            Edit and replay
+          </Button>
           <Button icon="retry" onPress={replay} title="Run the current triggers on this event again">
             Replay
           </Button>
@@ -79,15 +88,16 @@ export function EventPage({ id }: { id: string }) {
       }
     >
       <Way event={event} />
-      {event.problem && (
-        <Problem
-          failure={{
-            code: "event.problem",
-            message: event.problem,
-            next: "The raw body below is exactly what came.",
-          }}
-        />
+      {event.replays.length > 0 && (
+        <p class="note">
+          Replayed with other data as
+          {event.replays.map((one) => (
+            <Id key={one} id={one} href={`/events/${one}`} />
+          ))}
+        </p>
       )}
+      {edits.value && <EditReplay event={event} onClose={() => (edits.value = false)} />}
+      <WhyDead event={event} />
       <Tabs
         label="Parts of the event"
         current={tab.value}
@@ -110,6 +120,29 @@ export function EventPage({ id }: { id: string }) {
   );
 }
 
+/** Why it is dead, and where to go from there. */
+function WhyDead({ event }: { event: EventDetail }) {
+  if (event.outcome !== "dead") return null;
+  const run = event.problem ? undefined : event.runs.findLast((one) => one.status === "failed");
+  const next = event.problem
+    ? "The raw body below is exactly what came."
+    : "Mend what made it fail, then replay it, or all that failed like it.";
+  return (
+    <Problem failure={{ code: "event.dead", message: event.reason ?? MEANING.dead, next }}>
+      {run && (
+        <span class="actions">
+          <a class="button plain" href={`/runs/${run.id}`}>
+            The run
+          </a>
+          <a class="button plain" href={failedLike(run)}>
+            All that failed like this
+          </a>
+        </span>
+      )}
+    </Problem>
+  );
+}
+
 /** The way of the event in one line: came in, proved, kept, ran. */
 function Way({ event }: { event: EventDetail }) {
   const finished = event.runs.filter((run) => run.finishedAt);
@@ -122,7 +155,13 @@ function Way({ event }: { event: EventDetail }) {
   return (
     <ol class="way">
       <li>
-        <b>{event.request ? `${event.request.method} ${event.request.url}` : came}</b>
+        {event.replayOf ? (
+          <b>
+            You edited <Id id={event.replayOf} href={`/events/${event.replayOf}`} />
+          </b>
+        ) : (
+          <b>{event.request ? `${event.request.method} ${event.request.url}` : came}</b>
+        )}
         <span>{clock(new Date(event.receivedAt), zone.value)}</span>
       </li>
       {event.request && (

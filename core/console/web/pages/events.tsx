@@ -1,20 +1,22 @@
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import type { CapabilityItem, EventItem, Page, Refusal } from "../api.ts";
 import { plural } from "../format.ts";
 import { Button, Choice, Command, Empty, Id, PageBody, Pending, SearchBox, Status, Tabs, Time } from "../parts.tsx";
-import { useList, useQuery } from "../query.ts";
+import { type List, useList, useQuery } from "../query.ts";
+import { FilterChips, PutRight, Since } from "../repair.tsx";
 import { place, setQuery } from "../router.ts";
 import { attempt } from "../state.ts";
 
+const FILTERS = ["source", "type", "outcome", "q", "since", "until", "handler", "error"];
+/** So many found are shown before a search asks whether to go on. */
+const ENOUGH = 50;
 const OUTCOMES = ["dispatched", "ignored", "filtered", "skipped", "dead"];
 
 export function Events() {
   const query = place.value.query;
-  const filters = new URLSearchParams();
-  for (const name of ["source", "type", "outcome", "q"]) {
-    const value = query.get(name);
-    if (value) filters.set(name, value);
-  }
-  const text = filters.toString();
+  const filter = Object.fromEntries(FILTERS.flatMap((name) => (query.get(name) ? [[name, query.get(name)!]] : [])));
+  const text = new URLSearchParams(filter).toString();
   const list = useList<EventItem>(`/api/events${text ? `?${text}` : ""}`, ["event", "run"]);
   const capabilities = useQuery<Page<CapabilityItem>>("/api/capabilities");
   const sources = new Set([
@@ -25,12 +27,16 @@ export function Events() {
     ...query.getAll("source"),
   ]);
   return (
-    <PageBody title="Events" sub="Every fact that came in, kept for ever: webhooks, the clock, and you.">
+    <PageBody
+      title="Events"
+      sub="Every fact that came in, kept for ever: webhooks, the clock, and you."
+      actions={text && list.items && list.items.length > 0 && <PutRight kind="replay" filter={filter} />}
+    >
       <div class="toolbar">
         <EventTabs current="events" />
         <span class="filters">
           <SearchBox
-            label="Search the bodies"
+            label="Text, or customer.email:jane@…"
             value={query.get("q") ?? ""}
             onSearch={(value) => setQuery("q", value)}
           />
@@ -48,38 +54,70 @@ export function Events() {
             options={OUTCOMES}
             onPick={(value) => setQuery("outcome", value)}
           />
+          <Since />
         </span>
       </div>
+      <FilterChips names={["type", "handler", "error", "until"]} />
       <div class="listing">
         <Fresh count={list.fresh} onShow={list.showFresh} />
         {!list.items ? (
           <Pending error={list.error} lines={10} />
-        ) : list.items.length === 0 ? (
-          text ? (
-            <Empty
-              icon="search"
-              title={list.more ? "None of the newest events is like that." : "No event is like that."}
-            >
-              <a href="/events">Take the filters away</a>
-            </Empty>
-          ) : (
-            <Empty icon="events" title="Nothing has come in yet.">
-              <p>Send a recorded GitHub push, signed as GitHub signs it:</p>
-              <Command text="npx daimon send github push" />
-            </Empty>
-          )
-        ) : (
+        ) : list.items.length > 0 ? (
           <EventRows items={list.items} />
+        ) : filter.q && list.more ? null : text ? (
+          <Empty icon="search" title="No event is like that.">
+            <a href="/events">Take the filters away</a>
+          </Empty>
+        ) : (
+          <Empty icon="events" title="Nothing has come in yet.">
+            <p>Send a recorded GitHub push, signed as GitHub signs it:</p>
+            <Command text="npx daimon send github push" />
+          </Empty>
         )}
-        {list.items && list.more && (
-          <div class="load-more">
-            <Button onPress={() => attempt(list.loadMore)}>
-              {list.items.length === 0 ? "Look further back" : "Load more"}
-            </Button>
-          </div>
+        {filter.q ? (
+          <Looking key={text} list={list} />
+        ) : (
+          list.items &&
+          list.more && (
+            <div class="load-more">
+              <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
+            </div>
+          )
         )}
       </div>
     </PageBody>
+  );
+}
+
+/** A search that goes on by itself until a page is full, and says how far it has looked. */
+function Looking({ list }: { list: List<EventItem> }) {
+  const wanted = useSignal(ENOUGH);
+  const found = list.items?.length ?? 0;
+  const looks = list.items !== undefined && list.more && found < wanted.value;
+  useEffect(() => {
+    if (!looks) return;
+    void attempt(list.loadMore).then((well) => {
+      if (!well) wanted.value = 0;
+    });
+  }, [looks, list.searched, found]);
+  if (!list.items) return null;
+  const through = list.searched > 0 && `Looked through ${list.searched.toLocaleString("en-GB")} events, `;
+  return (
+    <div class="looking" role="status">
+      {looks ? (
+        <>
+          <Status value="running" word={`${through || "Looking, "}${found || "none"} found yet.`} />
+          <Button onPress={() => (wanted.value = 0)}>Stop looking</Button>
+        </>
+      ) : list.more ? (
+        <>
+          {through && <span>{through + found} found.</span>}
+          <Button onPress={() => (wanted.value = found + ENOUGH)}>Look further back</Button>
+        </>
+      ) : (
+        through && <span class="faint">{through}that is all there are.</span>
+      )}
+    </div>
   );
 }
 

@@ -39,6 +39,7 @@ function greeting(): string {
 }
 
 function DemoBanner() {
+  const file = status.value?.envFile ?? "home/.env";
   return (
     <section class="banner" aria-label="Demo">
       <Mark />
@@ -48,9 +49,9 @@ function DemoBanner() {
           little; everything around it is real.
         </p>
         <p class="next">
-          Make it real: put a key into <code>home/.env</code> and start again.
+          Make it real: put a key into <code>{file}</code> and start again.
         </p>
-        <Command text="echo ANTHROPIC_API_KEY=… >> home/.env && npm start" />
+        <Command text={`echo ANTHROPIC_API_KEY=… >> ${/[^\w/.-]/.test(file) ? `'${file}'` : file} && npm start`} />
       </div>
     </section>
   );

@@ -1,6 +1,7 @@
-import { type RunDetail, request } from "../api.ts";
+import { useSignal } from "@preact/signals";
+import { type Page, type Run, type RunDetail, request } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
-import { dayAndTime, duration, money, plural } from "../format.ts";
+import { dayAndTime, duration, failedLike, money, plural } from "../format.ts";
 import { Json } from "../json.tsx";
 import { now } from "../live.ts";
 import {
@@ -20,20 +21,25 @@ import {
 } from "../parts.tsx";
 import { Prose } from "../prose.tsx";
 import { useQuery } from "../query.ts";
+import { RepairProgress } from "../repair.tsx";
 import { attempt, zone } from "../state.ts";
 import { Timeline } from "../timeline.tsx";
+import { RunRows } from "./runs.tsx";
 
 const ACTIVE = ["queued", "running", "waiting"];
 
 export function RunPage({ id }: { id: string }) {
+  const many = useSignal(false);
   const {
     data: run,
     error,
     reload,
-  } = useQuery<RunDetail>(
-    `/api/runs/${id}`,
-    (change) => change.kind === "approval" || change.kind === "message" || change.id.startsWith(id),
-  );
+  } = useQuery<RunDetail>(`/api/runs/${id}`, (change) => {
+    if (change.kind === "approval" || change.kind === "message" || change.id.startsWith(id)) return true;
+    // What came of a replay of many changes its page, too.
+    return change.kind === "run" && many.value;
+  });
+  many.value = Boolean(run?.progress);
   const back = { href: "/runs", text: "Runs" };
   if (!run) {
     return (
@@ -79,7 +85,20 @@ export function RunPage({ id }: { id: string }) {
         </>
       }
     >
-      {run.error && run.status !== "completed" && <Problem failure={run.error} />}
+      {run.error && run.status !== "completed" && (
+        <Problem failure={run.error}>
+          {run.status === "failed" && !run.progress && (
+            <a class="button plain" href={failedLike(run)}>
+              All that failed like this
+            </a>
+          )}
+        </Problem>
+      )}
+      {run.progress && (
+        <RepairProgress run={run}>
+          <CameOfIt id={id} />
+        </RepairProgress>
+      )}
       {run.status === "waiting" && (
         <p class="note waiting-note">
           <Status value="waiting" word={`This run ${waitingFor(run)}.`} />
@@ -102,6 +121,22 @@ export function RunPage({ id }: { id: string }) {
         </Panel>
       )}
     </PageBody>
+  );
+}
+
+/** The runs that came of a replay or retry of many, as they finish. */
+function CameOfIt({ id }: { id: string }) {
+  const { data } = useQuery<Page<Run>>(`/api/runs?order=${id}&limit=25`, ["run"]);
+  if (!data?.items.length) return null;
+  return (
+    <>
+      <RunRows items={data.items} />
+      {data.next && (
+        <p class="load-more">
+          <a href={`/runs?order=${id}`}>All runs that came of it</a>
+        </p>
+      )}
+    </>
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Run } from "../api.ts";
+import type { Progress, Run } from "../api.ts";
 import { money } from "../format.ts";
 import {
   Button,
@@ -8,32 +8,36 @@ import {
   Handler,
   PageBody,
   Pending,
+  SearchBox,
   Status,
   Tabs,
   Time,
   waitingFor,
 } from "../parts.tsx";
 import { useList } from "../query.ts";
+import { FilterChips, PutRight, Since } from "../repair.tsx";
 import { place, setQuery } from "../router.ts";
 import { attempt, status } from "../state.ts";
 import { Fresh } from "./events.tsx";
 
+const FILTERS = ["status", "handler", "event", "error", "q", "since", "until", "order"];
 const STATUSES = ["", "running", "waiting", "failed", "completed", "canceled", "queued"] as const;
 
 export function Runs() {
   const query = place.value.query;
-  const filters = new URLSearchParams();
-  for (const name of ["status", "handler", "event"]) {
-    const value = query.get(name);
-    if (value) filters.set(name, value);
-  }
-  const text = filters.toString();
+  const filter = Object.fromEntries(FILTERS.flatMap((name) => (query.get(name) ? [[name, query.get(name)!]] : [])));
+  const text = new URLSearchParams(filter).toString();
+  const retries = ["failed", "canceled"].includes(filter.status ?? (filter.error || filter.q ? "failed" : ""));
   const list = useList<Run>(`/api/runs${text ? `?${text}` : ""}`, ["run"]);
   const handlers = new Set((list.items ?? []).map((run) => run.handler));
   if (query.get("handler")) handlers.add(query.get("handler")!);
   const counts: Readonly<Record<string, number | undefined>> = status.value?.counts ?? {};
   return (
-    <PageBody title="Runs" sub="What was done about it: every handler, step by step.">
+    <PageBody
+      title="Runs"
+      sub="What was done about it: every handler, step by step."
+      actions={retries && list.items && list.items.length > 0 && <PutRight kind="retry" filter={filter} />}
+    >
       <div class="toolbar">
         <Tabs
           label="Status"
@@ -46,6 +50,11 @@ export function Runs() {
           onPick={(name) => setQuery("status", name)}
         />
         <span class="filters">
+          <SearchBox
+            label="Search the errors"
+            value={query.get("q") ?? ""}
+            onSearch={(value) => setQuery("q", value)}
+          />
           <Choice
             label="Handler"
             any="Any handler"
@@ -53,8 +62,10 @@ export function Runs() {
             options={[...handlers].sort()}
             onPick={(value) => setQuery("handler", value)}
           />
+          <Since />
         </span>
       </div>
+      <FilterChips names={["event", "error", "order", "until"]} />
       <div class="listing">
         <Fresh count={list.fresh} onShow={list.showFresh} />
         {!list.items ? (
@@ -82,7 +93,8 @@ export function Runs() {
   );
 }
 
-function RunRows({ items }: { items: readonly Run[] }) {
+/** Runs, each leading to its page. */
+export function RunRows({ items }: { items: readonly Run[] }) {
   return (
     <ul class="rows run-rows">
       {items.map((run) => (
@@ -92,6 +104,7 @@ function RunRows({ items }: { items: readonly Run[] }) {
             <span class="row-main">
               <Handler name={run.handler} />
               {run.status === "failed" && run.error && <span class="faint"> {run.error.message}</span>}
+              {run.progress && <span class="faint"> {progressText(run.progress)}</span>}
               {run.status === "waiting" && <span class="faint"> {waitingFor(run)}</span>}
             </span>
             <span class="row-cost num">{run.usd > 0 ? money(run.usd) : ""}</span>
@@ -107,3 +120,5 @@ function RunRows({ items }: { items: readonly Run[] }) {
     </ul>
   );
 }
+
+const progressText = ({ total, done }: Progress) => (total === null ? "finding them" : `${done} of ${total}`);

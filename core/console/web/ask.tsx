@@ -1,0 +1,117 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { type EventItem, type Preview, type Run, request } from "./api.ts";
+import { plural } from "./format.ts";
+import { Button, Handler, Status } from "./parts.tsx";
+import { go } from "./router.ts";
+import { attempt } from "./state.ts";
+
+export type Filter = Readonly<Record<string, string>>;
+export type Found = Preview<EventItem & Run>;
+
+/** The two ways to put many right. */
+export const KINDS = {
+  replay: { path: "/api/replays", verb: "Replay", thing: "event" },
+  retry: { path: "/api/retries", verb: "Retry", thing: "run" },
+} as const;
+
+/** Shows what a filter means now, and asks once whether it is to be done. */
+export function Ask({ kind, filter, onClose }: { kind: keyof typeof KINDS; filter: Filter; onClose: () => void }) {
+  const { path, verb, thing } = KINDS[kind];
+  const found = useSignal<Found | null>(null);
+  const element = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => {
+    const opened = element.current;
+    opened?.showModal();
+    return () => opened?.close();
+  }, []);
+  useEffect(() => {
+    let current = true;
+    const look = async () => {
+      let next: Found | null = null;
+      do {
+        const more: Found = await request("POST", path, {
+          filter: next?.filter ?? filter,
+          preview: true,
+          ...(next?.next ? { cursor: next.next } : {}),
+        });
+        next = next ? { ...more, items: next.items, count: next.count + more.count } : more;
+        if (current) found.value = next;
+      } while (next.next && current);
+    };
+    void attempt(look).then((well) => !well && onClose());
+    return () => {
+      current = false;
+    };
+  }, []);
+  const known = found.value;
+  const order = () =>
+    attempt(async () => {
+      const { runId } = await request<{ runId: string }>("POST", path, { filter: known!.filter });
+      go(`/runs/${runId}`);
+    });
+  const all = plural(known?.count ?? 0, thing);
+  return (
+    <dialog ref={element} class="dialog repair" aria-label={`${verb} many`} onClose={onClose}>
+      <div class="dialog-body">
+        <h2>{known ? `${verb} ${all}${known.next ? " so far" : ""}?` : "Looking which they are."}</h2>
+        <p class="meant">
+          <FilterWords filter={filter} />
+        </p>
+        {known && known.items.length > 0 && (
+          <ul class="meant-first">
+            {known.items.map((one) => (
+              <li key={one.id}>
+                <Status value={one.outcome ?? one.status} />
+                <span class="row-main">
+                  {one.handler ? (
+                    <Handler name={one.handler} />
+                  ) : (
+                    <>
+                      <b>{one.source}</b> {one.type}
+                    </>
+                  )}{" "}
+                  <span class="faint">{one.reason ?? one.error?.message}</span>
+                </span>
+              </li>
+            ))}
+            {known.count > known.items.length && <li class="faint">and {known.count - known.items.length} more</li>}
+          </ul>
+        )}
+        <p>
+          {kind === "retry"
+            ? "Each goes on where it stopped: its completed steps are kept and not done again."
+            : `${filter.handler ? `Only ${filter.handler} runs` : "Today's triggers run"} on each once more, in the order in which they came. What earlier runs did is not undone.`}
+        </p>
+        <div class="actions">
+          <Button onPress={onClose}>Not now</Button>
+          <Button
+            kind="primary"
+            icon="retry"
+            autofocus
+            disabled={!known || known.next !== null || known.count === 0}
+            onPress={order}
+          >
+            {known ? `${verb} ${all}` : verb}
+          </Button>
+        </div>
+      </div>
+    </dialog>
+  );
+}
+
+/** What a filter's field is called, where that is not its name. */
+export const FILTER_NAMES: Readonly<Record<string, string>> = { q: "text", error: "failed with" };
+
+/** A filter in words: `outcome dead · handler trigger:shop/file`. */
+export function FilterWords({ filter }: { filter: Filter }) {
+  return (
+    <>
+      {Object.entries(filter).map(([name, value]) => (
+        <span key={name} class="chip">
+          {FILTER_NAMES[name] ?? name} <b>{value}</b>
+        </span>
+      ))}
+    </>
+  );
+}

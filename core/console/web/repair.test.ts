@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
+import { readServer, testSystem, until } from "../../test/system.ts";
+
+const SECRET = "shop-secret";
+
+/** Files orders. Of one without an address it knows no country, and throws. */
+const shop = (country: string) => `
+import { defineCapability, defineTrigger, defineWebhook } from "daimon";
+
+interface Order { customer: { email: string; address?: { country: string } } }
+
+export default defineCapability({
+  name: "shop",
+  description: "Files orders by country.",
+  webhooks: [defineWebhook({
+    source: "shop",
+    verify: { scheme: "hmac", secret: "SHOP_SECRET", header: "x-signature", algorithm: "sha256", encoding: "hex" },
+    type: [{ header: "x-type" }],
+  })],
+  triggers: [defineTrigger<Order>({
+    name: "file",
+    on: { source: "shop", type: "order.paid" },
+    retry: { attempts: 2, delays: [20] },
+    run: async ({ event, step }) => {
+      const { customer } = event.data;
+      const country = await step.run("country", () => ${country});
+      return { country: country.toUpperCase(), email: customer.email };
+    },
+  })],
+  secrets: [{ name: "SHOP_SECRET", description: "Signs orders." }],
+});
+`;
+const BROKEN = shop("customer.address!.country");
+const MENDED = shop('customer.address?.country ?? "unknown"');
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function sendOrder(home: string, n: number): Promise<void> {
+  const address = n < 37 ? {} : { address: { country: "nl" } };
+  const body = JSON.stringify({ id: `order-${n}`, customer: { email: `customer${n}@example.com`, ...address } });
+  const signature = createHmac("sha256", SECRET).update(body).digest("hex");
+  const headers = { "x-signature": signature, "x-type": "order.paid", "content-type": "application/json" };
+  const response = await fetch(`${readServer(home).url}/hooks/shop`, { method: "POST", body, headers });
+  assert.equal(response.status, 202);
+}
+
+suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async () => {
+  const { test } = await import("node:test");
+  test("find a customer's event, see why its run failed, mend the code, replay the 37 like it, watch them finish", async (t) => {
+    const port = String(await freePort());
+    const system = testSystem(t, { PORT: port, SHOP_SECRET: SECRET });
+    system.install("shop", { "index.ts": BROKEN });
+    let daimon = await system.start();
+    for (let n = 0; n < 60; n++) await sendOrder(system.home, n);
+    const origin = daimon.url;
+    const browser = await launchBrowser();
+    t.after(() => browser.close());
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const page = await watchedPage(context);
+    const { url } = await system.daimon<{ url: string }>("login");
+    await page.goto(url);
+    await page.getByText("First five minutes").waitFor();
+    const shot = async (name: string) => {
+      if (!process.env.SHOTS) return;
+      for (const [theme, size] of [
+        ["light", "desk"],
+        ["dark", "desk"],
+        ["light", "phone"],
+      ] as const) {
+        await page.emulateMedia({ colorScheme: theme });
+        await page.setViewportSize(size === "desk" ? { width: 1280, height: 800 } : { width: 390, height: 844 });
+        await sleep(150);
+        await page.screenshot({ path: join(process.env.SHOTS, `${name}-${theme}-${size}.png`) });
+      }
+      await page.emulateMedia({ colorScheme: "light" });
+      await page.setViewportSize({ width: 1280, height: 800 });
+    };
+    const noFaults = async (name: string) => {
+      await shot(name);
+      for (const phone of [false, true]) {
+        await page.setViewportSize(phone ? { width: 390, height: 844 } : { width: 1280, height: 800 });
+        assert.deepEqual(await page.evaluate(findFaults, phone), [], name);
+      }
+      await page.setViewportSize({ width: 1280, height: 800 });
+    };
+
+    // Find it by its payload.
+    await page.goto(`${origin}/events?source=shop`);
+    await page.locator(".event-rows li").nth(49).waitFor();
+    await until("37 dead", async () => {
+      const { items } = await system.daimon<{ items: object[] }>(
+        "events",
+        "list",
+        "--outcome",
+        "dead",
+        "--limit",
+        "100",
+      );
+      return items.length === 37;
+    });
+    await noFaults("events");
+    await page.getByRole("searchbox").fill("customer.email:customer17@example.com");
+    await page.getByText("that is all there are").waitFor();
+    assert.equal(await page.locator(".event-rows li").count(), 1);
+    await page.locator(".event-rows .status").getByText("dead").waitFor();
+    await noFaults("found");
+
+    // See why its run failed.
+    await page.locator(".event-rows a").click();
+    await page.locator(".way").getByText("trigger:shop/file failed").waitFor();
+    await noFaults("event");
+    await page.getByRole("link", { name: "The run" }).click();
+    assert.match(
+      await textIn(page.getByRole("alert")),
+      /TypeError: Cannot read properties of undefined \(reading 'country'\)/,
+    );
+    await noFaults("run");
+
+    // Mend the code.
+    writeFileSync(join(system.capabilities, "shop/index.ts"), MENDED);
+    await daimon.stop();
+    daimon = await system.start();
+    await page.locator(".live-state").getByText("Live").waitFor();
+    complaints.length = 0; // While it was away, the browser said so.
+
+    // Replay the 37 like it.
+    await page.getByRole("link", { name: "All that failed like this" }).click();
+    await page.getByRole("button", { name: "Replay these 37…" }).click();
+    const dialog = page.getByRole("dialog", { name: "Replay many" });
+    await dialog.getByRole("heading", { name: "Replay 37 events?" }).waitFor();
+    assert.match(await textIn(dialog), /outcome\s+dead[\s\S]*and 32 more[\s\S]*Only trigger:shop\/file runs/);
+    await noFaults("ask");
+    await dialog.getByRole("button", { name: "Replay 37 events" }).click();
+
+    // Watch them finish.
+    await page.waitForURL(/\/runs\/run_/);
+    await page.getByText("37 of 37 events replayed").waitFor();
+    await page.getByText("37 completed").waitFor();
+    await page.locator(".run-rows li").nth(24).waitFor();
+    await noFaults("progress");
+    await page.goto(`${origin}/events?outcome=dead`);
+    await page.getByText("No event is like that.").waitFor();
+    await page.goto(`${origin}/runs?status=failed`);
+    await page.locator(".run-rows li").first().waitFor();
+    await noFaults("failed");
+    assert.equal(await page.getByRole("button", { name: /^Retry these/ }).count(), 0, "the replays stand for them");
+
+    // One more, with other data.
+    await page.goto(`${origin}/events?q=customer3@example.com`);
+    await page.locator(".event-rows a").first().click();
+    await page.getByRole("button", { name: "Edit and replay" }).click();
+    const editor = page.getByLabel("Data", { exact: true });
+    const before = await editor.inputValue();
+    await editor.fill(before.replace('"order-3",', '"order-3"'));
+    await page.getByText("Line 3, column 3").waitFor();
+    await page.getByText("a comma or } is missing here").waitFor();
+    assert.ok(await page.getByRole("button", { name: "Replay with this" }).isDisabled());
+    await noFaults("edit");
+    await editor.fill(before.replace("customer3@", "jane@"));
+    await page.getByRole("button", { name: "Replay with this" }).click();
+    await page.getByText("You edited").waitFor();
+    await page.getByText('"jane@example.com"').waitFor();
+    await page.getByText("untrusted · public").waitFor();
+    await noFaults("edited");
+    await page.locator(".way").getByRole("link", { name: /^evt_/ }).click();
+    await page.getByText("Replayed with other data as").waitFor();
+    await page.getByText('"customer3@example.com"').waitFor();
+    assert.deepEqual(complaints, []);
+  });
+});
