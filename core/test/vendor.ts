@@ -30,7 +30,7 @@ export interface VendorAnswer {
 }
 
 /** A vendor's API, played on the loopback by a function of the request, which keeps what it was asked. */
-export async function playVendor(t: TestContext, answer: (request: VendorRequest) => VendorAnswer) {
+async function playVendor(t: TestContext, answer: (request: VendorRequest) => VendorAnswer) {
   const requests: VendorRequest[] = [];
   const server = createServer(async (incoming, response) => {
     let body = "";
