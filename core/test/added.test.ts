@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "../base/environment.ts";
 import { scriptedModel } from "./models.ts";
-import { testSystem, until } from "./system.ts";
+import { readServer, testSystem, until } from "./system.ts";
 import { readdress, testVendor } from "./vendor.ts";
 
 const SECRETS = {
@@ -96,15 +96,25 @@ test("what is added by name does its work through kill -9: files in the hub, and
     await daimon.kill();
     daimon = await system.start();
   };
+  const ask = async <Answer>(method: string, path: string, body?: object): Promise<Answer> => {
+    const { url, token } = readServer(system.home);
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const response = await fetch(url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+    assert.ok(response.ok, `${method} ${path}: ${response.status}`);
+    return (await response.json()) as Answer;
+  };
+  const send = async (words: string, more: object = {}) => {
+    const [source, type] = words.split(" ");
+    const { deliveries } = await ask<Deliveries>("POST", "/api/samples", { source, type, ...more });
+    return deliveries[0]!.status;
+  };
   for (const words of SENT) {
-    const [delivery] = (await system.daimon<Deliveries>("send", ...words.split(" "))).deliveries;
-    assert.ok(delivery!.status < 300, `${words}: ${delivery!.status}`);
-    const [spoilt] = (await system.daimon<Deliveries>("send", ...words.split(" "), "--bad-signature")).deliveries;
-    assert.equal(spoilt!.status, 401, words);
+    assert.match(String(await send(words)), /^20[02]$/, words);
+    assert.equal(await send(words, { badSignature: true }), 401, words);
   }
   await again();
-  await system.daimon("send", "gmail", "push");
-  const runs = async () => (await system.daimon<Runs>("runs", "list", "--limit", "100")).items;
+  await send("gmail push");
+  const runs = async () => (await ask<Runs>("GET", "/api/runs?limit=100")).items;
   const settled = async () => {
     const all = await runs();
     for (const { handler, status, error } of all)
@@ -131,7 +141,7 @@ test("what is added by name does its work through kill -9: files in the hub, and
   assert.deepEqual(sends(), []);
 
   await again();
-  const asked = await system.daimon<{ items: { id: string }[] }>("approvals", "list");
+  const asked = await ask<{ items: { id: string }[] }>("GET", "/api/approvals?status=waiting");
   assert.equal(asked.items.length, 3);
   for (const { id } of asked.items) await system.daimon("approvals", "approve", id);
   await until(
