@@ -311,7 +311,7 @@ export async function addRuns(
 ): Promise<string[][]> {
   const ids = new Map<string, string>();
   await database.transaction(async (inside) => {
-    for (const [source, group] of Map.groupBy(events, ({ event }) => event.source)) {
+    for (const [source, group] of [...Map.groupBy(events, ({ event }) => event.source)].sort()) {
       const added = group.flatMap(({ event, runs }) => runs.map((run) => ({ event, run })));
       if (added.length > 0) await queueRuns(inside, source, added, ids);
     }

@@ -118,4 +118,24 @@ test("each event of a burst lists the run, and the run lists its events", async 
   const run = await json<{ event: { id: string }; events: { id: string }[] }>(`/api/runs/${runId}`);
   assert.deepEqual([run.event.id, run.events.map((event) => event.id)], [ids[1], ids]);
   assert.equal((await json<{ events: object[] }>(`/api/runs/${other}`)).events.length, 1);
+  await database.query(
+    'update runs set status = \'failed\', error = \'{"code": "x", "message": "no"}\' where id = $1',
+    [runId],
+  );
+  const dead = await json<{ items: { id: string; outcome: string }[] }>("/api/events?outcome=dead");
+  assert.deepEqual(
+    dead.items.map((event) => [event.id, event.outcome]),
+    [
+      [ids[1], "dead"],
+      [ids[0], "dead"],
+    ],
+  );
+  const again = await keepRun(database, ids[0]!);
+  const left = await json<{ items: { id: string }[] }>("/api/events?outcome=dead");
+  assert.deepEqual(
+    left.items.map((event) => event.id),
+    [ids[1]],
+    "one of them was replayed",
+  );
+  assert.equal((await json<{ runs: object[] }>(`/api/events/${ids[0]}`)).runs.length, 2, again);
 });
