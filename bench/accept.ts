@@ -92,7 +92,8 @@ export async function measureAccepting(
   return { tables: [httpTable(sizes, busy), processTable(sizes)], data: { rounds, busy } };
 }
 
-async function loadHttp(options: LoadOptions): Promise<LoadFigures> {
+/** Runs the load generator in a process of its own. */
+export async function loadHttp(options: LoadOptions): Promise<LoadFigures> {
   const file = join(import.meta.dirname, "load.ts");
   return JSON.parse(await output(spawn(process.execPath, [file, JSON.stringify(options)])));
 }
@@ -122,10 +123,11 @@ async function measureBusy(
   const house = await startHouse({ home: join(server.folder, "busy"), values });
   try {
     const http = await loadHttp({ port: house.port, clients: 32, seconds, secret: SECRET });
-    const [row] = await ask<{ done: number }>(
+    const [row] = await ask<{ done: number; problem: string | null }>(
       connection,
-      "select count(*)::integer as done from runs where status = 'completed'",
+      "select count(*) filter (where status = 'completed')::integer as done, min(error ->> 'message') as problem from runs",
     );
+    if (row!.problem) throw new Error(`The runs fail: ${row!.problem}`);
     return { http, carriedPerSecond: row!.done / (seconds + 1) };
   } finally {
     await house.stop(0);
@@ -152,6 +154,7 @@ function summarize(rounds: readonly Round[]): Size[] {
         p50: of((round) => round.http.p50),
         p99: of((round) => round.http.p99),
         refused: Object.assign({}, ...own.map((round) => round.http.refused)),
+        acked: [],
       },
       dispatch: {
         perSecond: of((round) => round.dispatch.perSecond),

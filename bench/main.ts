@@ -1,17 +1,21 @@
 // `npm run bench`                      what needs no peer, about eight minutes
 // `npm run bench -- --quick`           the same with less of everything, under two minutes; not kept in bench/results
 // `npm run bench -- --peer engines`    the queue and the steps beside graphile-worker, pg-boss, DBOS and absurd
+// `npm run bench -- --peer seed`       beside FastAPI, Celery, Redis and Postgres; their packages are Debian's
 // `npm run bench -- --only accept,turn`  some sections, not kept
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { measureAccepting } from "./accept.ts";
+import { measureClock } from "./clock.ts";
 import type { Scale } from "./engine.ts";
 import { now } from "./figures.ts";
 import { measurePeers } from "./peers.ts";
 import { type BenchServer, findPgbench, output, startBenchServer } from "./postgres.ts";
 import { describeMachine, keepResults, putIntoPage, renderSection, type Section, type Table } from "./report.ts";
+import { measureSeed, type SeedScale } from "./seed.ts";
 import { measureStart } from "./start.ts";
+import { measureStorm } from "./storm.ts";
 import { measureTurn } from "./turn.ts";
 import { measureWork } from "./work.ts";
 
@@ -28,6 +32,23 @@ const QUICK: Scale = {
   drainSeconds: 0.7,
   acceptSeconds: 2,
   history: 100_000,
+};
+
+const FULL_SEED: SeedScale = {
+  rounds: 2,
+  acceptSeconds: 6,
+  offeredSeconds: 6,
+  backlogSeconds: 5,
+  strikeSeconds: 8,
+  lostSeconds: 120,
+};
+const QUICK_SEED: SeedScale = {
+  rounds: 1,
+  acceptSeconds: 2,
+  offeredSeconds: 2,
+  backlogSeconds: 1,
+  strikeSeconds: 4,
+  lostSeconds: 30,
 };
 
 type Measure = (server: BenchServer) => Promise<{ tables: Table[]; data: unknown }>;
@@ -50,11 +71,24 @@ function sectionsOf(quick: boolean): Record<string, { title: string; measure: Me
       title: "An agent's turn",
       measure: (server) => measureTurn(server, { samples: quick ? 20 : 200 }),
     },
+    clock: {
+      title: "Schedules",
+      measure: (server) =>
+        measureClock(server, quick ? { schedules: 2000, seconds: 20 } : { schedules: 10_000, seconds: 60 }),
+    },
+    load: {
+      title: "Deliveries of all senders while everything is killed",
+      measure: () => measureStorm(quick ? 600 : 20_000),
+    },
+    seed: {
+      title: "Beside the seed's own stack",
+      measure: (server) => measureSeed(server, quick ? QUICK_SEED : FULL_SEED),
+    },
     engines: { title: "Engines side by side", measure: (server) => measurePeers(server, scale, rounds) },
   };
 }
 
-const PEERS: Readonly<Record<string, readonly string[]>> = { engines: ["engines"] };
+const PEERS: Readonly<Record<string, readonly string[]>> = { engines: ["engines"], seed: ["seed"] };
 
 const { values: told } = parseArgs({
   options: { quick: { type: "boolean" }, peer: { type: "string" }, only: { type: "string" } },
@@ -62,7 +96,7 @@ const { values: told } = parseArgs({
 const sections = sectionsOf(told.quick ?? false);
 const wanted = told.peer
   ? PEERS[told.peer]
-  : (told.only?.split(",") ?? Object.keys(sections).filter((name) => name !== "engines"));
+  : (told.only?.split(",") ?? Object.keys(sections).filter((name) => !(name in PEERS)));
 if (!wanted || wanted.some((name) => !sections[name])) {
   process.stderr.write(
     `There are the sections ${Object.keys(sections).join(", ")} and the peers ${Object.keys(PEERS).join(", ")}.\n`,

@@ -4,11 +4,16 @@ export const BODY_BYTES = 2048;
 /** A push as GitHub tells it, shortened to exactly BODY_BYTES; `n` makes it another one. */
 export function githubBody(n: number): string {
   const sha = n.toString(16).padStart(40, "0");
+  const commit = "https://github.com/Codertocat/Hello-World/commit";
   const owner = { login: "Codertocat", id: 21031067, type: "User", site_admin: false };
   const body = {
     ref: "refs/heads/main",
     before: "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
     after: sha,
+    created: false,
+    deleted: false,
+    forced: false,
+    base_ref: null,
     repository: {
       id: 186853002,
       name: "Hello-World",
@@ -28,6 +33,8 @@ export function githubBody(n: number): string {
     commits: [
       {
         id: sha,
+        distinct: true,
+        url: `${commit}/${sha}`,
         message: `Change number ${n}`,
         timestamp: "2026-11-22T10:00:00Z",
         author: { name: "Codertocat", email: "21031067+Codertocat@users.noreply.github.com" },

@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { mean, pause, short } from "./figures.ts";
 import { startHouse } from "./house.ts";
+import { findPostgres, proportionalBytes, residentBytes } from "./memory.ts";
 import type { BenchServer } from "./postgres.ts";
 import type { Table } from "./report.ts";
 
@@ -61,43 +61,4 @@ export async function measureStart(
       },
     ],
   };
-}
-
-function residentBytes(pid: number): number {
-  return readBytes(`/proc/${pid}/status`, /VmRSS:\s+(\d+) kB/);
-}
-
-function proportionalBytes(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + readBytes(`/proc/${pid}/smaps_rollup`, /^Pss:\s+(\d+) kB/m), 0);
-}
-
-function readBytes(file: string, pattern: RegExp): number {
-  try {
-    return Number(pattern.exec(readFileSync(file, "utf8"))?.[1]) * 1024;
-  } catch {
-    return Number.NaN;
-  }
-}
-
-/** The processes of the server in this home: its first one, and those that it has started. */
-function findPostgres(home: string): number[] {
-  try {
-    const first = Number(readFileSync(join(home, "postgres/data/postmaster.pid"), "utf8").split("\n")[0]);
-    const children = readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .filter((pid) => parentOf(pid) === first);
-    return [first, ...children];
-  } catch {
-    return [];
-  }
-}
-
-function parentOf(pid: number): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-  } catch {
-    return 0;
-  }
 }

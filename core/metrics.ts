@@ -20,6 +20,8 @@ export function createMetrics(database: Database): () => Promise<string> {
     for (const { status, count } of figures.runs) runs.set({ status }, count);
     const refusals = gauge("daimon_refusals", "Requests that were not let in.", ["source", "reason"]);
     for (const { source, reason, count } of figures.refusals) refusals.set({ source, reason }, count);
+    const issues = gauge("daimon_issues_open", "Issues that are open, by kind.", ["kind"]);
+    for (const { kind, count } of figures.issues) issues.set({ kind }, count);
     gauge("daimon_queue_oldest_seconds", "Age of the oldest ready run.").set(figures.oldestSeconds);
     gauge("daimon_approvals_waiting", "Approvals that wait for a person.").set(figures.approvals);
     gauge("daimon_spent_usd_today", "US dollars settled today, in the owner's zone.").set(figures.usdToday);

@@ -66,13 +66,14 @@ async function receive(
   intake: Intake | undefined,
 ): Promise<void> {
   if (!intake) return answer(response, unready());
-  const most = intake.maxBytes(source, () => toRawRequest(request, EMPTY));
-  if (request.method === "GET") return answer(response, await intake.receive(source, toRawRequest(request, EMPTY)));
-  if (request.method !== "POST")
-    return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
+  const { method = "", url = "" } = request;
+  const head: RawRequest = { method, url, headers: headersOf(request), body: EMPTY };
+  const most = intake.maxBytes(source, () => head);
+  if (method === "GET") return answer(response, await intake.receive(source, head));
+  if (method !== "POST") return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
   if (most === undefined)
     return answerEarly(request, response, failure(404, "source.missing", `There is no source "${source}".`));
-  const body = await readBody(request, most);
+  const body = await readBody(request, head, most);
   if (body === "large") {
     intake.refuse(source, "body too large");
     return answerEarly(request, response, failure(413, "request.large", `The body is larger than ${most} bytes.`));
@@ -82,27 +83,32 @@ async function receive(
     if (!response.destroyed) answer(response, failure(408, "request.slow", "The body did not arrive in time."));
     return void request.destroy();
   }
-  answer(response, await intake.receive(source, toRawRequest(request, body)));
+  answer(response, await intake.receive(source, { ...head, body }));
 }
 
 const EMPTY = Buffer.alloc(0);
 
 /** A header that came several times is joined by commas, each of them: none is dropped, so none can hide behind another. */
-function toRawRequest(request: IncomingMessage, body: Uint8Array): RawRequest {
-  const { method = "", url = "", rawHeaders } = request;
-  const once = Object.entries(request.headers).map(([name, value]) => [name, String(value)] as const);
-  if (once.length * 2 === rawHeaders.length) return { method, url, headers: Object.fromEntries(once), body };
-  const headers = new Map<string, string>();
+function headersOf({ rawHeaders }: IncomingMessage): Record<string, string> {
+  const headers: Record<string, string> = {};
   for (let place = 0; place < rawHeaders.length; place += 2) {
     const [name, value] = [rawHeaders[place]!.toLowerCase(), rawHeaders[place + 1]!];
-    headers.set(name, headers.has(name) ? `${headers.get(name)}, ${value}` : value);
+    const joined = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
+    // Assigned, this one name would not become a field.
+    if (name === "__proto__")
+      Object.defineProperty(headers, name, { value: joined, enumerable: true, configurable: true });
+    else headers[name] = joined;
   }
-  return { method, url, headers: Object.fromEntries(headers), body };
+  return headers;
 }
 
 /** At most `most` bytes, within the time; what comes after is not read. */
-function readBody(request: IncomingMessage, most: number): Promise<Buffer | "large" | "slow" | "broken"> {
-  if (Number(request.headers["content-length"] ?? 0) > most) return Promise.resolve("large");
+function readBody(
+  request: IncomingMessage,
+  { headers }: RawRequest,
+  most: number,
+): Promise<Buffer | "large" | "slow" | "broken"> {
+  if (Number(headers["content-length"] ?? 0) > most) return Promise.resolve("large");
   return new Promise((resolve) => {
     const parts: Buffer[] = [];
     let length = 0;

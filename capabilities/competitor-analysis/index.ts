@@ -20,6 +20,11 @@ async function freeFile(context: Context<Tick>, date: string): Promise<string> {
   }
 }
 
+/** Says what is wrong with the list, and what stands in it when it is right. */
+const explainList = (text: string | null) =>
+  `There is no report: ${LIST} ${text === null ? "is not there" : "names no competitor"}. ` +
+  "Write a line for each into it, above the first `## `: `- Name | address | why`.";
+
 const weekly = defineSchedule({
   name: "weekly",
   description: "Reports on the competitors that the hub names",
@@ -28,23 +33,24 @@ const weekly = defineSchedule({
   overlap: "skip",
   run: async (context: Context<Tick>) => {
     const { agent, hub, send, event } = context;
-    const competitors = competitorsIn((await readIfThere(context, "read the list", LIST)) ?? "");
+    const list = await readIfThere(context, "read the list", LIST);
+    const { competitors, left } = competitorsIn(list ?? "");
     if (competitors.length === 0) {
-      await send({
-        text: `${LIST} names no competitor yet. Add a line for each: \`- Name | address | why\`.`,
-      });
+      await send({ text: explainList(list) });
       return { report: null };
     }
+    // The nominal day: a report that is made up for on Friday is still Tuesday's.
+    const { date } = event.data;
+    const [day] = event.data.words.split(",");
     const findings: { name: string; answer: Answer }[] = [];
     for (const { name, about } of competitors) {
       const prompt = `What do we know about ${name}${about && ` (${about})`}?`;
       findings.push({ name, answer: await agent(`research ${name}`, { agent: "researcher", prompt }) });
     }
-    const date = event.data.date;
     const report = await agent("write the report", {
       agent: "reporter",
       prompt: [
-        `Write the weekly competitor report of ${date}.`,
+        `Write the weekly competitor report for ${day}.`,
         ...findings.map(({ name, answer }) => `Findings on ${name}:\n${answer.text}`),
       ].join("\n\n"),
     });
@@ -56,9 +62,11 @@ const weekly = defineSchedule({
         "Say what the folder is",
       );
     }
-    await hub.create(path, renderReport({ date, eventId: event.id, report, findings }), `Competitor report of ${date}`);
+    const text = renderReport({ date, day: day!, eventId: event.id, report, findings, left });
+    await hub.create(path, text, `Competitor report for ${day}`);
     const demo = report.demo ? " It was written by the demo model, so it knows nothing new." : "";
-    await send({ text: `The competitor report of ${date} is filed as [${path}](${path}).${demo}` });
+    const rest = left.length > 0 ? ` Left out, because ${competitors.length} is the most: ${left.join(", ")}.` : "";
+    await send({ text: `The competitor report for ${day} is filed as [${path}](${path}).${demo}${rest}` });
     return { report: path, competitors: competitors.length };
   },
 });

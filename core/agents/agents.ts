@@ -2,7 +2,8 @@ import type { Clock } from "../base/clock.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Agent } from "../define/agent.ts";
-import type { Answer, Ask } from "../define/context.ts";
+import type { Tick } from "../define/capability.ts";
+import type { Answer, Ask, Context } from "../define/context.ts";
 import type { DaimonEvent, NewEvent } from "../define/event.ts";
 import { BLANK, type Label, STRANGER } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
@@ -73,7 +74,15 @@ export interface Agents {
   ask(ask: Ask, journal: StepJournal, event: DaimonEvent): Promise<Answer>;
   /** Answers a chat event `{text, conversation}` into its conversation. */
   handler(name: string): RegisteredHandler;
+  /** Does what a schedule that was made with words says, by its event `{text, agent, …tick}`: asks the agent, or reminds. */
+  schedule(name: string): RegisteredHandler;
 }
+
+/** The data of a schedule's event, when words made it. */
+type Scheduled = Tick & { readonly text: string; readonly agent: string | null };
+
+/** A reminder that comes so many milliseconds late says for when it was. */
+const LATE = 60_000;
 
 export function createAgents(options: AgentsOptions): Agents {
   const start = async (ask: Ask, journal: StepJournal, event: DaimonEvent, historyLabel: Label) => {
@@ -94,7 +103,10 @@ export function createAgents(options: AgentsOptions): Agents {
       system: systemPrompt({ soul, map: map.text, skills, instructions: agent.instructions }),
       messages: [
         ...fitHistory(ask.history ?? []).map(({ role, text }) => ({ role, content: text })),
-        questionMessage({ prompt: ask.prompt, untrusted, now: options.clock.now(), zone: options.zone }),
+        questionMessage({
+          ...{ prompt: ask.prompt, untrusted, now: options.clock.now(), zone: options.zone },
+          ...(event.source === "schedule" ? { meant: (event.data as Tick).words } : {}),
+        }),
       ],
       tools: toolsOf(agent, options.tools(), skills.length > 0),
       limits: effectiveLimits(ask.limits ?? {}, effectiveLimits(agent.limits, options.limits)),
@@ -132,8 +144,20 @@ export function createAgents(options: AgentsOptions): Agents {
     return { ...answer, messageId };
   };
 
+  const scheduled = async ({ event, send }: Context<Scheduled>, journal: StepJournal) => {
+    const { text, agent, words, late } = event.data;
+    if (agent === null) return await send({ text: `Reminder${late > LATE ? `, meant for ${words}` : ""}: ${text}` });
+    const answer = await ask({ agent, prompt: text }, journal, event);
+    await send({ text: answer.demo ? `${answer.text}\n\n(demo, no model)` : answer.text });
+    return answer;
+  };
+
   return {
     ask,
+    schedule: (name) => ({
+      ...{ name: `schedule:${name}`, version: "1", retry: CHAT_RETRY, limits: {}, priority: 0, secret: noSecret },
+      run: scheduled as RegisteredHandler["run"],
+    }),
     handler: (name) => ({
       name: `agent:${name}`,
       // An agent's Markdown may change under a waiting run: its kept turns stand, and it goes on with the new words.
@@ -141,12 +165,14 @@ export function createAgents(options: AgentsOptions): Agents {
       retry: CHAT_RETRY,
       limits: options.agents().find((agent) => agent.name === name)?.limits ?? {},
       priority: 10,
-      secret: (secret) => {
-        throw new DaimonError("secret.undeclared", `An agent has no secrets; ${secret} is a tool's.`);
-      },
+      secret: noSecret,
       run: (context, journal) => chat(name, context.event, journal),
     }),
   };
+}
+
+function noSecret(secret: string): never {
+  throw new DaimonError("secret.undeclared", `An agent has no secrets; ${secret} is a tool's.`);
 }
 
 function findAgent(agents: readonly Agent[], name: string): Agent {

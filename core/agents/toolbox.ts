@@ -53,6 +53,7 @@ export function openToolbox(options: ToolboxOptions): OpenToolbox {
     label: () => read,
     toolbox: {
       runId,
+      agent: options.agent,
       event,
       idempotencyKey,
       label: options.label,

@@ -1,3 +1,5 @@
+import { DaimonError } from "./errors.ts";
+
 /** Where time comes from, so that tests can set it. */
 export interface Clock {
   now(): Date;
@@ -12,3 +14,25 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/**
+ * The system's clock, or for tests one that has run faster since a moment: `60@2026-11-22T12:00:00Z` is sixty times as
+ * fast since noon. Throws `config.clock`.
+ */
+export function createClock(told: string | undefined): Clock {
+  if (!told) return systemClock;
+  const [speed = Number.NaN, since = Number.NaN] = told
+    .split(/@(.*)/)
+    .map((part, place) => (place ? Date.parse(part) : Number(part)));
+  if (!(speed > 0) || Number.isNaN(since)) {
+    throw new DaimonError(
+      "config.clock",
+      `DAIMON_CLOCK is "${told}".`,
+      'Write it like "60@2026-11-22T12:00:00Z", or not at all.',
+    );
+  }
+  return {
+    now: () => new Date(since + (Date.now() - since) * speed),
+    after: (milliseconds, wake) => systemClock.after(milliseconds / speed, wake),
+  };
+}

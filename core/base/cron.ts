@@ -1,5 +1,17 @@
 import { Cron } from "croner";
 import { DaimonError } from "./errors.ts";
+import { checkZone } from "./zones.ts";
+
+/** Expressions that were read, by zone and text, each with the time that was asked for last: many schedules share both. */
+const known = new Map<string, Known>();
+const MOST_KNOWN = 20_000;
+
+interface Known {
+  readonly cron: Cron;
+  /** In milliseconds. */
+  after: number;
+  next: Date | null;
+}
 
 /**
  * The first time after `after` that `expression` names in `zone`, or null when there is none.
@@ -7,13 +19,30 @@ import { DaimonError } from "./errors.ts";
  * Throws `cron.invalid` or `cron.zone`.
  */
 export function nextTime(expression: string, zone: string, after: Date): Date | null {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-  } catch {
-    throw new DaimonError("cron.zone", `"${zone}" is not an IANA time zone.`, 'Write it like "Europe/Amsterdam".');
+  const entry = read(expression, zone);
+  if (entry.after !== after.getTime()) {
+    entry.next = entry.cron.nextRun(after);
+    entry.after = after.getTime();
   }
+  return entry.next;
+}
+
+/** The next `most` times after `after`; fewer when there are no more. Throws as `nextTime`. */
+export function nextTimes(expression: string, zone: string, after: Date, most: number): Date[] {
+  return read(expression, zone).cron.nextRuns(most, after);
+}
+
+function read(expression: string, zone: string): Known {
+  const key = `${zone} ${expression}`;
+  const found = known.get(key);
+  if (found) return found;
+  checkZone(zone);
   try {
-    return new Cron(expression, { timezone: zone, fixedTimeRule: "no-wildcard", mode: "5-part" }).nextRun(after);
+    const cron = new Cron(expression, { timezone: zone, fixedTimeRule: "no-wildcard", mode: "5-part" });
+    if (known.size >= MOST_KNOWN) known.clear();
+    const entry = { cron, after: Number.NaN, next: null };
+    known.set(key, entry);
+    return entry;
   } catch (error) {
     throw new DaimonError(
       "cron.invalid",

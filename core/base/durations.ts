@@ -30,3 +30,11 @@ export function formatDuration(milliseconds: number): string {
   }
   return parts.slice(0, 2).join(" ");
 }
+
+/** `45 minutes`, `26 hours`, `3 days`: whole ones, of the largest unit of which there are two. */
+export function durationInWords(milliseconds: number): string {
+  const units = { day: UNITS.d!, hour: UNITS.h!, minute: UNITS.m!, second: UNITS.s! };
+  const [word, length] = Object.entries(units).find(([, unit]) => milliseconds >= 2 * unit) ?? ["second", units.second];
+  const count = Math.floor(milliseconds / length);
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}

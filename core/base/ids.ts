@@ -7,7 +7,7 @@ let last = -1;
 let time = "";
 const digits = new Uint8Array(16);
 
-export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "ses" | "req" | "res" | "sig";
+export type IdPrefix = "evt" | "run" | "msg" | "cnv" | "apr" | "prc" | "tok" | "ses" | "req" | "res" | "sig" | "iss";
 
 /**
  * A new id: `evt_` and 26 characters of Crockford base32 (48 bits of milliseconds, 80 random bits; the

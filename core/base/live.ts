@@ -7,7 +7,10 @@ export interface LiveChange {
     | "message"
     | "approval"
     | "schedule"
+    /** A trigger or a source was paused or resumed. */
+    | "pause"
     | "refusal"
+    | "issue"
     /** A piece of an answer that is being written: `id` is the run. */
     | "delta"
     /** A tool of an agent started, completed or failed: `id` is the run. */

@@ -59,7 +59,7 @@ test("every command of the design is there, and each tells itself with examples 
   const { run } = testCli(t);
   const commands = commandsOf(addCompletion(buildProgram(MAIN), MAIN)).filter(({ path }) => path[0] !== "complete");
   const named = commands.map(({ path }) => path.join(" "));
-  for (const name of "start init doctor login add remove list send listen events runs schedules approvals chat hub skills costs logs token completion".split(
+  for (const name of "start init doctor login add remove list send listen events runs issues schedules approvals chat hub skills costs logs token completion".split(
     " ",
   )) {
     assert.ok(named.includes(name), name);

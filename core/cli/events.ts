@@ -4,7 +4,7 @@ import { call, findServer, stream } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
 import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
 import { editData, type ManyOptions, parseData, putRight } from "./repairs.ts";
-import { printRun, waitFor } from "./runs.ts";
+import { printRun, setPaused, waitFor } from "./runs.ts";
 import { dim, facts, line, paint, pretty, print, printJson, say, status, time } from "./terminal.ts";
 
 export const listEvents = ({ text, ...options }: ReadOptions & { text?: string }) =>
@@ -74,6 +74,9 @@ export async function replayEvent(id: string | undefined, given: ReplayOptions) 
   else if (wait) await waitFor(answer.runIds);
   else say(`Next: daimon runs watch ${answer.runIds[0]}`);
 }
+
+export const pauseSource = (name: string, options: ReadOptions) => setPaused("source", name, true, options);
+export const resumeSource = (name: string, options: ReadOptions) => setPaused("source", name, false, options);
 
 interface SendOptions extends ReadOptions {
   readonly times?: number;

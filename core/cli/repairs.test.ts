@@ -116,3 +116,35 @@ test("an id and a filter at once, and neither of them, are wrong uses", async (t
     assert.equal((await run(words)).code, 2, words.join(" "));
   }
 });
+
+test("a search by text goes on until its page is full, and says how far it has looked", async (t) => {
+  const { home, run } = testCli(t);
+  const found = (n: number) => ({
+    ...dead,
+    id: `evt_${n}`,
+    receivedAt: until,
+    runs: { total: 1, failed: 1, active: 0 },
+  });
+  const pages: Record<string, object> = {
+    "": { items: [], next: "evt_c", searched: 5000 },
+    evt_c: { items: [found(2)], next: "evt_b", searched: 5000 },
+    evt_b: { items: [found(1)], next: null, searched: 17 },
+  };
+  const { requests } = await testApi(t, home, {
+    "GET /api/events": ({ query }: ApiRequest, response: { end: (text: string) => void }) =>
+      response.end(JSON.stringify(pages[query.get("cursor") ?? ""])),
+  });
+  const words = ["events", "list", "--text", "customer.email:jane@example.com", "--since", "7d", "--limit", "3"];
+  const listed = await run([...words, "--json"]);
+  assert.deepEqual(
+    JSON.parse(listed.stdout).items.map((item: { id: string }) => item.id),
+    ["evt_2", "evt_1"],
+  );
+  assert.match(listed.stderr, /^Looked through 5000 events, found 0\.\nLooked through 10000 events, found 1\.\n$/);
+  assert.deepEqual(
+    requests.map(({ query }) => query.get("limit")),
+    ["3", "3", "2"],
+  );
+  assert.deepEqual(requests.at(-1)!.query.get("q"), "customer.email:jane@example.com");
+  assert.match((await run(words)).stdout, /evt_2 +dead/);
+});

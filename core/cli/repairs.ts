@@ -18,8 +18,8 @@ export interface ManyOptions extends ReadOptions {
 }
 
 const KINDS = {
-  replay: { path: "/api/replays", things: "events", did: "replayed" },
-  retry: { path: "/api/retries", things: "runs", did: "retried" },
+  replay: { path: "/api/replays", thing: "event", did: "replayed" },
+  retry: { path: "/api/retries", thing: "run", did: "retried" },
 } as const;
 
 /**
@@ -27,20 +27,22 @@ const KINDS = {
  * `cli.usage` without a filter, and `run.failed` when `--wait` sees one fail.
  */
 export async function putRight(kind: keyof typeof KINDS, filter: object, options: ManyOptions): Promise<void> {
-  const { path, things } = KINDS[kind];
+  const { path, thing } = KINDS[kind];
   if (Object.values(filter).every((value) => value === undefined))
-    throw usage(`Nothing says which ${things}.`, "Give an id, or a filter such as --since 7d.");
+    throw usage(`Nothing says which ${thing}s.`, "Give an id, or a filter such as --since 7d.");
   const found = await preview(path, filter);
   if (options.preview && options.json) return printJson(found);
-  if (!options.json && (options.preview || !options.yes)) show(found, things);
-  if (options.preview || found.count === 0) return say(`${found.count} ${things}.`);
+  if (!options.json && (options.preview || !options.yes)) show(found, thing);
+  if (options.preview || found.count === 0) return say(`${plural(found.count, thing)}.`);
   const verb = `${kind[0]!.toUpperCase()}${kind.slice(1)}`;
-  await confirm(`${verb} ${found.count === 1 ? `1 ${things.slice(0, -1)}` : `${found.count} ${things}`}?`, options);
+  await confirm(`${verb} ${plural(found.count, thing)}?`, options);
   const request = ["POST", path, { filter: found.filter }] as const;
   const { runId } = await change<{ runId: string }>(request, options, (answer) => print(answer.runId));
   if (options.wait) await follow(runId, KINDS[kind].did);
   else say(`Next: daimon runs watch ${runId}`);
 }
+
+const plural = (count: number, thing: string) => `${count} ${thing}${count === 1 ? "" : "s"}`;
 
 async function preview(path: string, filter: object): Promise<Preview<EventItem & Run>> {
   const tell = openLine();
@@ -55,7 +57,7 @@ async function preview(path: string, filter: object): Promise<Preview<EventItem 
   return found;
 }
 
-function show({ items, count }: Preview<EventItem & Run>, things: string): void {
+function show({ items, count }: Preview<EventItem & Run>, thing: string): void {
   const rows = items.map((one) => [
     one.id,
     status(one.outcome ?? one.status),
@@ -63,7 +65,7 @@ function show({ items, count }: Preview<EventItem & Run>, things: string): void 
     line(one.error?.message ?? one.reason ?? ""),
   ]);
   if (rows.length > 0) table(["ID", "STATE", "WHAT", ""], rows);
-  if (count > rows.length) say(`… and ${count - rows.length} more ${things}`);
+  if (count > rows.length) say(`… and ${plural(count - rows.length, `more ${thing}`)}`);
 }
 
 /** Tells how far it is until all runs that came of it are finished. Throws `run.failed`, exit 5. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RunDetail, Step } from "../console/web/api.ts";
+import { formatDuration } from "../base/durations.ts";
+import type { Pausable, RunDetail, Step, TriggerPage } from "../console/web/api.ts";
 import { FINISHED } from "../define/run.ts";
 import { call } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
@@ -33,7 +34,10 @@ export function printRun(run: RunDetail, zone: string): void {
     ["Run", paint("bold", run.id)],
     ["Handler", line(run.handler)],
     ["Status", `${status(run.status)} ${run.status === "waiting" ? waitsFor(run, zone) : ""}`],
-    ["Event", run.event && `${run.event.id} ${line(`${run.event.source} ${run.event.type}`)}`],
+    ...(run.events ?? []).map((event, place): [string, string] => [
+      place === 0 ? "Event" : "",
+      `${event.id} ${line(`${event.source} ${event.type}`)}`,
+    ]),
     ["Created", time(run.createdAt, zone)],
     ["Took", took(run.startedAt, run.finishedAt)],
     ["Tries", run.attempts > 0 ? `${run.attempts} failed, at most ${run.maxAttempts}` : null],
@@ -50,6 +54,15 @@ function waitsFor({ waiting, wakeAt }: RunDetail, zone: string): string {
   if (!waiting) return "";
   if (waiting.kind === "event") return line(`for the event ${waiting.source} ${waiting.type}`);
   if (waiting.kind === "approval") return `for your answer: daimon approvals show ${waiting.approvalId}`;
+  if (waiting.kind === "paused") {
+    const [kind, name] = line(waiting.name).split(":", 2);
+    return `until the ${kind} ${name} goes on: daimon ${kind === "source" ? "events" : "runs"} resume ${name}`;
+  }
+  if (waiting.kind === "debounce") return `for more events, ${waiting.events} so far, until ${time(wakeAt, zone)}`;
+  if (waiting.kind === "rate") {
+    const { limit, milliseconds } = waiting;
+    return `for its turn (at most ${limit} begin in ${formatDuration(milliseconds)}) until ${time(wakeAt, zone)}`;
+  }
   return `${waiting.kind === "retry" ? "for its next try" : "asleep"} until ${time(wakeAt, zone)}`;
 }
 
@@ -134,6 +147,23 @@ export const cancelRun = async (id: string, options: ReadOptions) =>
   change<{ runId: string }>(["DELETE", await pathOf("/api/runs", id)], options, ({ runId }) =>
     say(`${runId} is canceled; a step that runs is told to stop.`),
   );
+
+/** Of a trigger or a source, and what it is called there. */
+export async function setPaused(kind: "trigger" | "source", name: string, paused: boolean, options: ReadOptions) {
+  const path = `/api/${kind}s/${encodeURIComponent(name)}`;
+  const before = paused ? null : await call<TriggerPage>("GET", "/api/triggers");
+  const there = [...(before?.items ?? []), ...(before?.sources ?? [])].find((one) => one.name === name);
+  await change<Pausable>(["PATCH", path, { paused }], options, () =>
+    say(
+      paused
+        ? `The ${kind} ${line(name)} is paused: what comes is kept, and its runs wait. Next: daimon ${kind === "source" ? "events" : "runs"} resume ${line(name)}`
+        : `The ${kind} ${line(name)} goes on. Runs that had waited: ${there?.waiting.paused ?? 0}.`,
+    ),
+  );
+}
+
+export const pauseTrigger = (name: string, options: ReadOptions) => setPaused("trigger", name, true, options);
+export const resumeTrigger = (name: string, options: ReadOptions) => setPaused("trigger", name, false, options);
 
 interface RetryOptions extends ManyOptions {
   readonly text?: string;

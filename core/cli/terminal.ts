@@ -24,8 +24,8 @@ export const line = (text: string): string => clean(text).replace(/\s+/g, " ").t
 export const pretty = (value: unknown): string => clean(JSON.stringify(value, null, 2) ?? "");
 
 const COLORS: Readonly<Record<string, Color>> = {
-  ...{ completed: "green", dispatched: "green", approved: "green", ok: "green" },
-  ...{ failed: "red", dead: "red", denied: "red", running: "cyan", waiting: "yellow", warning: "yellow" },
+  ...{ completed: "green", dispatched: "green", approved: "green", ok: "green", closed: "green" },
+  ...{ failed: "red", dead: "red", denied: "red", open: "red", running: "cyan", waiting: "yellow", warning: "yellow" },
 };
 
 /** A status word, or what stands for it, in its colour. */

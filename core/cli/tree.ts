@@ -20,6 +20,7 @@ const COSTS = () => import("./costs.ts");
 const DOCTOR = () => import("./doctor.ts");
 const EVENTS = () => import("./events.ts");
 const HUB = () => import("./hub.ts");
+const ISSUES = () => import("./issues.ts");
 const INIT = () => import("./init.ts");
 const LOGINS = () => import("./logins.ts");
 const LOGS = () => import("./logs.ts");
@@ -42,6 +43,7 @@ export function buildProgram(main: CliMain): Command {
   addSending(program.commandsGroup("What happens:"));
   addEvents(noun(program, "events", "The facts that came in"));
   addRuns(noun(program, "runs", "The executions of triggers, schedules and agents"));
+  addIssues(noun(program, "issues", "What is wrong, once for each cause"));
   addSchedules(noun(program, "schedules", "What happens at which time"));
   addApprovals(noun(program, "approvals", "What waits for your yes or no"));
   addChat(program.commandsGroup("You:"));
@@ -158,14 +160,16 @@ const eventFilter = (command: Command): Command =>
     .addOption(oneOf("--outcome <outcome>", "only with this outcome", "dispatched ignored filtered skipped dead"))
     .option("--text <text>", "only with this text, or with customer.email:jane@example.com in the data")
     .option("--handler <handler>", "only with a run of this handler")
-    .option("--error <code>", "only where a run has failed with this code");
+    .option("--error <code>", "only where a run has failed with this code")
+    .option("--issue <id>", "only where a run that failed belongs to this issue");
 
 const runFilter = (command: Command): Command =>
   span(command)
     .option("--handler <handler>", "only of this handler")
     .option("--error <code>", "only with this code of the error")
     .option("--text <text>", "only with this text in the error")
-    .option("--event <id>", "only of this event");
+    .option("--event <id>", "only of this event")
+    .option("--issue <id>", "only of this issue");
 
 /** What goes with doing it to many. */
 const many = (command: Command): Command =>
@@ -186,6 +190,14 @@ function addEvents(events: Command): void {
   many(eventFilter(read(events, "replay [id]", replay, examples, act(EVENTS, "replayEvent"))))
     .option("--data <json>", "on a new event with this data: JSON, @file, or @- for stdin")
     .option("--edit", "on a new event with the data as you change it in $EDITOR");
+  read(
+    events,
+    "pause <source>",
+    "Keep what comes from a source, and run nothing",
+    ["github"],
+    act(EVENTS, "pauseSource"),
+  );
+  read(events, "resume <source>", "Run what waited, and what comes", ["github"], act(EVENTS, "resumeSource"));
 }
 
 function addRuns(runs: Command): void {
@@ -199,17 +211,74 @@ function addRuns(runs: Command): void {
   const again = "Queue one that failed, or all of a filter, again; completed steps are kept";
   const examples = ["latest", "--handler trigger:github/file-push --preview"];
   many(runFilter(read(runs, "retry [id]", again, examples, act(RUNS, "retryRun")))).addOption(
-    oneOf("--status <status>", "those that are (default: failed)", "failed canceled"),
+    oneOf("--status <status>", "those that are (default: failed); waiting for the next try", "failed canceled waiting"),
   );
+  const trigger = ["github/file-push"];
+  read(runs, "pause <trigger>", "Let a trigger begin nothing: its runs wait", trigger, act(RUNS, "pauseTrigger"));
+  read(runs, "resume <trigger>", "Let its runs begin, those that waited first", trigger, act(RUNS, "resumeTrigger"));
+}
+
+function addIssues(issues: Command): void {
+  const kinds = "failure silence shape";
+  list(issues, "list", "The one that was last met first", ["", "--status all"], act(ISSUES, "listIssues"))
+    .addOption(oneOf("--status <status>", "only with this status", "open closed all").default("open"))
+    .addOption(oneOf("--kind <kind>", "runs that failed, a silent source, or a payload of another shape", kinds));
+  read(issues, "show <id>", "One with its error and the newest runs", ["latest"], act(ISSUES, "showIssue"));
+  const close = "Close one; it opens again when the same is met again";
+  read(issues, "close <id>", close, ["iss_…"], act(ISSUES, "closeIssue"));
 }
 
 function addSchedules(schedules: Command): void {
   const example = ["competitor-analysis/weekly"];
-  read(schedules, "list", "All of them", [""], act(SCHEDULES, "listSchedules"));
-  read(schedules, "next [name]", "The next times, soonest first", [""], act(SCHEDULES, "nextTimes"));
+  list(schedules, "list", "All of them, by name", [""], act(SCHEDULES, "listSchedules"));
+  const next = "The next five times, and what the next clock change does; without a name those of all, soonest first";
+  read(schedules, "next [name]", next, ["", ...example], act(SCHEDULES, "nextTimes"));
+  const adding = [
+    '"every tuesday at 9:00" "Write the brief of the week"',
+    '"0 7 * * *" "What is on today?" --jitter 5m',
+  ];
+  const add = "Let an agent be asked something at a time, and tell you the answer";
+  policy(read(schedules, "add <when> <text>", add, adding, act(SCHEDULES, "addSchedule")), true).option(
+    "--agent <name>",
+    "ask this agent (default: default)",
+  );
+  const reminding = ['"tomorrow at 9" "Call Ana"', '"in 20 minutes" "Tea"', '"every friday at 16:00" "Time sheet"'];
+  policy(
+    read(schedules, "remind <when> <text>", "Be told something at a time", reminding, act(SCHEDULES, "remind")),
+    true,
+  );
+  const edit = "Change one that no capability brings; what is not said stays";
+  policy(
+    read(schedules, "edit <name>", edit, ['my-brief --when "every monday at 8:30"'], act(SCHEDULES, "editSchedule")),
+    false,
+  )
+    .option("--when <when>", "another time")
+    .option("--text <text>", "another text")
+    .option("--agent <name>", "ask this agent");
+  const remove = "Remove one that no capability brings";
+  verb(schedules, "remove <name>", remove, ["my-brief"], act(SCHEDULES, "removeSchedule"));
+  const ticks = "What it did: nominal and real time, and what became of each tick";
+  list(schedules, "ticks <name>", ticks, example, act(SCHEDULES, "showTicks"));
   read(schedules, "run <name>", "Fire one now", example, act(SCHEDULES, "fireSchedule"));
   read(schedules, "pause <name>", "Let it not fire", example, act(SCHEDULES, "pauseSchedule"));
   read(schedules, "resume <name>", "Let it fire again", example, act(SCHEDULES, "resumeSchedule"));
+}
+
+/** What becomes of missed and overlapping ticks and of failures. */
+function policy(command: Command, isNew: boolean): Command {
+  const overlap = "when the run before is not finished: skip, queue one, allow beside, cancel the older";
+  if (isNew) {
+    command.option("--name <name>", "what it is called (default: the first words of the text)");
+    command.option("--dry-run", "only show when it would come");
+  }
+  return command
+    .option("--zone <zone>", "IANA time zone (default: yours)")
+    .addOption(oneOf("--catchup <which>", "missed ticks that are made up", "none one all"))
+    .option("--window <duration>", "how late one may be made up (default: 1m for none, 7d for one, 24h for all)")
+    .addOption(oneOf("--overlap <what>", overlap, "skip queue allow cancel"))
+    .option("--jitter <duration>", "fire up to so much later, each time the same")
+    .addOption(count("--after <count>", "tell you after so many failed runs in a row (default: 1)"))
+    .option("--quiet-recovery", "do not tell when it goes well again");
 }
 
 function addApprovals(approvals: Command): void {

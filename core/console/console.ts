@@ -6,12 +6,14 @@ import { capabilityRoutes } from "./api/capabilities.ts";
 import { conversationRoutes } from "./api/conversations.ts";
 import { eventRoutes } from "./api/events.ts";
 import { hubRoutes } from "./api/hub.ts";
+import { issueRoutes } from "./api/issues.ts";
 import { liveRoutes } from "./api/live.ts";
 import { loginRoutes, sessionRoutes } from "./api/logins.ts";
 import { repairRoutes } from "./api/repairs.ts";
 import { runRoutes } from "./api/runs.ts";
 import { scheduleRoutes } from "./api/schedules.ts";
 import { systemRoutes } from "./api/system.ts";
+import { triggerRoutes } from "./api/triggers.ts";
 import { type ConsoleEnv, createWrongCounter, guardDoor, requireLogin } from "./auth.ts";
 import { answerError } from "./errors.ts";
 import type { ConsoleOptions } from "./options.ts";
@@ -46,6 +48,8 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     eventRoutes,
     runRoutes,
     repairRoutes,
+    triggerRoutes,
+    issueRoutes,
     scheduleRoutes,
     approvalRoutes,
     conversationRoutes,

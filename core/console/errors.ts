@@ -18,6 +18,8 @@ const EXACT: Readonly<Record<string, ContentfulStatusCode>> = {
 /** Those of all others, by the last word of the code. */
 const BY_WORD: Readonly<Record<string, ContentfulStatusCode>> = {
   missing: 404,
+  zone: 400,
+  never: 400,
   unknown: 404,
   invalid: 400,
   wrong: 400,

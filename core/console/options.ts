@@ -7,6 +7,7 @@ import type { HubAccess } from "../define/context.ts";
 import type { Failure } from "../define/run.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Repair } from "../runs/repair.ts";
+import type { Schedules } from "../schedules/schedules.ts";
 import type { Database } from "../store/database.ts";
 import type { Verdict } from "../store/runs.ts";
 
@@ -55,15 +56,21 @@ export interface Actions {
   replay(eventId: string, edited?: { data: unknown }): Promise<{ eventId: string; runIds: readonly string[] }>;
   /** Replays or retries all that a filter means, in the background. */
   repair(order: Repair): Promise<{ eventId: string; runId: string }>;
-  /** Queues a failed or canceled run again. */
+  /** Queues a run again that has failed, was canceled, or waits for its next try. */
   retry(runId: string): Promise<Verdict>;
+  /** Pauses `trigger:capability/name` or `source:name`, or resumes it. */
+  pause(name: string, paused: boolean): Promise<unknown>;
   /** Cancels a run, or asks a running one to stop. */
   cancel(runId: string): Promise<Verdict>;
   /** `name` is `capability/schedule`. */
   fireSchedule(name: string): Promise<{ eventId: string; runIds: readonly string[] }>;
   pauseSchedule(name: string, paused: boolean): Promise<unknown>;
+  /** Making, changing and removing those that no capability brings. */
+  readonly schedules: Schedules;
   /** Answers once; `by` is the name of the login that answers. Throws `approval.answered`. */
   answerApproval(id: string, answer: "approve" | "deny", by: string): Promise<unknown>;
+  /** `by` is the name of the login that closes. False: there is no such issue. */
+  closeIssue(id: string, by: string): Promise<boolean>;
   /** Keeps a message and queues its run. */
   chat(question: {
     text: string;

@@ -28,26 +28,47 @@ export interface Trigger {
 
 /** The data of a schedule's event. */
 export interface Tick {
-  /** `capability/schedule`. */
+  /** `capability/schedule`; for one that was made with words, its name alone. */
   readonly schedule: string;
   /** The time that was meant, in UTC (ISO 8601): the same when it is made up for later. */
   readonly nominal: string;
   /** Its day in the schedule's zone: `2026-11-24`. */
   readonly date: string;
+  /** The nominal time in the schedule's zone, to be said: `Tuesday 24 November 2026, 09:00`. */
+  readonly words: string;
+  /** Milliseconds from the time that it was due (nominal, and jitter) until it fired. */
+  readonly late: number;
+}
+
+/** What becomes of ticks that were missed, that overlap, and of runs that fail. */
+export interface SchedulePolicy {
+  /** Ticks missed while nothing ran: none is made up, the latest one (default), or all, one after another. */
+  readonly catchup?: "none" | "one" | "all";
+  /** A duration: how late a tick may be and still be made up. Default: `1m` for none, `7d` for one, `24h` for all. */
+  readonly window?: string;
+  /**
+   * When the run before is not finished: skip (default), queue one behind it, allow it beside, or cancel the older
+   * run with its children and then start.
+   */
+  readonly overlap?: "skip" | "queue" | "allow" | "cancel";
+  /** A duration: fires so much later at most, by a hash of the name, each time the same. Default `0s`. */
+  readonly jitter?: string;
+  /** After so many failed runs in a row the owner is told, once, and `daimon schedule.failed` is emitted. Default 1. */
+  readonly onFailure?: { readonly after: number };
+  /** Whether the first good run after that is told, and `daimon schedule.recovered` emitted. Default true. */
+  readonly onRecovery?: boolean;
 }
 
 /** "At this time, do that." */
-export interface Schedule {
+export interface Schedule extends SchedulePolicy {
   readonly name: string;
   readonly description?: string;
   /** Five fields, Vixie semantics. */
   readonly cron: string;
   /** IANA zone. Default: the owner's. */
   readonly zone?: string;
-  /** Ticks missed while nothing ran: none is made up, the latest one (default), or all. */
-  readonly catchup?: "none" | "one" | "all";
-  /** When the run before is not finished: skip (default), queue behind it, or run beside it. */
-  readonly overlap?: "skip" | "queue" | "allow";
+  /** When no run of it completed for so long (`"8d"`), an issue says so. Default: never. */
+  readonly expectEvery?: string;
   readonly run: Handler<Tick>;
   readonly retry?: RetryPolicy;
   readonly limits?: Limits;

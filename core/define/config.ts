@@ -1,4 +1,5 @@
 import type { Limits } from "./limits.ts";
+import type { Webhook } from "./webhook.ts";
 
 /** One model, named by role. */
 export interface ModelChoice {
@@ -35,4 +36,11 @@ export interface Config {
   readonly publicUrl?: string;
   /** Runs at a time in one worker. Default 100. */
   readonly concurrency?: number;
+  /** By a source's name; what stands here goes before what its capability says. */
+  readonly sources?: Readonly<Record<string, { readonly expectEvery?: string }>>;
+}
+
+/** How often a source is expected to be heard from: what the owner says, else its capability; undefined: nobody says. */
+export function expectedEvery({ source, expectEvery }: Webhook, config: Config): string | undefined {
+  return config.sources?.[source]?.expectEvery ?? expectEvery;
 }

@@ -32,6 +32,8 @@ export interface Logger {
 /** What a tool sees beside its input. */
 export interface Toolbox {
   readonly runId: string;
+  /** The agent that calls. */
+  readonly agent: string;
   readonly event: DaimonEvent;
   /** `run/step/call`: the same after a crash, so that the far side can recognise a repetition. */
   readonly idempotencyKey: string;

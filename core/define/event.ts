@@ -4,7 +4,8 @@ import type { Label } from "./label.ts";
  * What became of an event:
  * `dispatched` it has runs, which may have to wait (for a burst, a pause, a rate) · `ignored` no trigger wants its
  * source and type · `filtered` a trigger wants them, but not this data · `skipped` a schedule's tick that was missed,
- * or overlapped · `dead` it could not be read.
+ * or overlapped · `dead` a run of it has failed for good, or it could not be read: never written, but read so as long
+ * as no retry or replay stands for the failed run.
  */
 export type EventOutcome = "dispatched" | "ignored" | "filtered" | "skipped" | "dead";
 

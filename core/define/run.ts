@@ -22,6 +22,8 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly next?: string;
+  /** Where in the capability's own code, innermost first: `planOf (billing/plan.ts:41:9)`. */
+  readonly at?: readonly string[];
 }
 
 /** What a waiting run waits for. */

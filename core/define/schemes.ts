@@ -51,6 +51,7 @@ const ENV = "`home/.env`, and restart";
 
 // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 const github: Scheme = {
+  once: true,
   verify: hmac("x-hub-signature-256", "GITHUB_WEBHOOK_SECRET", { prefix: "sha256=" }),
   type: [{ header: "x-github-event" }, { data: "action" }],
   key: { header: "x-github-delivery" },
@@ -170,6 +171,7 @@ const calendly: Scheme = {
 
 // https://cal.com/docs/developing/guides/automation/webhooks
 const calcom: Scheme = {
+  once: true,
   verify: hmac("x-cal-signature-256", "CALCOM_WEBHOOK_SECRET"),
   type: [{ data: "triggerEvent" }],
   setup:
@@ -178,6 +180,7 @@ const calcom: Scheme = {
 
 // https://www.twilio.com/docs/usage/security#validating-requests
 const twilio: Scheme = {
+  once: true,
   verify: hmac("x-twilio-signature", "TWILIO_AUTH_TOKEN", {
     ...{ algorithm: "sha1", encoding: "base64", signed: "{url}{form}", bodyHash: "bodySHA256" },
   }),
@@ -323,6 +326,7 @@ const hubspot: Scheme = {
 
 // https://discord.com/developers/docs/interactions/overview#setting-up-an-endpoint
 const discord: Scheme = {
+  once: true,
   verify: {
     ...{ scheme: "ed25519", encoding: "hex", header: "x-signature-ed25519", secret: "DISCORD_PUBLIC_KEY" },
     signed: "{timestamp}{body}",

@@ -127,6 +127,15 @@ export interface Webhook {
   readonly format?: "json" | "form" | "xml";
   /** Default 1 MiB. */
   readonly maxBytes?: number;
+  /**
+   * Above so many verified requests within `per` (`"1m"`), for each process, the sender is told to come again later: 429
+   * with Retry-After. Default: none is told so.
+   */
+  readonly rate?: { readonly limit: number; readonly per: string };
+  /** The sender does not send again what it was refused: it may have no `rate`. */
+  readonly once?: true;
+  /** When nothing came for so long (`"24h"`), an issue says so. Default: never. */
+  readonly expectEvery?: string;
   /** How to set the sender up, in Markdown. */
   readonly setup?: string;
 }

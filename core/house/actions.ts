@@ -4,10 +4,12 @@ import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
 import type { Actions } from "../console/options.ts";
 import { OWNER } from "../define/label.ts";
+import type { Watch } from "../issues/watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Handlers } from "../runs/registered.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { ScheduleClock } from "../schedules/clock.ts";
+import type { Schedules } from "../schedules/schedules.ts";
 import type { Database } from "../store/database.ts";
 import { findConversation, keepIncoming, openConversation } from "../store/messages.ts";
 import type { InstalledParts } from "./installed.ts";
@@ -17,6 +19,8 @@ export interface ActionsOptions {
   readonly database: Database;
   readonly runs: Runs;
   readonly schedules: ScheduleClock;
+  readonly watch: Watch;
+  readonly madeSchedules: Schedules;
   readonly handlers: Handlers;
   readonly parts: InstalledParts;
   readonly registry: Registry;
@@ -37,9 +41,12 @@ export function createActions(options: ActionsOptions): Actions {
     repair: runs.repair,
     retry: runs.retry,
     cancel: runs.cancel,
+    pause: runs.pause,
     fireSchedule: schedules.fire,
     pauseSchedule: schedules.pause,
+    schedules: options.madeSchedules,
     answerApproval: (id, answer, by) => runs.answer(id, answer === "approve" ? "approved" : "denied", by),
+    closeIssue: options.watch.close,
     chat: (question) => ask(question, options),
     stop: runs.setStopped,
     sendSamples: (request) =>

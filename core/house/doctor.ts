@@ -1,13 +1,18 @@
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { durationInWords } from "../base/durations.ts";
 import type { Environment } from "../base/environment.ts";
 import type { Check } from "../console/options.ts";
+import { type Config, expectedEvery } from "../define/config.ts";
 import type { Failure } from "../define/run.ts";
 import type { Models } from "../models/models.ts";
 import type { Secrets } from "../policy/secrets.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Database } from "../store/database.ts";
 import { readHealth } from "../store/health.ts";
+import { lastArrivals } from "../store/issues.ts";
+import { listIssues } from "../store/views/issues.ts";
 
 export interface DoctorOptions {
   readonly environment: Environment;
@@ -17,6 +22,8 @@ export interface DoctorOptions {
   readonly registry: Registry;
   /** Agents' files that could not be read. */
   readonly agentProblems: readonly { readonly path: string; readonly problem: Failure }[];
+  readonly config: Config;
+  readonly clock: Pick<Clock, "now">;
   /** The secret that a source's sender chose and brought, while none is set. */
   readonly offered?: (source: string) => string | undefined;
 }
@@ -26,7 +33,8 @@ export async function examine(options: DoctorOptions): Promise<Check[]> {
   return [
     ...(await checkDatabase(options.database)),
     ...checkModels(options),
-    ...checkCapabilities(options),
+    ...(await checkCapabilities(options)),
+    ...(await checkIssues(options.database)),
     ...checkFiles(options.environment),
   ];
 }
@@ -72,27 +80,53 @@ function checkModels({ models, environment }: DoctorOptions): Check[] {
   });
 }
 
-function checkCapabilities({ registry, secrets, offered, environment, agentProblems }: DoctorOptions): Check[] {
+async function checkCapabilities(options: DoctorOptions): Promise<Check[]> {
+  const { registry, secrets, offered, database, config, clock, environment, agentProblems } = options;
   const refused = registry.refused.map(
     ({ name, problem }): Check => ({ name: `capability ${name}`, state: "failed", ...pick(problem) }),
   );
-  const sources = registry.installed.flatMap(({ capability }) =>
-    (capability.webhooks ?? []).map((webhook): Check => {
-      const name = `source ${webhook.source}`;
-      const secret = webhook.verify.secret;
-      if (secrets.has(secret)) return { name, state: "ok", message: "Its secret is set." };
+  const webhooks = registry.installed.flatMap(({ capability }) => capability.webhooks ?? []);
+  // A database that is away has been told of already.
+  const lasts = await lastArrivals(
+    database,
+    webhooks.map(({ source }) => source),
+  ).catch(() => []);
+  const sources = webhooks.map((webhook, place): Check => {
+    const name = `source ${webhook.source}`;
+    const secret = webhook.verify.secret;
+    if (!secrets.has(secret)) {
       return {
         name,
         state: "failed",
         message: `${secret} is not set; every request is answered 503.`,
         next: `Write ${secret}=${offered?.(webhook.source) ?? "…"} into ${environment.envFile} and restart.`,
       };
-    }),
-  );
+    }
+    const last = lasts[place];
+    const seen = last
+      ? `Its last event came ${durationInWords(clock.now().getTime() - last.getTime())} ago`
+      : "No event yet";
+    const every = expectedEvery(webhook, config);
+    return { name, state: "ok", message: `Its secret is set. ${seen}${every ? `; expected every ${every}` : ""}.` };
+  });
   const agents = agentProblems.map(
     ({ path, problem }): Check => ({ name: `agent ${basename(path, ".md")}`, state: "failed", ...pick(problem) }),
   );
-  return [...refused, ...agents, ...sources];
+  const unknown = Object.keys(config.sources ?? {}).filter((name) => !webhooks.some(({ source }) => source === name));
+  const unwatched = unknown.map((name): Check => {
+    const message = `daimon.config.ts names the source "${name}", which no installed capability has.`;
+    return { name: `source ${name}`, state: "warning", message, next: "daimon list" };
+  });
+  return [...refused, ...agents, ...sources, ...unwatched];
+}
+
+/** Nothing when none is open. */
+async function checkIssues(database: Database): Promise<Check[]> {
+  const open = await listIssues(database, { status: "open", limit: 1 }).catch(() => null);
+  const [first] = open?.items ?? [];
+  if (!first) return [];
+  const message = open?.next ? `Issues are open; the newest: ${first.title}` : `An issue is open: ${first.title}`;
+  return [{ name: "issues", state: "warning", message, next: "daimon issues list --status open" }];
 }
 
 function checkFiles(environment: Environment): Check[] {

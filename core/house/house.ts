@@ -4,16 +4,19 @@ import { createAgents } from "../agents/agents.ts";
 import { DEFAULT_AGENT, readAgents } from "../agents/files.ts";
 import type { RegisteredTool } from "../agents/toolbox.ts";
 import { hubTools } from "../agents/tools/hub.ts";
+import { type ScheduleToolsOptions, scheduleTools } from "../agents/tools/schedules.ts";
 import { type SystemToolsOptions, systemTools } from "../agents/tools/system.ts";
-import { type Clock, systemClock } from "../base/clock.ts";
+import { type Clock, createClock } from "../base/clock.ts";
 import type { Environment } from "../base/environment.ts";
 import { newId } from "../base/ids.ts";
-import { createLive } from "../base/live.ts";
+import { createLive, type Live } from "../base/live.ts";
 import { type Log, openLog } from "../base/log.ts";
+import { timeWords } from "../base/zones.ts";
 import { createOutbox } from "../channels/outbox.ts";
 import { ownerZone } from "../console/options.ts";
 import type { Config } from "../define/config.ts";
 import { openHub } from "../hub/hub.ts";
+import { createWatch, type WatchOptions } from "../issues/watch.ts";
 import { openModels } from "../models/models.ts";
 import { guard } from "../policy/guard.ts";
 import { createSecrets } from "../policy/secrets.ts";
@@ -23,14 +26,17 @@ import { listenForStrays } from "../registry/strays.ts";
 import type { ContextServices } from "../runs/context.ts";
 import { createRuns, type Runs } from "../runs/runs.ts";
 import { createScheduleClock } from "../schedules/clock.ts";
+import { createSchedules, type Schedules } from "../schedules/schedules.ts";
 import { connect, type Database } from "../store/database.ts";
 import { type DatabaseServer, startDatabase } from "../store/embedded/embedded.ts";
 import { latestEvents } from "../store/events.ts";
 import { claimMessages, keepOutgoing, lastMessages, markMessage, openConversation } from "../store/messages.ts";
 import { migrate } from "../store/migrate.ts";
+import { listSchedules } from "../store/schedules.ts";
 import { openSignals } from "../store/signals.ts";
 import { createHandlers, findTrigger, type InstalledParts, nameParts } from "./installed.ts";
 import { bridgeLive } from "./peers.ts";
+import { createWatched } from "./watched.ts";
 
 export type Role = "web" | "worker" | "clock";
 
@@ -66,7 +72,10 @@ export async function openHouse(options: HouseOptions) {
     async start() {
       await rooms.schedules.sync();
       await rooms.runs.start();
-      if (ground.roles.includes("clock")) rooms.schedules.start();
+      if (ground.roles.includes("clock")) {
+        rooms.schedules.start();
+        rooms.watch.start();
+      }
       if (!ground.roles.includes("worker")) return;
       rooms.outbox.start();
       // What the first question would wait for is loaded when everything else is done.
@@ -76,6 +85,7 @@ export async function openHouse(options: HouseOptions) {
     async stop() {
       clearTimeout(warming);
       await rooms.schedules.stop();
+      await rooms.watch.stop();
       await rooms.outbox.stop();
       await rooms.runs.stop(DRAIN_MILLISECONDS);
       await rooms.signals.close();
@@ -105,7 +115,8 @@ async function openGround(options: HouseOptions) {
 type Footing = HouseOptions & { log: Log; server: DatabaseServer; registry: Registry };
 
 /** The database, what is installed, the hub, secrets and models. */
-async function layGround({ environment, config, roles, log, server, registry, clock = systemClock }: Footing) {
+async function layGround({ environment, config, roles, log, server, registry, ...footing }: Footing) {
+  const clock = footing.clock ?? createClock(environment.values.DAIMON_CLOCK);
   const database = connect({ ...server.connection, connections: roles.includes("worker") ? 12 : 6 });
   const leaseMilliseconds = Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS);
   const patience = { query_timeout: leaseMilliseconds, connectionTimeoutMillis: leaseMilliseconds };
@@ -177,7 +188,7 @@ function joinRooms(ground: Ground) {
       return kept;
     },
   });
-  const handlers = createHandlers(parts, agents.handler);
+  const handlers = createHandlers(parts, agents);
   const runs: Runs = createRuns({
     ...{ database, handlers, live, clock, log, roles, allowed: config.limits.run },
     services: () => ({ hub, log, ask: agents.ask, send, publicUrl: config.publicUrl }),
@@ -185,16 +196,40 @@ function joinRooms(ground: Ground) {
     ...{ heart: ground.heart, leaseMilliseconds: ground.leaseMilliseconds },
     say: (signal) => signals.say(signal),
   });
-  for (const registered of [...hubTools(hub), ...systemTools(createSystem(database, parts, runs))]) {
-    tools.set(registered.tool.name, registered);
-  }
+  const madeSchedules = createSchedules({
+    database,
+    clock,
+    live,
+    zone,
+    agents: () => agentList.map(({ name }) => name),
+  });
+  const houseTools = [
+    ...hubTools(hub),
+    ...systemTools(createSystem(database, parts, runs)),
+    ...scheduleTools(createScheduling(database, madeSchedules, zone)),
+  ];
+  for (const registered of houseTools) tools.set(registered.tool.name, registered);
   const hasPeers = () => !roles.includes("web") || runs.hasPeers();
   const bridge = bridgeLive({ live, hasPeers, say: (text) => signals.say("live", text) });
   const signals = openSignals({ connection: ground.server.connection, database, log }, (signal, text) =>
     signal === "live" ? bridge.hear(text) : runs.heard(signal),
   );
-  const schedules = createScheduleClock({ database, runs, schedules: () => parts.schedules, clock, live, log });
-  return { parts, handlers, runs, outbox, signals, schedules };
+  const schedules = createScheduleClock({
+    ...{ database, runs, clock, live, log, schedules: () => parts.schedules },
+    handler: (name) => handlers.get(`schedule:${name}`),
+    tell: async (inside, { label, conversationId, ...message }) => {
+      const to = conversationId ?? (await ownerConversation(inside)).id;
+      await keepOutgoing(inside, { ...message, conversationId: to, author: "daimon", detail: { label } });
+      live.publish({ kind: "message", id: to });
+      outbox.wake();
+    },
+  });
+  const watch = createWatch({
+    ...{ database, clock, live, log },
+    watched: createWatched({ database, parts, config }),
+    tell: createTell(live, outbox.wake),
+  });
+  return { parts, handlers, runs, outbox, signals, schedules, madeSchedules, watch };
 }
 
 /** What agents may see and start of the system itself. */
@@ -209,17 +244,56 @@ function createSystem(database: Database, parts: InstalledParts, runs: Runs): Sy
   };
 }
 
+/** What agents may do with schedules; those they make report to the conversation that they were made in. */
+function createScheduling(database: Database, schedules: Schedules, zone: string): ScheduleToolsOptions {
+  return {
+    list: async () =>
+      (await listSchedules(database)).map(({ name, label, cron, text, description, nextAt, ...row }) => {
+        const next = row.paused ? "paused" : nextAt ? `next ${timeWords(zone, nextAt)}` : "done";
+        return {
+          name,
+          label,
+          words: `${cron ? `${cron} ${row.zone}` : "once"}, ${next}: ${text ?? description ?? ""}`,
+        };
+      }),
+    create: async (wish, { event, label }) => {
+      const asked = event.data as { conversation?: unknown } | null;
+      const conversationId = typeof asked?.conversation === "string" && isOwn(event.source) ? asked.conversation : null;
+      const { name, nextAt, note } = await schedules.add(wish, { origin: "agent", conversationId, label });
+      return [`${name} is made; it comes ${timeWords(zone, nextAt!)} (${zone}).`, note].filter(Boolean).join(" ");
+    },
+    remove: schedules.remove,
+  };
+}
+
+/** Sources whose events we make ourselves, so that the conversation in their data is one. */
+const isOwn = (source: string) => source === "chat" || source === "schedule";
+
+const ownerConversation = (database: Database, channel = "web", external = "owner") =>
+  openConversation(database, { channel, external, title: "Daimon" });
+
 /** Keeps a handler's message in the outbox: to the conversation its question came from, else to the owner's own. */
 function createSend(database: Database, wake: () => void): ContextServices["send"] {
   return async (message, { run, step, label }) => {
     const asked = run.event.data as { conversation?: unknown } | null;
-    const own = run.event.source === "chat" && typeof asked?.conversation === "string" ? asked.conversation : undefined;
-    const { channel = "web", conversation = "owner", text } = message;
-    const conversationId =
-      own ?? (await openConversation(database, { channel, external: conversation, title: "Daimon" })).id;
+    const own = isOwn(run.event.source) && typeof asked?.conversation === "string" ? asked.conversation : undefined;
+    const { channel, conversation, text } = message;
+    const conversationId = own ?? (await ownerConversation(database, channel, conversation)).id;
     const sent = { conversationId, author: run.handler, text, runId: run.id, step, detail: { label } };
     const kept = await keepOutgoing(database, sent);
     wake();
     return kept;
+  };
+}
+
+/** Keeps what the system itself says to the owner, in the owner's own conversation. */
+function createTell(live: Live, wake: () => void): WatchOptions["tell"] {
+  return async (inside, text) => {
+    const { id } = await ownerConversation(inside);
+    await keepOutgoing(inside, { conversationId: id, author: "daimon", text, runId: null, step: null });
+    return () => {
+      live.publish({ kind: "message", id });
+      wake();
+    };
   };
 }

@@ -1,3 +1,4 @@
+import type { Agents } from "../agents/agents.ts";
 import type { RegisteredTool } from "../agents/toolbox.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Schedule, Trigger } from "../define/capability.ts";
@@ -47,7 +48,7 @@ export function nameParts(registry: Registry, secrets: Secrets, zone: string): I
       const name = `${capability.name}/${schedule.name}`;
       const handler = toHandler(`schedule:${name}`, schedule, version, secret);
       handlers.set(handler.name, handler);
-      schedules.set(name, { name, schedule, zone: schedule.zone ?? zone, handler });
+      schedules.set(name, { name, schedule, zone: schedule.zone ?? zone });
     }
     for (const webhook of capability.webhooks ?? []) {
       sources.set(webhook.source, toSource(webhook, secrets));
@@ -58,11 +59,17 @@ export function nameParts(registry: Registry, secrets: Secrets, zone: string): I
   return { handlers, triggers, schedules, sources, tools, channels };
 }
 
-/** What can be executed: the parts of capabilities, and agents by name. */
-export function createHandlers(parts: InstalledParts, agent: (name: string) => RegisteredHandler): Handlers {
+/** What can be executed: the parts of capabilities, agents by name, and schedules that were made with words. */
+export function createHandlers(parts: InstalledParts, agents: Pick<Agents, "handler" | "schedule">): Handlers {
   return {
-    get: (name) =>
-      parts.handlers.get(name) ?? (name.startsWith("agent:") ? agent(name.slice("agent:".length)) : undefined),
+    get: (name) => {
+      const [kind, rest = ""] = name.split(/:(.*)/);
+      if (kind === "agent") return agents.handler(rest);
+      // Those of a capability have its name before a slash.
+      return (
+        parts.handlers.get(name) ?? (kind === "schedule" && !rest.includes("/") ? agents.schedule(rest) : undefined)
+      );
+    },
     triggers: () => parts.triggers,
   };
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { DaimonError } from "../base/errors.ts";
 import type { SampleDelivery, SampleRequest } from "../console/options.ts";
@@ -116,18 +116,23 @@ function firstAt(content: unknown, path: string): unknown {
   }, content);
 }
 
-/** A fresh value at the path, of the kind that stood there; lists on the way are gone through. */
+/** A fresh value at the path, of the kind and about the length that stood there; lists on the way are gone through. */
 function renew(content: unknown, path: string, key: string): unknown {
-  const isNumber = typeof firstAt(content, path) === "number";
+  const before = firstAt(content, path);
   let count = 0;
   const number = Number.parseInt(key.replaceAll("-", "").slice(0, 10), 16);
   const fresh = () => {
     count++;
-    if (isNumber) return String(number + count);
-    return count > 1 ? `${key}-${count}` : key;
+    if (typeof before === "number") return String(number + count);
+    const text = count > 1 ? `${key}-${count}` : key;
+    const length = Math.max(String(before).length, SHORTEST_KEY);
+    return length < key.length ? createHash("sha256").update(text).digest("hex").slice(0, length) : text;
   };
   return setAt(content, path.split("."), fresh);
 }
+
+/** Characters of a fresh key at least, so that no two meet. */
+const SHORTEST_KEY = 10;
 
 const toSpaces = (key: string) =>
   Buffer.from(key.replace(/./g, (sign) => (Number.parseInt(sign, 16) & 1 ? "\n" : " ")));

@@ -1,6 +1,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
 import { nextTime } from "../base/cron.ts";
+import { parseDuration } from "../base/durations.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Capability, Schedule, Secret } from "../define/capability.ts";
 import type { Tool } from "../define/tool.ts";
@@ -13,6 +14,10 @@ export function checkCapability(capability: Capability, now: Date): void {
     if (twice !== undefined) throw refuse("taken", `${kind} ${twice} stands there twice.`);
   }
   for (const webhook of capability.webhooks ?? []) {
+    if (webhook.rate && webhook.once) {
+      const lost = "its sender does not send again what it was refused, so a rate would lose events";
+      throw refuse("rate", `webhook ${webhook.source}: ${lost}.`, "Let a trigger's `rate` make the runs wait.");
+    }
     const missing = secretsOf(webhook).find((name) => !capability.secrets?.some((secret) => secret.name === name));
     if (missing === undefined) continue;
     throw refuse(
@@ -30,10 +35,11 @@ export function checkCapability(capability: Capability, now: Date): void {
   for (const tool of capability.tools ?? []) checkInput(tool);
 }
 
-function checkCron({ name, cron, zone = "UTC" }: Schedule, now: Date): void {
+function checkCron({ name, cron, zone = "UTC", window = "0s", jitter = "0s" }: Schedule, now: Date): void {
   const place = `schedule ${name}:`;
   let next: Date | null;
   try {
+    for (const duration of [window, jitter]) parseDuration(duration);
     next = nextTime(cron, zone, now);
   } catch (error) {
     const { code, message, next } = toFailure(error);
@@ -83,7 +89,7 @@ export function checkName({ name }: Capability, folder: string): void {
 /** What core itself goes by. A tool's name may also not begin with `hub_`. */
 const RESERVED: Readonly<Record<string, readonly string[]>> = {
   webhook: ["schedule", "chat", "daimon"],
-  tool: ["list_events", "run_trigger", "skill_read"],
+  tool: ["list_events", "run_trigger", "skill_read", "create_schedule", "list_schedules", "delete_schedule"],
   channel: ["web", "cli"],
   agent: ["default"],
 };

@@ -57,6 +57,8 @@ const WRONG: [string, object, RegExp][] = [
   ],
   ["items that are no list", { items: ["events"] }, /"items\.0" must end in "\[\]"\.$/],
   ["a key at no place", { key: "id" }, /"key" must be \{ header: "…" \}, \{ data: "…" \}, or a list of such\.$/],
+  ["a silence of nothing", { expectEvery: "0h" }, /"expectEvery" must be a duration, like "24h"\.$/],
+  ["a silence of no length", { expectEvery: "often" }, /"expectEvery" must be a duration, like "24h"\.$/],
   ["a status that is none", { replies: { refused: { status: 99 } } }, /"replies\.refused\.status" must be a status\.$/],
   ["a handshake without an answer", { handshakes: [{ when: [] }] }, /"handshakes\.0\.reply" is missing\.$/],
 ];
@@ -67,3 +69,62 @@ for (const [what, fields, message] of WRONG) {
     assert.throws(() => parseCapability(withWebhook(webhook, ["S"])), { code: "capability.shape", message });
   });
 }
+
+const WRONG_TRIGGERS: [string, object, RegExp][] = [
+  [
+    "a delay that is none",
+    { debounce: { delay: "soon" } },
+    /^trigger file: "debounce\.delay" must be a duration up to a year, like "30s"/,
+  ],
+  ["no delay", { debounce: { key: "id" } }, /"debounce\.delay" is missing\.$/],
+  ["a delay of nothing", { debounce: { delay: "0s" } }, /"debounce\.delay" must be a duration/],
+  [
+    "a `most` below its delay",
+    { debounce: { delay: "1m", most: "30s" } },
+    /"debounce\.most" must not be shorter than "delay"\.$/,
+  ],
+  [
+    "a path that is none",
+    { debounce: { delay: "1s", key: "issue..id" } },
+    /"debounce\.key" must be a dotted path, like "issue\.id"\.$/,
+  ],
+  ["a rate without a time", { rate: { limit: 1 } }, /"rate\.per" is missing\.$/],
+  ["a rate of nothing", { rate: { limit: 0, per: "1m" } }, /"rate\.limit" must be more than 0\.$/],
+  ["a rate that is no whole number", { rate: { limit: 1.5, per: "1m" } }, /"rate\.limit" must be a whole number\.$/],
+  ["a rate above what is counted", { rate: { limit: 10_001, per: "1m" } }, /"rate\.limit" must be at most 10000\.$/],
+  ["a rate in years", { rate: { limit: 1, per: "400d" } }, /"rate\.per" must be a duration up to a year/],
+  [
+    "a concurrency with an empty path",
+    { concurrency: { limit: 1, key: "" } },
+    /"concurrency\.key" must not be empty\./,
+  ],
+];
+
+for (const [what, fields, message] of WRONG_TRIGGERS) {
+  test(`a trigger with ${what} is refused with a sentence`, () => {
+    const trigger = { name: "file", on: { source: "shop" }, run: async () => null, ...fields };
+    const capability = { name: "shop", description: "Sells", triggers: [trigger] };
+    assert.throws(() => parseCapability(capability), { code: "capability.shape", message });
+  });
+}
+
+test("a trigger may say all of it at once", () => {
+  const trigger = {
+    ...{ name: "file", on: { source: "shop" }, run: async () => null, concurrency: { key: "a.b", limit: 2 } },
+    ...{ debounce: { key: "a.b", delay: "30s", most: "5m" }, rate: { limit: 10, per: "1m", key: "a" } },
+  };
+  parseCapability({ name: "shop", description: "Sells", triggers: [trigger] });
+});
+
+test("a sender that does not send again what it was refused may have no rate", () => {
+  const rate = { limit: 100, per: "1s" };
+  const check = (scheme: Scheme) => {
+    const webhook: Webhook = { source: "shop", ...scheme, rate };
+    checkCapability(parseCapability(withWebhook(webhook, secretsOf(webhook))), new Date());
+  };
+  check(schemes.stripe);
+  const message = /^webhook shop: its sender does not send again what it was refused/;
+  for (const name of ["github", "twilio", "calcom", "discord"] as const) {
+    assert.throws(() => check(schemes[name]), { code: "capability.rate", message });
+  }
+});

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseDuration } from "../base/durations.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Capability } from "../define/capability.ts";
 
@@ -13,6 +14,22 @@ const kebab = text.regex(
 );
 const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
   z.enum(values, `must be one of ${values.map((value) => `"${value}"`).join(", ")}`);
+
+const LONGEST_MILLISECONDS = parseDuration("365d");
+/** NaN for what is no duration. */
+const millisecondsOf = (value: string) => {
+  try {
+    return parseDuration(value);
+  } catch {
+    return Number.NaN;
+  }
+};
+const duration = text.refine((value) => {
+  const milliseconds = millisecondsOf(value);
+  return milliseconds > 0 && milliseconds <= LONGEST_MILLISECONDS;
+}, 'must be a duration up to a year, like "30s", "5m" or "1d12h"');
+const path = text.regex(/^[^.\s]+(\.[^.\s]+)*$/, 'must be a dotted path, like "issue.id"');
+const rate = { limit: count.max(10_000, "must be at most 10000"), per: duration };
 
 const limits = z.strictObject({ turns: count, usd: positive, minutes: positive }).partial();
 const retry = z.strictObject({
@@ -111,6 +128,9 @@ const webhook = z.strictObject({
   replies: z.strictObject({ accepted: list(reply), refused: reply.optional() }).optional(),
   format: oneOf("json", "form", "xml").optional(),
   maxBytes: count.optional(),
+  rate: z.strictObject(rate).optional(),
+  once: z.literal(true, "must be true or left out").optional(),
+  expectEvery: duration.optional(),
   setup: text.optional(),
 });
 
@@ -122,7 +142,15 @@ const trigger = z.strictObject({
     type: z.union([text, z.array(text)], "must be text or a list of texts").optional(),
     where: z.record(z.string(), z.union([scalar, z.array(scalar)])).optional(),
   }),
-  concurrency: z.strictObject({ key: text.optional(), limit: count }).optional(),
+  concurrency: z.strictObject({ key: path.optional(), limit: count }).optional(),
+  debounce: z
+    .strictObject({ key: path.optional(), delay: duration, most: duration.optional() })
+    .refine(({ delay, most = delay }) => !(millisecondsOf(most) < millisecondsOf(delay)), {
+      path: ["most"],
+      message: 'must not be shorter than "delay"',
+    })
+    .optional(),
+  rate: z.strictObject({ ...rate, key: path.optional() }).optional(),
   priority: z.int("must be a whole number").min(-1000).max(1000).optional(),
 });
 
@@ -132,7 +160,12 @@ const schedule = z.strictObject({
   cron: text,
   zone: text.optional(),
   catchup: oneOf("none", "one", "all").optional(),
-  overlap: oneOf("skip", "queue", "allow").optional(),
+  window: text.optional(),
+  overlap: oneOf("skip", "queue", "allow", "cancel").optional(),
+  jitter: text.optional(),
+  onFailure: z.strictObject({ after: count }).optional(),
+  onRecovery: flag.optional(),
+  expectEvery: duration.optional(),
 });
 
 const tool = z.strictObject({

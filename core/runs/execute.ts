@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
+import { framesOf } from "../base/fingerprint.ts";
 import type { Live } from "../base/live.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Step } from "../define/run.ts";
@@ -159,7 +160,8 @@ function soonest(suspensions: readonly Suspension[]): Pick<Release, "waiting" | 
 }
 
 function failed(base: Omit<Release, "status">, run: ClaimedRun, thrown: unknown, options: ExecuteOptions): Release {
-  const error = toFailure(thrown);
+  const at = framesOf(thrown, run.handler);
+  const error = { ...toFailure(thrown), ...(at.length > 0 ? { at } : {}) };
   if (isAway(thrown)) {
     const wakeAt = new Date(options.clock.now().getTime() + AWAY_MILLISECONDS * (1 + options.chance()));
     return { ...base, status: "waiting", waiting: { kind: "retry", attempt: run.attempts, error }, wakeAt };

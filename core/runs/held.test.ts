@@ -141,14 +141,18 @@ test("bursts that close while events join them lose none and keep none twice", a
       while (open) await releaseHeld(pool, new Date());
     }),
   );
-  await Promise.all(
-    Array.from({ length: 600 }, async (_, n) => {
-      await sleep(n / 2);
-      // However slow the machine is, a burst closes in the middle of it all.
-      if (n === 300) await releaseHeld(database, later(1000));
-      await dispatches[n % 3]!.one(event(n, { of: n % 2 }));
-    }),
-  );
+  const send = (from: number) =>
+    Promise.all(
+      Array.from({ length: 300 }, async (_, place) => {
+        await sleep(place / 2);
+        const n = from + place;
+        await dispatches[n % 3]!.one(event(n, { of: n % 2 }));
+      }),
+    );
+  await send(0);
+  // However slow the machine is, bursts close in the middle of it all.
+  await releaseHeld(database, later(1000));
+  await send(300);
   open = false;
   await closing;
   await releaseHeld(database, later(1000));
@@ -497,4 +501,51 @@ test("a run that has begun goes on while its trigger is paused", async (t) => {
   await engine.until(id, "waiting");
   await pause(engine.database, "sleeper");
   assert.equal((await engine.until(id)).status, "completed");
+});
+
+/** A database whose process dies before the statement number `most` of what it is asked for: nothing of it is committed. */
+function dyingAfter(database: Database, most: number): Database {
+  let asked = 0;
+  const dying = (inside: Database): Database => ({
+    ...inside,
+    query: (text, values, name) => {
+      if (asked++ >= most) throw new Error("kill -9");
+      return inside.query(text, values, name);
+    },
+    transaction: (work) => inside.transaction((within) => work(dying(within))),
+  });
+  return dying(database);
+}
+
+test("kill -9 between any two statements loses no event of a burst, no turn and nobody who waits", async (t) => {
+  const held = { debounce: { key: "of", delay: "1s" }, rate: { limit: 1, per: "1h" } };
+  const { database } = await testDatabase(t);
+  /** Does it until it dies nowhere, each time one statement further. */
+  const doing = async (work: (database: Database) => Promise<unknown>) => {
+    for (let most = 0; ; most++) {
+      const died = await work(dyingAfter(database, most)).then(
+        () => false,
+        (error) => /kill -9/.test(String(error)) || Promise.reject(error),
+      );
+      if (!died) return assert.ok(most > 1, "it takes more than one statement");
+    }
+  };
+  const states = async () => (await runsIn(database)).map((run) => [run.status, run.waiting?.kind ?? null, run.events]);
+  for (const n of [0, 1, 2]) await doing((dying) => dispatcher(dying, held).one(event(n, { of: n % 2 })));
+  assert.deepEqual(await states(), [
+    ["waiting", "debounce", [0, 2]],
+    ["waiting", "debounce", [1]],
+  ]);
+  await doing((dying) => pause(dying, "source:test"));
+  await doing((dying) => releaseHeld(dying, later(5000)));
+  assert.deepEqual(await states(), [
+    ["waiting", "paused", [0, 2]],
+    ["waiting", "paused", [1]],
+  ]);
+  await doing((dying) => resume(dying, "source:test"));
+  assert.deepEqual(await states(), [
+    ["queued", null, [0, 2]],
+    ["waiting", "rate", [1]],
+  ]);
+  assert.deepEqual(await database.query("select from pauses"), []);
 });

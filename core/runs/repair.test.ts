@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DaimonError } from "../base/errors.ts";
 import { STRANGER } from "../define/label.ts";
+import { latestEvents } from "../store/events.ts";
+import { readFigures } from "../store/figures.ts";
 import { markTargets, nextTargets, noteEvents } from "../store/repairs.ts";
 import { findEventDetail, listEvents } from "../store/views/events.ts";
 import { findRunDetail, listRuns } from "../store/views/runs.ts";
@@ -26,6 +28,7 @@ const runsOf = async (engine: Engine, query: object = {}) =>
     status: string;
     attempts: number;
     error: { code: string } | null;
+    waiting: { kind: string } | null;
     progress: { total: number; done: number } | null;
   }[];
 
@@ -64,6 +67,13 @@ test("an event of which a run has failed for good is dead with the reason, and d
   assert.equal(dead.length, 37);
   assert.deepEqual(dead[0]!.reason, "order failed: No tax was found.");
   assert.equal((await eventsOf(engine, { outcome: "dispatched" })).length, 23);
+  const counted = (await readFigures(engine.database)).events.map(({ outcome, count }) => [outcome, count]);
+  assert.deepEqual(counted.toSorted(), [
+    ["dead", 37],
+    ["dispatched", 23],
+  ]);
+  const latest = await latestEvents(engine.database, { limit: 60 });
+  assert.equal(latest.filter((event) => event.outcome === "dead").length, 37);
   assert.deepEqual([...new Set((await eventsOf(engine)).map((event) => event.outcome))].sort(), ["dead", "dispatched"]);
   state.broken = false;
   await engine.runs.retry(ids[0]!);
@@ -110,6 +120,31 @@ test("a retry of many takes the failed runs that no later run stands for, and ke
   for (const id of ids.filter((id) => id !== first!.id)) await engine.until(id, "completed");
   assert.equal(state.done.length, 36);
   assert.deepEqual(await outcomesOf(engine, runId), { total: 36, done: 36, runs: { completed: 36 } });
+});
+
+test("a run that waits for its next try is tried now, by itself or with all that wait like it", async (t) => {
+  let broken = true;
+  const engine = await testEngine(t, {
+    order: {
+      retry: { attempts: 3, delays: [3_600_000] },
+      run: async ({ step }) => {
+        if (broken) throw new DaimonError("far.away", "The far side is away.");
+        await step.sleep("night", "1h");
+      },
+    },
+  });
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) ids.push(await engine.send("order"));
+  for (const id of ids) await engine.until(id, "waiting");
+  broken = false;
+  assert.deepEqual(await engine.runs.retry(ids[0]!), { done: true, status: "queued" });
+  const asleep = async () => (await runsOf(engine)).filter((run) => run.waiting?.kind === "sleep").length;
+  while ((await asleep()) < 1) await later();
+  assert.deepEqual(await engine.runs.retry(ids[0]!), { done: false, status: "waiting" }, "a sleep is no try");
+  const { runId } = await engine.runs.repair({ kind: "retry", filter: { status: "waiting", handler: "order" } });
+  await engine.until(runId, "completed");
+  while ((await asleep()) < 3) await later();
+  assert.deepEqual((await outcomesOf(engine, runId)).total, 2);
 });
 
 test("a filter that names a handler replays that handler alone, and only events that its trigger still wants", async (t) => {
@@ -212,4 +247,36 @@ test("two workers that both believe to carry a replay do each event once between
   };
   await Promise.all([carry(), carry(), carry()]);
   assert.equal(came, 250);
+});
+
+test("each event of a burst is dead when their run has failed, and a replay of them is a burst again", async (t) => {
+  let broken = true;
+  const engine = await testEngine(t, {
+    order: {
+      ...{ debounce: { delay: "50ms" }, retry: { attempts: 1, delays: [] } },
+      run: async () => {
+        if (broken) throw new DaimonError("order.bad", "No tax was found.");
+      },
+    },
+  });
+  const ids = new Set<string>();
+  for (let n = 0; n < 3; n++) ids.add(await engine.send("order", { n }));
+  assert.equal(ids.size, 1);
+  await engine.until([...ids][0]!, "failed");
+  const dead = await eventsOf(engine, { outcome: "dead" });
+  assert.deepEqual(
+    dead.map((event) => event.reason),
+    Array(3).fill("order failed: No tax was found."),
+  );
+  assert.deepEqual(
+    (await eventsOf(engine)).map((event) => event.outcome),
+    Array(3).fill("dead"),
+  );
+  broken = false;
+  await later();
+  const { runId } = await engine.runs.repair({ kind: "replay", filter: { outcome: "dead", handler: "order" } });
+  await engine.until(runId, "completed");
+  for (const run of await runsOf(engine, { order: runId })) await engine.until(run.id, "completed");
+  assert.deepEqual(await outcomesOf(engine, runId), { total: 3, done: 3, runs: { completed: 1 } });
+  assert.deepEqual(await eventsOf(engine, { outcome: "dead" }), []);
 });

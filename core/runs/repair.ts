@@ -4,13 +4,14 @@ import type { Limits } from "../define/limits.ts";
 import type { Database } from "../store/database.ts";
 import { addRuns, type EventRow, findEvents } from "../store/events.ts";
 import type { EventFilter, RunFilter } from "../store/filters.ts";
-import { markTargets, nextTargets, noteEvents, noteRuns, retryRuns } from "../store/repairs.ts";
+import { markTargets, nextTargets, noteEvents, noteRuns } from "../store/repairs.ts";
+import { retryRuns } from "../store/runs.ts";
 import { type Decision, decide, toRunSeeds } from "./dispatch.ts";
 import { at } from "./match.ts";
 import type { Handlers, RegisteredHandler } from "./registered.ts";
 import { DEFAULT_RETRY } from "./rules.ts";
 
-/** What is to be put right: events to be replayed, or failed and canceled runs to be retried. */
+/** What is to be put right: events to be replayed, or runs to be retried. */
 export type Repair =
   | { readonly kind: "replay"; readonly filter: EventFilter }
   | { readonly kind: "retry"; readonly filter: RunFilter };
@@ -18,6 +19,8 @@ export type Repair =
 /** By target the runs that came of it. */
 type Came = ReadonlyMap<string, readonly string[]>;
 
+/** What is put right in bulk makes way for what comes in anew. */
+const PRIORITY = -1;
 /** Targets that are done in one transaction. */
 const TOGETHER = 100;
 
@@ -54,11 +57,10 @@ export function repairHandlers(options: {
     const { runs } = decideAgain(options.handlers, event, event.data);
     const wanted = handler ? runs.filter((run) => run.handler.name === handler) : runs;
     const seeds = toRunSeeds(wanted, event, { parentId, allowed: options.allowed, now: options.clock.now() });
-    // They make way for what comes in anew.
-    return seeds.map((seed) => ({ ...seed, priority: Math.min(seed.priority, -1) }));
+    return seeds.map((seed) => ({ ...seed, priority: Math.min(seed.priority, PRIORITY) }));
   };
   const retry = async (inside: Database, _: string, ids: readonly string[]) => {
-    const queued = new Set(await retryRuns(inside, ids));
+    const queued = new Set(await retryRuns(inside, ids, PRIORITY));
     return new Map(ids.map((id) => [id, queued.has(id) ? [id] : []]));
   };
 

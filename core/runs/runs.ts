@@ -8,11 +8,12 @@ import type { Limits } from "../define/limits.ts";
 import { type Approval, answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
 import { addRuns, type EventRow, findEvent, type KeptEvent, keepEvents } from "../store/events.ts";
+import { pause, resume } from "../store/held.ts";
 import { setStopped } from "../store/processes.ts";
 import { linkReplay } from "../store/repairs.ts";
 import { cancelRun, retryRun, type Verdict } from "../store/runs.ts";
 import type { ContextServices } from "./context.ts";
-import { createDispatch, type Decision, toRunSeeds, toSeed } from "./dispatch.ts";
+import { createDispatch, type Decision, decide, toRunSeeds, toSeed } from "./dispatch.ts";
 import { createPresence } from "./presence.ts";
 import type { Handlers } from "./registered.ts";
 import { decideAgain, type Repair, repairHandlers } from "./repair.ts";
@@ -50,10 +51,12 @@ export interface Runs {
   repair(order: Repair): Promise<{ eventId: string; runId: string }>;
   /** Cancels a run that is not under way; asks a running one, and its children, to stop. */
   cancel(runId: string): Promise<Verdict>;
-  /** Queues a failed or canceled run again. */
+  /** Queues a run again that has failed, was canceled, or waits for its next try. */
   retry(runId: string): Promise<Verdict>;
+  /** Lets a trigger (`trigger:capability/name`) or a source (`source:name`) begin no run, or begin what it held back. */
+  pause(name: string, paused: boolean): Promise<void>;
   /** Keeps events within a transaction of the caller's, who calls `announce` when it is committed. */
-  keep(inside: Database, events: readonly { event: NewEvent; decision: Decision }[]): Promise<KeptEvent[]>;
+  keep(inside: Database, events: readonly { event: NewEvent; decision?: Decision }[]): Promise<KeptEvent[]>;
   announce(kept: readonly KeptEvent[]): void;
   /** Throws `approval.missing` or `approval.answered`. */
   answer(approvalId: string, status: "approved" | "denied", by: string): Promise<Approval>;
@@ -110,7 +113,10 @@ export function createRuns(options: RunsOptions): Runs {
     keepEvents(
       inside,
       events.map(({ event, decision }) =>
-        toSeed(event, decision, event.data, { now: options.clock.now(), allowed: options.allowed }),
+        toSeed(event, decision ?? decide(handlers, event, event.data), event.data, {
+          now: options.clock.now(),
+          allowed: options.allowed,
+        }),
       ),
     );
   const announce = (kept: readonly KeptEvent[]) => {
@@ -168,6 +174,11 @@ export function createRuns(options: RunsOptions): Runs {
       options.live.publish({ kind: "run", id: runId, status: "queued" });
       onQueued();
       return verdict;
+    },
+    async pause(name, paused) {
+      await (paused ? pause : resume)(database, name);
+      options.live.publish({ kind: "pause", id: name, status: paused ? "paused" : "active" });
+      if (!paused) onQueued();
     },
     async answer(approvalId, status, by) {
       const answered = await answerApproval(database, approvalId, { status, by });

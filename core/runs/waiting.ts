@@ -83,7 +83,7 @@ export async function lastEventStep(
     {
       ...{ name, kind: "code", detail: match },
       async code(notes) {
-        const candidates = await eventsBefore(database, run.event.id, { ...toWanted(match), most: 200 });
+        const candidates = await eventsBefore(database, run.events[0]!.id, { ...toWanted(match), most: 200 });
         const found = candidates.find((candidate) => matchesWhere(match.where, candidate.data));
         if (found) notes.label(found.label);
         return found?.id ?? null;

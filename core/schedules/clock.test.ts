@@ -8,105 +8,19 @@ import type { Database } from "../store/database.ts";
 import { listSchedules } from "../store/schedules.ts";
 import { testClock } from "../test/console.ts";
 import { type Engine, type TestHandler, testEngine } from "../test/engine.ts";
-import { createScheduleClock, dueTimes, type RegisteredSchedule } from "./clock.ts";
+import { createScheduleClock, type RegisteredSchedule } from "./clock.ts";
+import { jitterOf, wholePolicy } from "./due.ts";
 
 const AMSTERDAM = "Europe/Amsterdam";
 const MINUTE = 60_000;
-
-/** What is due at `now` for a schedule that was to fire at `nextAt`; times as they are written in UTC. */
-function due(
-  cron: string,
-  { nextAt, now, catchup = "one" }: { nextAt: string; now: string; catchup?: "none" | "one" | "all" },
-) {
-  const found = dueTimes({ cron, zone: AMSTERDAM, nextAt: new Date(`${nextAt}Z`) }, catchup, new Date(`${now}Z`));
-  const text = (time: Date | null) => time?.toISOString().slice(0, 16) ?? null;
-  return { due: found.due.map(text), missed: found.missed.map(text), next: text(found.next) };
-}
-
-test("what is on time is due, whatever is to become of missed times", () => {
-  for (const catchup of ["none", "one", "all"] as const) {
-    for (const now of ["2026-11-24T08:00:00", "2026-11-24T08:00:59.999"]) {
-      assert.deepEqual(due("0 9 * * 2", { nextAt: "2026-11-24T08:00", now, catchup }), {
-        due: ["2026-11-24T08:00"],
-        missed: [],
-        next: "2026-12-01T08:00",
-      });
-    }
-  }
-  assert.deepEqual(due("0 9 * * 2", { nextAt: "2026-11-24T08:00", now: "2026-11-24T07:59:59.999" }), {
-    due: [],
-    missed: [],
-    next: "2026-11-24T08:00",
-  });
-});
-
-test("after three days in which nothing ran, none, one or all missed times are made up", () => {
-  const down = { nextAt: "2026-11-19T08:00", now: "2026-11-22T12:00:30" };
-  const times = ["2026-11-19T08:00", "2026-11-20T08:00", "2026-11-21T08:00", "2026-11-22T08:00"];
-  const next = "2026-11-23T08:00";
-  assert.deepEqual(due("0 9 * * *", { ...down, catchup: "all" }), { due: times, missed: [], next });
-  const one = due("0 9 * * *", { ...down, catchup: "one" });
-  assert.deepEqual([one.due, one.missed.at(-1), one.next], [times.slice(-1), times[2], next]);
-  const none = due("0 9 * * *", { ...down, catchup: "none" });
-  assert.deepEqual([none.due, none.missed.at(-1), none.next], [[], times[3], next]);
-});
-
-test("a long absence of a schedule of every minute costs no long thought", () => {
-  const began = performance.now();
-  const years = { nextAt: "2024-11-22T12:00", now: "2026-11-22T12:00:30" };
-  const one = due("* * * * *", years);
-  assert.deepEqual(
-    [one.due, one.missed.at(-1), one.next],
-    [["2026-11-22T12:00"], "2026-11-22T11:59", "2026-11-22T12:01"],
-  );
-  const all = due("* * * * *", { ...years, catchup: "all" });
-  assert.deepEqual([all.due.length, all.due[0], all.due.at(-1)], [1000, "2026-11-21T19:21", "2026-11-22T12:00"]);
-  const rare = due("0 9 1 1 *", { ...years, catchup: "all" });
-  assert.deepEqual(
-    [rare.due, rare.next],
-    [["2024-11-22T12:00", "2025-01-01T08:00", "2026-01-01T08:00"], "2027-01-01T08:00"],
-  );
-  assert.ok(performance.now() - began < 10_000, "a million minutes were looked at one by one");
-});
-
-test("a schedule that never fires again is done", () => {
-  assert.deepEqual(dueTimes({ cron: "0 9 * * *", zone: AMSTERDAM, nextAt: null }, "one", new Date()), {
-    due: [],
-    missed: [],
-    next: null,
-  });
-});
-
-test("in spring a time that the clocks leave out is fired at the change, once", () => {
-  // 29 March 2026: after 01:59:59 comes 03:00:00, which is 01:00 UTC.
-  const day = { nextAt: "2026-03-28T01:30", now: "2026-03-30T12:00" };
-  assert.deepEqual(due("30 2 * * *", { ...day, catchup: "all" }).due, [
-    "2026-03-28T01:30",
-    "2026-03-29T01:00",
-    "2026-03-30T00:30",
-  ]);
-  const hours = { nextAt: "2026-03-28T23:00", now: "2026-03-29T03:00", catchup: "all" as const };
-  assert.equal(due("0 * * * *", hours).due.length, 5, "every hour of the clock on the wall that there is");
-});
-
-test("in autumn a time that comes twice is fired once, and what comes each hour comes each hour", () => {
-  // 25 October 2026: after 02:59:59 comes 02:00:00 again; 03:00 is 02:00 UTC.
-  const day = { nextAt: "2026-10-24T00:30", now: "2026-10-26T12:00" };
-  assert.deepEqual(due("30 2 * * *", { ...day, catchup: "all" }).due, [
-    "2026-10-24T00:30",
-    "2026-10-25T00:30",
-    "2026-10-26T01:30",
-  ]);
-  const hours = { nextAt: "2026-10-24T22:00", now: "2026-10-25T03:00", catchup: "all" as const };
-  assert.deepEqual(due("0 * * * *", hours).due.length, 6);
-  assert.equal(due("30 2 * * *", { nextAt: "2026-10-25T00:30", now: "2026-10-25T01:45" }).next, "2026-10-26T01:30");
-});
 
 interface Clocks {
   readonly engine: Engine;
   readonly clock: ReturnType<typeof testClock>;
   /** One more clock on the same database. */
   open(database?: Database): ReturnType<typeof createScheduleClock>;
+  /** What the owner was told. */
+  readonly told: readonly string[];
   events(): Promise<{ key: string; outcome: string; reason: string | null; runs: number }[]>;
 }
 
@@ -120,15 +34,17 @@ async function testClocks(t: TestContext, schedule: Partial<Schedule>, run: Test
     ...{ secret: () => "", run: run as RegisteredHandler["run"] },
   };
   const whole: Schedule = { name: "tick", cron: "* * * * *", run: async () => {}, ...schedule };
-  const registered: RegisteredSchedule = { name: "test/tick", schedule: whole, zone: AMSTERDAM, handler };
+  const registered: RegisteredSchedule = { name: "test/tick", schedule: whole, zone: AMSTERDAM };
+  const told: string[] = [];
   const open = (database = engine.database) =>
     createScheduleClock({
       ...{ database, runs: engine.runs, schedules: () => new Map([["test/tick", registered]]) },
-      ...{ clock, live: createLive(), log: openLog({}) },
+      ...{ clock, live: createLive(), log: openLog({}), handler: () => handler },
+      tell: async (_, { text }) => void told.push(text),
     });
   await open().sync();
   return {
-    ...{ engine, clock, open },
+    ...{ engine, clock, open, told },
     events: () =>
       engine.database.query(
         `select key, outcome, reason, (select count(*) from runs where event_id = e.id) as runs from events e
@@ -234,67 +150,203 @@ test("a started clock ticks by itself until it is stopped; another goes on", asy
   );
 });
 
-test("missed times are told of in one event, with the reason", async (t) => {
-  for (const [catchup, runs] of [
-    ["none", 0],
-    ["one", 1],
-    ["all", 72],
+test("after three days each missed tick is made up or told, by the policy and its window", async (t) => {
+  for (const [policy, runs, told] of [
+    [{ catchup: "none" }, 0, 10],
+    [{ catchup: "one" }, 1, 10],
+    [{ catchup: "all" }, 24, 10],
+    [{ catchup: "all", window: "7d" }, 72, 0],
   ] as const) {
     const { clock, open, events } = await testClocks(
       t,
-      { cron: "0 * * * *", catchup, overlap: "allow" },
+      { cron: "0 * * * *", ...policy, overlap: "allow" },
       async () => 1,
     );
     clock.advance(3 * 24 * 60 * MINUTE + 90_000);
     await open().tick();
     const kept = await events();
-    assert.equal(kept.filter(({ outcome }) => outcome === "dispatched").length, runs, catchup);
+    assert.equal(kept.filter(({ outcome }) => outcome === "dispatched").length, runs, policy.catchup);
     const skipped = kept.filter(({ outcome }) => outcome === "skipped");
-    assert.equal(skipped.length, catchup === "all" ? 0 : 1);
-    if (catchup !== "all") {
-      assert.match(skipped[0]!.reason!, new RegExp(`[Mm]issed since 2026-11-22T13:00.*catchup is "${catchup}"`));
-    }
+    assert.equal(skipped.length, told);
+    for (const { reason } of skipped)
+      assert.match(reason!, new RegExp(`^Missed while.*catchup is "${policy.catchup}"`));
+    if (told > 0) assert.match(skipped[0]!.reason!, /those before it, since 2026-11-22T13:00/);
     assert.equal(await open().tick(), 0, "told once");
   }
 });
 
-test("a tick that falls on an unfinished run is skipped, queued behind it, or run beside it", async (t) => {
-  for (const [overlap, most, outcomes] of [
-    ["skip", 1, "dispatched skipped skipped"],
-    ["queue", 1, "dispatched dispatched dispatched"],
-    ["allow", 3, "dispatched dispatched dispatched"],
-  ] as const) {
-    let beside = 0;
-    let seen = 0;
-    let release: () => void = () => {};
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const { engine, clock, open, events } = await testClocks(t, { overlap }, async () => {
-      seen = Math.max(seen, ++beside);
-      await gate;
+test("missed ticks are made up one after another, in their order, and then it goes on", async (t) => {
+  let beside = 0;
+  const seen: string[] = [];
+  const { engine, clock, open, events } = await testClocks(
+    t,
+    { cron: "0 * * * *", catchup: "all" },
+    async ({ now }) => {
+      assert.equal(++beside, 1);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      seen.push(now.toISOString().slice(11, 13));
       beside--;
-    });
+    },
+  );
+  clock.advance(5 * 60 * MINUTE);
+  const one = open();
+  for (let look = 0; look < 12; look++) {
+    await one.tick();
+    await one.tick();
+    await untilIdle(engine);
+    clock.advance(1000);
+  }
+  assert.deepEqual(seen, ["13", "14", "15", "16", "17"]);
+  assert.ok((await events()).every(({ outcome }) => outcome === "dispatched"));
+});
+
+/** A handler that ends when it is let. */
+function gated() {
+  const { promise: gate, resolve: release } = Promise.withResolvers<void>();
+  const state = { beside: 0, most: 0, aborted: 0 };
+  const run: TestHandler["run"] = async ({ signal }) => {
+    state.most = Math.max(state.most, ++state.beside);
+    signal.addEventListener("abort", () => state.aborted++);
+    await Promise.race([gate, new Promise((resolve) => signal.addEventListener("abort", resolve))]);
+    state.beside--;
+  };
+  return { state, release, run };
+}
+
+async function untilTrue(what: string, ask: () => boolean): Promise<void> {
+  for (let tries = 0; !ask(); tries++) {
+    if (tries > 500) assert.fail(`still not: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+test("a tick that falls on an unfinished run is skipped, queued behind it, run beside it, or takes its place", async (t) => {
+  for (const [overlap, most, during, after] of [
+    ["skip", 1, "dispatched skipped skipped", "dispatched skipped skipped dispatched"],
+    ["queue", 1, "dispatched skipped", "dispatched dispatched skipped dispatched"],
+    ["allow", 3, "dispatched dispatched dispatched", "dispatched dispatched dispatched dispatched"],
+  ] as const) {
+    const { state, release, run } = gated();
+    const { engine, clock, open, events } = await testClocks(t, { overlap }, run);
     const one = open();
     for (let minute = 0; minute < 3; minute++) {
       clock.advance(MINUTE);
       await one.tick();
     }
-    for (let tries = 0; beside < most && tries < 500; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await untilTrue("all have begun", () => state.beside === most);
+    const outcomes = async () => (await events()).map(({ outcome }) => outcome).join(" ");
+    assert.equal(await outcomes(), during);
+    const reason = (await events()).find(({ outcome }) => outcome === "skipped")?.reason;
+    if (overlap === "skip") assert.equal(reason, 'The run before is not finished; overlap is "skip".');
+    if (overlap === "queue") assert.match(reason!, /^The run before is not finished, and one tick is queued/);
     release();
     await untilIdle(engine);
-    assert.equal(seen, most, overlap);
-    const kept = await events();
-    assert.equal(kept.map(({ outcome }) => outcome).join(" "), outcomes);
-    if (overlap === "skip") {
-      assert.match(kept[1]!.reason!, /not finished; overlap is "skip"/);
-      clock.advance(MINUTE);
-      await one.tick();
-      await untilIdle(engine);
-      assert.equal((await events()).at(-1)?.outcome, "dispatched", "once it is finished, it goes on");
-    }
+    clock.advance(1000);
+    await one.tick();
+    await untilIdle(engine);
+    clock.advance(MINUTE);
+    await one.tick();
+    await untilIdle(engine);
+    assert.equal(await outcomes(), after);
+    assert.equal(state.most, most, overlap);
   }
+});
+
+test("with overlap cancel the older run is stopped with its children before the newer one starts", async (t) => {
+  const { state, run } = gated();
+  const { engine, clock, open, events } = await testClocks(t, { overlap: "cancel" }, async (context) => {
+    if (context.event.key === keyAt("12:01")) await context.emit({ source: "test", type: "child", data: {} });
+    return await run(context);
+  });
+  engine.handlers.child = { run: async ({ step }) => await step.sleep("long", "1d") };
+  const one = open();
+  clock.advance(MINUTE);
+  await one.tick();
+  await untilTrue("it runs", () => state.beside === 1);
+  clock.advance(MINUTE);
+  await one.tick();
+  assert.equal((await events()).length, 1, "the newer tick waits until the older run has ended");
+  await untilTrue("the older one has ended", () => state.aborted === 1);
+  for (let look = 0; (await events()).length < 2 && look < 100; look++) {
+    clock.advance(1000);
+    await one.tick();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const kept = await events();
+  assert.deepEqual(
+    kept.map(({ key, outcome }) => `${key} ${outcome}`),
+    [`${keyAt("12:01")} dispatched`, `${keyAt("12:02")} dispatched`],
+  );
+  const runs = await engine.database.query<{ handler: string; status: string }>(
+    "select handler, status from runs order by id",
+  );
+  assert.deepEqual(
+    runs.map(({ handler, status }) => `${handler} ${status}`),
+    ["schedule:test/tick canceled", "child canceled", "schedule:test/tick running"],
+  );
+  assert.equal(state.most, 1);
+});
+
+test("failures in a row are told once, and the good run that ends them: to the owner and as events", async (t) => {
+  let good = false;
+  const { engine, clock, open, told } = await testClocks(t, { onFailure: { after: 2 } }, async () => {
+    if (!good) throw new Error("The far side is away.");
+  });
+  const one = open();
+  const other = open();
+  const next = async () => {
+    clock.advance(MINUTE);
+    await one.tick();
+    await untilIdle(engine);
+    await Promise.all([one.settle(), other.settle()]);
+  };
+  await next();
+  assert.deepEqual(told, [], "one failure is not yet told");
+  await next();
+  assert.equal(told.length, 1);
+  assert.match(
+    told[0]!,
+    /^The schedule test\/tick failed 2 times in a row\. For Sunday 22 November 2026, 13:02: Error: The far side is away\./,
+  );
+  await next();
+  assert.equal(told.length, 1, "told once");
+  assert.equal((await listSchedules(engine.database))[0]!.failures, 3);
+  good = true;
+  await next();
+  await next();
+  assert.deepEqual(told.slice(1), ["The schedule test/tick goes well again, after 3 failed runs."]);
+  assert.equal((await listSchedules(engine.database))[0]!.failures, 0);
+  const events = await engine.database.query<{ type: string; data: { failures: number } }>(
+    "select type, data from events where source = 'daimon' order by id",
+  );
+  assert.deepEqual(
+    events.map(({ type, data }) => [type, data.failures]),
+    [
+      ["schedule.failed", 2],
+      ["schedule.recovered", 3],
+    ],
+  );
+});
+
+test("a tick fires later by its jitter, the same each time, and its nominal time stays", async (t) => {
+  const { engine, clock, open, events } = await testClocks(t, { jitter: "30s", overlap: "allow" }, async () => 1);
+  const jitter = jitterOf("test/tick", wholePolicy({ jitter: "30s" }));
+  assert.ok(jitter > 0 && jitter < 30_000);
+  const one = open();
+  clock.advance(30_000 + jitter - 1);
+  assert.equal(await one.tick(), 0);
+  clock.advance(1);
+  assert.equal(await one.tick(), 1);
+  clock.advance(MINUTE);
+  assert.equal(await one.tick(), 1);
+  assert.deepEqual(
+    (await events()).map(({ key }) => key),
+    [keyAt("12:01"), keyAt("12:02")],
+  );
+  const [event] = await engine.database.query<{ data: { late: number } }>(
+    "select data from events order by id limit 1",
+  );
+  assert.equal(event!.data.late, 0);
 });
 
 test("a paused schedule misses its times for good, a resumed one goes on with the next", async (t) => {
@@ -325,6 +377,8 @@ test("fired by hand it runs at once, paused or not, and the clock's own time sta
     schedule: "test/tick",
     nominal: "2026-11-22T12:00:30.000Z",
     date: "2026-11-22",
+    words: "Sunday 22 November 2026, 13:00",
+    late: 0,
   });
   await one.pause("test/tick", false);
   clock.advance(MINUTE);
@@ -345,10 +399,12 @@ test("a schedule whose cron or zone changed forgets its old time, one that is go
   await database.query("update schedules set zone = 'Asia/Tokyo'");
   await open().sync();
   assert.equal((await listSchedules(database))[0]?.nextAt?.toISOString(), "2026-11-22T12:11:00.000Z");
-  await database.query("insert into schedules (name, cron, zone) values ('gone/tick', '* * * * *', 'UTC')");
+  await database.query(
+    "insert into schedules (name, cron, zone, origin, policy) values ('gone/tick', '* * * * *', 'UTC', 'code', '{}'), ('mine', '0 9 * * *', 'UTC', 'owner', '{}')",
+  );
   await open().sync();
   assert.deepEqual(
     (await listSchedules(database)).map(({ name }) => name),
-    ["test/tick"],
+    ["mine", "test/tick"],
   );
 });

@@ -3,32 +3,33 @@ import { nextTime } from "../base/cron.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
+import { toWall, wallWords } from "../base/zones.ts";
 import type { Schedule, Tick } from "../define/capability.ts";
 import type { NewEvent } from "../define/event.ts";
-import { OWNER } from "../define/label.ts";
 import type { Decision } from "../runs/dispatch.ts";
 import type { RegisteredHandler } from "../runs/registered.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Database } from "../store/database.ts";
 import type { KeptEvent } from "../store/events.ts";
-import { unfinishedRuns } from "../store/runs.ts";
 import {
-  advanceSchedule,
-  deleteSchedulesExcept,
+  findSchedule,
   holdDueSchedules,
-  listSchedules,
+  moveSchedules,
   pauseSchedule,
-  putSchedule,
+  type ScheduleMove,
   type ScheduleRow,
+  syncSchedules,
+  unfinishedRuns,
+  watchRuns,
 } from "../store/schedules.ts";
-import { dayOf } from "../store/spend.ts";
+import { jitterOf, planTicks, wholePolicy } from "./due.ts";
+import { settleRuns, type TellOwner } from "./settle.ts";
 
-/** A schedule under its whole name, `capability/schedule`, with the handler it starts. */
+/** A schedule of a capability under its whole name, `capability/schedule`. */
 export interface RegisteredSchedule {
   readonly name: string;
   readonly schedule: Schedule;
   readonly zone: string;
-  readonly handler: RegisteredHandler;
 }
 
 export interface ScheduleClock {
@@ -36,58 +37,70 @@ export interface ScheduleClock {
   sync(): Promise<void>;
   start(): void;
   stop(): Promise<void>;
-  /** One look at the table: fires what is due, all in one transaction. Returns how many fired. */
+  /** Fires what is due, some hundred schedules in one transaction each. Returns how many events were kept. */
   tick(): Promise<number>;
+  /** Counts the ends of runs, and tells the owner of failures and recoveries. */
+  settle(): Promise<void>;
   /** Fires now, out of turn. Throws `schedule.missing`. */
   fire(name: string): Promise<KeptEvent>;
   /** Throws `schedule.missing`. */
   pause(name: string, paused: boolean): Promise<void>;
 }
 
+export interface ScheduleClockOptions {
+  readonly database: Database;
+  readonly runs: Runs;
+  readonly schedules: () => ReadonlyMap<string, RegisteredSchedule>;
+  /** The handler `schedule:<name>`. */
+  readonly handler: (name: string) => RegisteredHandler | undefined;
+  /** Keeps a message to the owner. */
+  readonly tell: TellOwner;
+  readonly clock: Clock;
+  readonly live: Live;
+  readonly log: Log;
+}
+
 const POLL_MILLISECONDS = 1000;
-/** A tick this late was not missed, only slow. */
-const GRACE_MILLISECONDS = 60_000;
-/** Missed ticks made up at most, however long nothing ran. */
-const MOST_MISSED = 1000;
+/** The ends of runs are counted at each so manieth look. */
+const SETTLE_EVERY = 5;
+/** Schedules in one transaction. */
+const MOST_ROWS = 1000;
+/** A schedule whose code is not installed here is looked at again after this: another process may have it. */
+const STRANGE_MILLISECONDS = 60_000;
+/** Done reminders are shown so long. */
+const DONE_MILLISECONDS = 30 * 86_400_000;
 
 /**
  * The clock. The table decides, croner only computes: any number of clocks side by side hold different rows, and
  * each nominal time is the delivery key of its event, so that it fires once.
  */
-export function createScheduleClock(options: {
-  database: Database;
-  runs: Runs;
-  schedules: () => ReadonlyMap<string, RegisteredSchedule>;
-  clock: Clock;
-  live: Live;
-  log: Log;
-}): ScheduleClock {
-  const { database, runs, clock } = options;
+export function createScheduleClock(options: ScheduleClockOptions): ScheduleClock {
+  const { database, runs, clock, live } = options;
   let cancelTimer: () => void = () => {};
   let open = false;
+  let looks = 0;
   let current: Promise<unknown> = Promise.resolve();
 
   const tick = async (): Promise<number> => {
     const now = clock.now();
-    const kept = await database.transaction(async (inside) => {
-      const fired: KeptEvent[] = [];
-      for (const row of await holdDueSchedules(inside, now, 500)) {
-        const registered = options.schedules().get(row.name);
-        if (!registered) continue;
-        const { due, missed, next } = dueTimes(row, registered.schedule.catchup ?? "one", now);
-        const events = await toEvents(inside, { ...registered, since: row.nextAt! }, due, missed);
-        fired.push(...(await runs.keep(inside, events)));
-        await advanceSchedule(inside, row.name, due.at(-1) ?? missed.at(-1) ?? now, next);
-      }
-      return fired;
-    });
-    runs.announce(kept);
-    return kept.length;
+    let count = 0;
+    for (let full = true; full; ) {
+      const done = await database.transaction((inside) => fireDue(inside, options, now));
+      runs.announce(done.kept);
+      // What asks a running worker to stop is said after the commit, and again at the next look if this is lost.
+      for (const id of done.canceled) await runs.cancel(id);
+      count += done.kept.length;
+      full = done.rows === MOST_ROWS;
+    }
+    return count;
   };
+
+  const settle = () => settleRuns(options);
 
   const loop = async () => {
     try {
       await tick();
+      if (looks++ % SETTLE_EVERY === 0) await settle();
     } catch (error) {
       options.log.warn("The clock's tick failed; trying again.", { error: String(error) });
     }
@@ -97,25 +110,24 @@ export function createScheduleClock(options: {
     current = loop();
   };
 
-  const find = (name: string): RegisteredSchedule => {
-    const registered = options.schedules().get(name);
-    if (!registered)
-      throw new DaimonError("schedule.missing", `There is no schedule "${name}".`, "daimon schedules list");
-    return registered;
+  const find = async (name: string): Promise<ScheduleRow> => {
+    const row = await findSchedule(database, name);
+    if (row) return row;
+    throw new DaimonError("schedule.missing", `There is no schedule "${name}".`, "daimon schedules list");
   };
 
   return {
     tick,
+    settle,
     async sync() {
-      for (const { name, schedule, zone } of options.schedules().values()) {
-        await putSchedule(database, {
-          name,
-          cron: schedule.cron,
-          zone,
-          nextAt: nextTime(schedule.cron, zone, clock.now()),
-        });
-      }
-      await deleteSchedulesExcept(database, [...options.schedules().keys()]);
+      const now = clock.now();
+      const installed = [...options.schedules().values()].map(({ name, schedule, zone }) => {
+        const policy = wholePolicy(schedule);
+        const nextAt = nextTime(schedule.cron, zone, now);
+        const { cron, description = null } = schedule;
+        return { name, description, cron, zone, policy, nextAt, dueAt: dueAt(name, policy, nextAt) };
+      });
+      await syncSchedules(database, installed, new Date(now.getTime() - DONE_MILLISECONDS));
     },
     start() {
       open = true;
@@ -127,99 +139,132 @@ export function createScheduleClock(options: {
       await current;
     },
     async fire(name) {
-      const registered = find(name);
-      const event = toEvent(registered, clock.now(), "manual");
-      return await runs.dispatch(event, {
-        outcome: "dispatched",
-        reason: null,
-        runs: [{ handler: registered.handler }],
+      const row = await find(name);
+      const handler = options.handler(name);
+      if (!handler) throw new DaimonError("schedule.missing", `No installed capability has the schedule "${name}".`);
+      const now = clock.now();
+      const event = { ...toEvent(row, now, 0), key: `${keyOf(name, now)}/manual` };
+      const kept = await database.transaction(async (inside) => {
+        const [one] = await runs.keep(inside, [
+          { event, decision: { outcome: "dispatched", reason: null, runs: [{ handler }] } },
+        ]);
+        await watchRuns(inside, name, one!.runIds);
+        return one!;
       });
+      runs.announce([kept]);
+      return kept;
     },
     async pause(name, paused) {
-      const { schedule, zone } = find(name);
-      const row = (await listSchedules(database)).find((one) => one.name === name);
-      const nextAt = paused ? (row?.nextAt ?? null) : nextTime(schedule.cron, zone, clock.now());
-      await pauseSchedule(database, name, { paused, nextAt });
-      options.live.publish({ kind: "schedule", id: name, status: paused ? "paused" : "active" });
+      const { cron, zone, nextAt, policy } = await find(name);
+      const next = paused || cron === null ? nextAt : nextTime(cron, zone, clock.now());
+      await pauseSchedule(database, name, { paused, nextAt: next, dueAt: dueAt(name, policy, next) });
+      live.publish({ kind: "schedule", id: name, status: paused ? "paused" : "active" });
     },
   };
 }
 
-/** Which nominal times fire now, the last of those that are passed over, and when it fires next: pure. */
-export function dueTimes(
-  row: Pick<ScheduleRow, "cron" | "zone" | "nextAt">,
-  catchup: NonNullable<Schedule["catchup"]>,
-  now: Date,
-): { due: Date[]; missed: Date[]; next: Date | null } {
-  const times = lastTimes(row, now, catchup === "all" ? MOST_MISSED : 3);
-  const last = times.at(-1);
-  const next = last ? nextTime(row.cron, row.zone, last) : row.nextAt;
-  if (catchup === "all") return { due: times, missed: [], next };
-  const onTime = times.filter((time) => now.getTime() - time.getTime() <= GRACE_MILLISECONDS);
-  const due = onTime.length > 0 ? onTime : catchup === "one" ? times.slice(-1) : [];
-  return { due, missed: times.filter((time) => !due.includes(time)), next };
+/** When a nominal time is due: with the schedule's jitter. */
+export function dueAt(name: string, policy: ScheduleRow["policy"], nextAt: Date | null): Date | null {
+  return nextAt && new Date(nextAt.getTime() + jitterOf(name, policy));
 }
 
-/**
- * The last `most` times from `nextAt` to now, oldest first. Only as far back as is needed: a minute holds one time
- * at most, and years in which nothing ran are not counted minute by minute.
- */
-function lastTimes({ cron, zone, nextAt }: Pick<ScheduleRow, "cron" | "zone" | "nextAt">, now: Date, most: number) {
-  for (let span = most * 60_000; ; span *= 4) {
-    const from = now.getTime() - span;
-    const whole = nextAt === null || nextAt.getTime() >= from;
-    const times: Date[] = [];
-    let time = whole ? nextAt : nextTime(cron, zone, new Date(from));
-    for (; time && time <= now; time = nextTime(cron, zone, time)) times.push(time);
-    if (whole || times.length >= most) return times.slice(-most);
-  }
+interface Fired {
+  readonly rows: number;
+  readonly kept: readonly KeptEvent[];
+  /** Runs that newer ticks take the place of. */
+  readonly canceled: readonly string[];
 }
 
-async function toEvents(
-  inside: Database,
-  registered: RegisteredSchedule & { readonly since: Date },
-  due: readonly Date[],
-  missed: readonly Date[],
-): Promise<{ event: NewEvent; decision: Decision }[]> {
-  const events: { event: NewEvent; decision: Decision }[] = [];
-  const last = missed.at(-1);
-  if (last) {
-    const catchup = registered.schedule.catchup ?? "one";
-    const reason = `Missed since ${registered.since.toISOString()}, while nothing ran; catchup is "${catchup}".`;
-    events.push({
-      event: toEvent(registered, last, "clock"),
-      decision: { outcome: "skipped", reason, runs: [] },
-    });
-  }
-  const overlap = registered.schedule.overlap ?? "skip";
-  let busy = overlap === "skip" && (await unfinishedRuns(inside, registered.handler.name)).length > 0;
-  for (const time of due) {
-    const reason = busy ? 'The run before is not finished; overlap is "skip".' : null;
-    const runs = busy
-      ? []
-      : [
-          {
-            handler: registered.handler,
-            ...(overlap === "queue" ? { key: registered.name, keyLimit: 1 } : {}),
-          },
-        ];
-    events.push({
-      event: toEvent(registered, time, "clock"),
-      decision: { outcome: busy ? "skipped" : "dispatched", reason, runs },
-    });
-    busy ||= overlap === "skip";
-  }
-  return events;
+/** Events, runs and next times of what is due at `now`: one statement each, however many there are. */
+async function fireDue(inside: Database, options: ScheduleClockOptions, now: Date): Promise<Fired> {
+  const rows = await holdDueSchedules(inside, now, MOST_ROWS);
+  if (rows.length === 0) return { rows: 0, kept: [], canceled: [] };
+  const alone = rows.filter(({ policy }) => policy.overlap !== "allow");
+  const unfinished = await unfinishedRuns(
+    inside,
+    alone.map(({ name }) => handlerOf(name)),
+  );
+  const planned = rows.map((row) => planRow(row, options.handler(row.name), { unfinished, now }));
+  const kept = await options.runs.keep(
+    inside,
+    planned.flatMap(({ events }) => events),
+  );
+  const rest = kept.values();
+  const moves = planned.map(({ move, events }): ScheduleMove => {
+    return { ...move, runIds: [...rest.take(events.length)].flatMap((one) => (one.duplicate ? [] : one.runIds)) };
+  });
+  await moveSchedules(inside, moves);
+  return { rows: rows.length, kept, canceled: planned.flatMap(({ canceled }) => canceled) };
 }
 
-function toEvent(registered: RegisteredSchedule, nominal: Date, by: "clock" | "manual"): NewEvent {
-  const time = nominal.toISOString();
+type Planned = {
+  readonly events: readonly { event: NewEvent; decision: Decision }[];
+  readonly move: Omit<ScheduleMove, "runIds">;
+  readonly canceled: readonly string[];
+};
+
+function planRow(
+  row: ScheduleRow,
+  handler: RegisteredHandler | undefined,
+  at: { unfinished: ReadonlyMap<string, readonly string[]>; now: Date },
+): Planned {
+  const { name, nextAt, heldAt } = row;
+  if (!handler) {
+    const later = new Date(at.now.getTime() + STRANGE_MILLISECONDS);
+    return { events: [], move: { name, nextAt, heldAt, lastAt: null, dueAt: later }, canceled: [] };
+  }
+  const jitter = jitterOf(name, row.policy);
+  const busy = at.unfinished.get(handlerOf(name)) ?? [];
+  const now = new Date(at.now.getTime() - jitter);
+  const waited = nextAt !== null && row.dueAt !== null && row.dueAt.getTime() > nextAt.getTime() + jitter;
+  const plan = planTicks(row, row.policy, { busy: busy.length > 0, waited, now });
+  const late = (time: Date) => now.getTime() - time.getTime();
+  const skipped = plan.skipped.map(({ time, reason }) => ({
+    event: toEvent(row, time, late(time)),
+    decision: { outcome: "skipped", reason, runs: [] } as const,
+  }));
+  const fired = plan.fire.map((time) => ({
+    event: toEvent(row, time, late(time)),
+    decision: { outcome: "dispatched", reason: null, runs: [{ handler }] } as const,
+  }));
+  const waits = plan.held !== null || (plan.next !== null && plan.next <= now);
+  const soon = new Date(at.now.getTime() + POLL_MILLISECONDS);
+  const lastAt = [...plan.fire, ...plan.skipped.map(({ time }) => time)].reduce<Date | null>(
+    (last, time) => (last && last > time ? last : time),
+    null,
+  );
+  return {
+    events: [...skipped, ...fired],
+    move: {
+      name,
+      lastAt,
+      nextAt: plan.next,
+      heldAt: plan.held,
+      dueAt: waits ? soon : dueAt(name, row.policy, plan.next),
+    },
+    canceled: plan.cancel ? busy : [],
+  };
+}
+
+const handlerOf = (name: string) => `schedule:${name}`;
+const keyOf = (name: string, nominal: Date) => `${name}@${nominal.toISOString()}`;
+
+function toEvent(row: ScheduleRow, nominal: Date, late: number): NewEvent {
+  const { name, zone, agent, text, conversationId } = row;
+  const wall = toWall(zone, nominal);
+  const tick: Tick = {
+    schedule: name,
+    nominal: nominal.toISOString(),
+    date: wall.toISOString().slice(0, 10),
+    words: wallWords(wall),
+    late: Math.max(0, late),
+  };
   return {
     source: "schedule",
-    type: registered.name,
-    key: by === "clock" ? `${registered.name}@${time}` : `${registered.name}@${time}/manual`,
+    type: name,
+    key: keyOf(name, nominal),
     time: nominal,
-    data: { schedule: registered.name, nominal: time, date: dayOf(nominal, registered.zone) } satisfies Tick,
-    label: OWNER,
+    data: text === null ? tick : { ...tick, agent, text, conversation: conversationId },
+    label: row.label,
   };
 }

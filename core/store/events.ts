@@ -61,9 +61,6 @@ const runsFrom = (first: number, types: readonly string[], more = "") => {
   return `unnest(${parameters.join(", ")}) as r(${RUN}${more})`;
 };
 const RUN_OF = RUN.replace(/\w+/g, "r.$&").replace("r.delays", "r.delays::integer[]");
-/** The pause that holds a run `r` back, of a source; whoever resumes waits for those that have seen the pause. */
-const PAUSED_BY = (source: string) =>
-  `cross join lateral (select min(h.name) as name from held h where h.name in (r.handler, 'source:' || ${source})) p`;
 /** The join of some privacies. */
 const privacyOf = (has: (privacy: string) => string) =>
   `case when ${has("secret")} then 'secret' when ${has("private")} then 'private' else 'public' end`;
@@ -84,12 +81,12 @@ const KEEP = `
     from incoming on conflict (source, key) do nothing
     returning id, source, request_id
   ), held as (
-    select name from pauses where name = any($33) for key share
+    select hold_pauses($33) as paused
   ), queued as (
     insert into runs (${RUN}, status, waiting)
-    select ${RUN_OF}, case when p.name is null then 'queued' else 'waiting' end,
-      case when p.name is not null then jsonb_build_object('kind', 'paused', 'name', p.name) end
-    from ${runsFrom(20, RUN_TYPES)} join kept on kept.id = r.event_id ${PAUSED_BY("kept.source")}
+    select ${RUN_OF}, case when h.by is null then 'queued' else 'waiting' end, h.by
+    from held, ${runsFrom(20, RUN_TYPES)} join kept on kept.id = r.event_id,
+      lateral (select held_by(paused, r.handler, kept.source, null, null) as by) h
   ), wanted as (
     select w.run_id from waits w join incoming i on i.source = w.source
     where i.id in (select id from kept)
@@ -108,10 +105,10 @@ const KEEP_REQUESTS = `
 // Bursts are taken in the order of their names, so that two statements which want the same ones take turns.
 const ADD = `
   with held as (
-    select name from pauses where name = any($2) for key share
+    select hold_pauses($2) as paused
   ), added as (
-    select r.*, held_by(p.name, r.rate_limit, r.rate_ms) as by
-    from ${runsFrom(3, [...RUN_TYPES, ...HELD_TYPES], ", rate, rate_limit, rate_ms, burst, burst_at, until")} ${PAUSED_BY("$1")}
+    select r.*, held_by(paused, r.handler, $1, r.rate_limit, r.rate_ms) as by
+    from held, ${runsFrom(3, [...RUN_TYPES, ...HELD_TYPES], ", rate, rate_limit, rate_ms, burst, burst_at, until")}
   ), queued as (
     insert into runs (${RUN}, rate, rate_limit, rate_ms, status, waiting)
     select ${RUN_OF}, rate, rate_limit, rate_ms, case when r.by is null then 'queued' else 'waiting' end, r.by
@@ -314,7 +311,7 @@ export async function addRuns(
 ): Promise<string[][]> {
   const ids = new Map<string, string>();
   await database.transaction(async (inside) => {
-    for (const [source, group] of Map.groupBy(events, ({ event }) => event.source)) {
+    for (const [source, group] of [...Map.groupBy(events, ({ event }) => event.source)].sort()) {
       const added = group.flatMap(({ event, runs }) => runs.map((run) => ({ event, run })));
       if (added.length > 0) await queueRuns(inside, source, added, ids);
     }

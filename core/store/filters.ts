@@ -18,6 +18,8 @@ export interface EventFilter {
   readonly handler?: string | undefined;
   /** A run of it has failed for good with this code. */
   readonly error?: string | undefined;
+  /** A run of it that nothing stands for yet belongs to this issue. */
+  readonly issue?: string | undefined;
 }
 
 /** Which runs are meant: each field narrows it. */
@@ -25,6 +27,8 @@ export interface RunFilter {
   readonly status?: RunStatus | undefined;
   readonly handler?: string | undefined;
   readonly event?: string | undefined;
+  /** The issue of its last failure. */
+  readonly issue?: string | undefined;
   /** The code of its error. */
   readonly error?: string | undefined;
   /** Text of its error, in either case. */
@@ -41,11 +45,20 @@ export interface RunFilter {
  * No later run of the same handler on the same event stands for the run `r`. A failed one makes its event dead: nothing
  * is written for it, so that the event is dispatched again as soon as a retry or a replay has been queued.
  */
-export const STANDS = `not exists (select from runs l where l.event_id = r.event_id and l.handler = r.handler and l.id > r.id)`;
+export const stands = (event = "r.event_id"): string =>
+  `not exists (select from runs l where ${ofEvent(event, "l")} and l.handler = r.handler and l.id > r.id)`;
 
-/** Why the event `e` is dead; null when it is not. */
+/** The runs `run` of an event: its own, and those that have gathered it in a burst. */
+export const ofEvent = (event: string, run = "r"): string =>
+  `${run}.id = any(array(select own.id from runs own where own.event_id = ${event}
+    union select joined.run_id from bursts joined where joined.event_id = ${event}))`;
+
+/** All events `o` of the run `r`. */
+export const EVENTS_OF_RUN = `cross join lateral (select r.event_id union select b.event_id from bursts b where b.run_id = r.id) o`;
+
+/** Why the event `e` is dead; null when it is not. A run that has gathered a burst is a run of each of its events. */
 export const DEAD_REASON = `coalesce(e.problem, (select r.handler || ' failed: ' || coalesce(r.error ->> 'message', '')
-  from runs r where r.event_id = e.id and r.status = 'failed' and ${STANDS} order by r.id desc limit 1))`;
+  from runs r where ${ofEvent("e.id")} and r.status = 'failed' and ${stands("e.id")} order by r.id desc limit 1))`;
 
 /** The filter as a condition on `events e`; its values are added to `values`. */
 export function eventCondition(filter: EventFilter, values: unknown[]): string {
@@ -56,13 +69,18 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
   if (type?.endsWith(".*")) parts.push(`starts_with(e.type, ${value(type.slice(0, -1))})`);
   else if (type) parts.push(`e.type = ${value(type)}`);
   if (outcome === "dead" || error) {
-    const failed = [`r.status = 'failed'`, STANDS];
+    const failed = [`r.status = 'failed'`, stands("o.event_id")];
     if (handler) failed.push(`r.handler = ${value(handler)}`);
     if (error) failed.push(`r.error ->> 'code' = ${value(error)}`);
     const unread = handler || error ? "" : " union all select id from events where problem is not null";
-    parts.push(`e.id in (select r.event_id from runs r where ${failed.join(" and ")}${unread})`);
+    parts.push(`e.id in (select o.event_id from runs r ${EVENTS_OF_RUN} where ${failed.join(" and ")}${unread})`);
   } else if (handler) {
-    parts.push(`exists (select from runs r where r.event_id = e.id and r.handler = ${value(handler)})`);
+    parts.push(`exists (select from runs r where ${ofEvent("e.id")} and r.handler = ${value(handler)})`);
+  }
+  if (filter.issue) {
+    parts.push(
+      `e.id in (select o.event_id from runs r ${EVENTS_OF_RUN} where r.issue_id = ${value(filter.issue)} and r.status = 'failed' and ${stands("o.event_id")})`,
+    );
   }
   if (outcome && outcome !== "dead") parts.push(`e.outcome = ${value(outcome)} and ${DEAD_REASON} is null`);
   for (const term of toTerms(filter.q ?? "")) parts.push(termCondition(term, value));
@@ -71,12 +89,13 @@ export function eventCondition(filter: EventFilter, values: unknown[]): string {
 
 /** The filter as a condition on `runs r`; its values are added to `values`. */
 export function runCondition(filter: RunFilter, values: unknown[]): string {
-  const { status, handler, event, error, q, order } = filter;
+  const { status, handler, event, issue, error, q, order } = filter;
   const value = (one: unknown) => `$${values.push(one)}`;
   const parts = timeParts("run", "r.id", filter, value);
   if (status) parts.push(`r.status = ${value(status)}`);
   if (handler) parts.push(`r.handler = ${value(handler)}`);
-  if (event) parts.push(`r.event_id = ${value(event)}`);
+  if (event) parts.push(ofEvent(value(event)));
+  if (issue) parts.push(`r.issue_id = ${value(issue)}`);
   // Only these two have an error; each stands in an index, however many runs are finished.
   if ((error || q) && !status) parts.push("(r.status = 'failed' or (r.status = 'waiting' and r.wake_at is not null))");
   if (error) parts.push(`r.error ->> 'code' = ${value(error)}`);
@@ -94,7 +113,7 @@ function timeParts(prefix: "evt" | "run", id: string, { since, until }: EventFil
 }
 
 /** A piece of what is looked for: its letters as they stand, and what they say of a path of the data. */
-export interface Term {
+interface Term {
   readonly text: string;
   readonly path?: { readonly names: readonly string[]; readonly value: string };
 }

@@ -53,13 +53,12 @@ async function closeBursts(inside: Database, now: Date): Promise<void> {
   // joined is left to the next look, so that the two never wait for each other.
   const closed = await inside.query<{ id: string; rate: string | null }>(
     `with due as (
-       select r.id, r.handler, 'source:' || e.source as source, r.rate_limit, r.rate_ms from runs r join events e on e.id = r.event_id
+       select r.id, r.handler, e.source, r.rate_limit, r.rate_ms from runs r join events e on e.id = r.event_id
        where r.status = 'waiting' and r.wake_at <= $1 and r.burst is not null order by r.id for update of r skip locked
      ), held as (
-       select name from pauses where name in (select handler from due union all select source from due) for key share
+       select hold_pauses(array(select handler from due union select 'source:' || source from due)) as paused
      ), let_go as (
-       select d.id, held_by(p.name, d.rate_limit, d.rate_ms) as by
-       from due d cross join lateral (select min(h.name) as name from held h where h.name in (d.handler, d.source)) p
+       select id, held_by(paused, handler, source, rate_limit, rate_ms) as by from due, held
      )
      update runs r set burst = null, ${LET_GO} from let_go l where r.id = l.id ${RATED}`,
     [now],
@@ -76,6 +75,11 @@ export interface Pause {
   readonly since: Date;
 }
 
+/** The names of all that is paused. */
+export async function pausedNames(database: Database): Promise<string[]> {
+  return (await database.query<{ name: string }>("select name from pauses")).map((row) => row.name);
+}
+
 /**
  * Holds back all runs of a trigger or a source that have not begun, those that are queued and those to come. A run whose
  * event is being kept in this very moment may still begin.
@@ -85,7 +89,7 @@ export async function pause(database: Database, name: string): Promise<void> {
     await inside.query("select pg_advisory_xact_lock($1)", [LOCK]);
     await inside.query("insert into pauses (name) values ($1) on conflict do nothing", [name]);
     await inside.query(
-      `update runs r set status = 'waiting', wake_at = null, waiting = held_by($1, null, null)
+      `update runs r set status = 'waiting', wake_at = null, waiting = jsonb_build_object('kind', 'paused', 'name', $1::text)
        from (select r.id from runs r join events e on e.id = r.event_id
              where r.started_at is null and $1 in (r.handler, 'source:' || e.source)
                and (r.status = 'queued' and r.key is null or r.status = 'queued' and r.key is not null
@@ -115,8 +119,7 @@ export async function resume(database: Database, name: string): Promise<number> 
 async function letGo(inside: Database, name: string): Promise<number> {
   const runs = await inside.query<{ id: string; rate: string | null }>(
     `update runs r set ${LET_GO}
-     from (select r.id, held_by((select min(p.name) from pauses p where p.name <> $1 and p.name in (r.handler, 'source:' || e.source)),
-             r.rate_limit, r.rate_ms) as by
+     from (select r.id, held_by(array(select name from pauses where name <> $1), r.handler, e.source, r.rate_limit, r.rate_ms) as by
            from runs r join events e on e.id = r.event_id
            where r.status = 'waiting' and r.started_at is null and r.waiting ->> 'kind' = 'paused' and r.waiting ->> 'name' = $1
            order by r.id for update of r) l

@@ -1,6 +1,8 @@
+import { fingerprintOf } from "../base/fingerprint.ts";
 import { newId } from "../base/ids.ts";
 import type { Failure } from "../define/run.ts";
 import type { Database } from "./database.ts";
+import { openIssues } from "./issues.ts";
 
 export type MessageState = "pending" | "sending" | "delivered" | "failed" | "unknown";
 
@@ -71,8 +73,9 @@ export async function keepOutgoing(
     conversationId: string;
     author: string;
     text: string;
-    runId: string;
-    step: string;
+    /** None for what the system itself says. */
+    runId: string | null;
+    step: string | null;
     detail?: unknown;
   },
 ): Promise<{ messageId: string }> {
@@ -135,15 +138,31 @@ export async function claimMessages(database: Database, most: number): Promise<D
   );
 }
 
-/** Writes what delivering came to; `again` sets a failed one back to pending until then. */
+/** Writes what delivering came to; `again` sets a failed one back to pending until then, one without belongs to an issue. */
 export async function markMessage(
   database: Database,
   id: string,
   mark: { state: MessageState; externalId?: string; error?: Failure; again?: Date },
 ): Promise<void> {
-  await database.query(
-    `update messages set state = $2, external_id = coalesce($3, external_id), error = $4, due_at = coalesce($5, due_at)
-     where id = $1 and state = 'sending'`,
+  const { error, state, again } = mark;
+  if (state !== "failed" || !error || again) return void (await writeMark(database, id, mark));
+  await database.transaction(async (inside) => {
+    const marked = await writeMark(inside, id, mark);
+    if (!marked) return;
+    const cause = { kind: "failure", about: `channel:${marked.channel}`, ...fingerprintOf(error), count: 1 } as const;
+    const [issueId] = await openIssues(inside, [cause]);
+    await inside.query("update messages set issue_id = $2 where id = $1", [id, issueId]);
+  });
+}
+
+async function writeMark(
+  database: Database,
+  id: string,
+  mark: Parameters<typeof markMessage>[2],
+): Promise<{ channel: string } | undefined> {
+  const [row] = await database.query<{ channel: string }>(
+    `update messages m set state = $2, external_id = coalesce($3, external_id), error = $4, due_at = coalesce($5, due_at)
+     from conversations c where m.id = $1 and m.state = 'sending' and c.id = m.conversation_id returning c.channel`,
     [
       id,
       mark.again ? "pending" : mark.state,
@@ -152,4 +171,5 @@ export async function markMessage(
       mark.again ?? null,
     ],
   );
+  return row;
 }

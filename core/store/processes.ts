@@ -1,4 +1,6 @@
+import type { RunStatus } from "../define/run.ts";
 import type { Database } from "./database.ts";
+import { fileFailedRuns } from "./issues.ts";
 
 /** Says that a process is alive. */
 export async function registerProcess(database: Database, id: string, roles: readonly string[]): Promise<void> {
@@ -53,7 +55,19 @@ const MOST_CRASHES = 20;
  * are queued again.
  */
 export async function takeOver(database: Database, leaseMilliseconds: number): Promise<string[]> {
-  const rows = await database.query<{ id: string }>(
+  return await database.transaction(async (inside) => {
+    const taken = await takeOrphans(inside, leaseMilliseconds);
+    const failed = taken.filter((run) => run.status === "failed");
+    await fileFailedRuns(
+      inside,
+      failed.map(({ id }) => ({ id, error: CRASHED })),
+    );
+    return taken.map((run) => run.id);
+  });
+}
+
+async function takeOrphans(inside: Database, leaseMilliseconds: number): Promise<{ id: string; status: RunStatus }[]> {
+  return await inside.query(
     `with gone as (
        select p.id from processes p where p.seen_at < now() - make_interval(secs => $4::double precision / 1000)
          and p.seen_at > (select max(backend_start) from pg_stat_activity where backend_type = 'checkpointer')
@@ -70,11 +84,10 @@ export async function takeOver(database: Database, leaseMilliseconds: number): P
        status = case when r.crashes >= $2 then 'failed' else 'queued' end,
        finished_at = case when r.crashes >= $2 then now() end,
        error = case when r.crashes >= $2 then $3::jsonb else r.error end
-     from orphans where r.id = orphans.id returning r.id`,
+     from orphans where r.id = orphans.id returning r.id, r.status`,
     [leaseMilliseconds, MOST_CRASHES, JSON.stringify(CRASHED), 2 * heartbeatMilliseconds(leaseMilliseconds)],
     "take-over",
   );
-  return rows.map((row) => row.id);
 }
 
 const CRASHED = {

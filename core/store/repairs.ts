@@ -1,7 +1,8 @@
 /** Replays of many events and retries of many runs: what is to be done, and how far it is. */
 import type { RunStatus } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { type EventFilter, eventCondition, type RunFilter, runCondition, STANDS } from "./filters.ts";
+import { type EventFilter, eventCondition, type RunFilter, runCondition, stands } from "./filters.ts";
+import { RETRIABLE } from "./runs.ts";
 
 /** How many events are looked through at a time for a text. */
 export const SEARCHED = 5000;
@@ -44,7 +45,7 @@ export async function countEvents(
 export async function countRuns(database: Database, filter: RunFilter): Promise<number> {
   const values: unknown[] = [];
   const [row] = await database.query<{ count: number }>(
-    `select count(*) as count from runs r where ${runCondition(filter, values)} and ${STANDS}`,
+    `select count(*) as count from runs r where ${runCondition(filter, values)} and ${RETRIABLE} and ${stands()}`,
     values,
   );
   return row!.count;
@@ -73,7 +74,7 @@ export async function noteRuns(database: Database, order: string, filter: RunFil
   const values: unknown[] = [order];
   await database.query(
     `insert into repairs (order_id, target_id) select $1, r.id from runs r
-     where ${runCondition(filter, values)} and ${STANDS} on conflict do nothing`,
+     where ${runCondition(filter, values)} and ${RETRIABLE} and ${stands()} on conflict do nothing`,
     values,
   );
 }
@@ -106,19 +107,6 @@ export async function markTargets(
   );
 }
 
-/** Queues those of these runs again that are failed or canceled, behind what comes in anew. Returns their ids. */
-export async function retryRuns(inside: Database, ids: readonly string[]): Promise<string[]> {
-  const rows = await inside.query<{ id: string }>(
-    `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, finished_at = null,
-       priority = least(priority, -1)
-     where id = any($1) and status in ('failed', 'canceled') returning id`,
-    [ids],
-  );
-  const queued = rows.map((row) => row.id);
-  await inside.query("delete from steps where run_id = any($1) and status = 'failed'", [queued]);
-  return queued;
-}
-
 /** How far a replay or retry of many is. */
 export interface Progress {
   /** Null until the set is found. */
@@ -137,7 +125,7 @@ export const PROGRESS = `case when r.handler in ('daimon:replay', 'daimon:retry'
 /** How the runs stand that came of an order. */
 export async function readOutcomes(database: Database, order: string): Promise<Progress["runs"]> {
   const rows = await database.query<{ status: RunStatus; count: number }>(
-    `select r.status, count(*) as count from repairs p cross join unnest(p.run_ids) as u(id) join runs r on r.id = u.id
+    `select r.status, count(distinct r.id) as count from repairs p cross join unnest(p.run_ids) as u(id) join runs r on r.id = u.id
      where p.order_id = $1 group by r.status`,
     [order],
   );

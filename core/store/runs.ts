@@ -12,6 +12,7 @@ import {
   toJsonOrNull,
   type Wanted,
 } from "./events.ts";
+import { fileFailedRuns } from "./issues.ts";
 
 /** A run as its worker sees it, with its event. */
 export interface ClaimedRun {
@@ -129,10 +130,22 @@ export interface WaitSeed extends Wanted {
 }
 
 /**
- * Lets runs go, all in one statement. Returns for each whether it was still ours: `false` means that another
- * worker has taken the run over, and nothing was written.
+ * Lets runs go, all in one statement; those that fail are filed under their issues in the same transaction. Returns for
+ * each whether it was still ours: `false` means that another worker has taken the run over, and nothing was written.
  */
 export async function releaseRuns(database: Database, releases: readonly Release[]): Promise<boolean[]> {
+  if (!releases.some((release) => release.status === "failed")) return await release(database, releases);
+  return await database.transaction(async (inside) => {
+    const ours = await release(inside, releases);
+    const failed = releases.flatMap(({ id, status, error }, place) =>
+      ours[place] && status === "failed" && error ? [{ id, error }] : [],
+    );
+    await fileFailedRuns(inside, failed);
+    return ours;
+  });
+}
+
+async function release(database: Database, releases: readonly Release[]): Promise<boolean[]> {
   const rows = releases.map((release) => [
     ...[release.id, release.claim, release.status, release.version, release.attempts],
     ...[toJsonOrNull(release.result), toJsonOrNull(release.error), toJsonOrNull(release.waiting), release.wakeAt],
@@ -214,27 +227,26 @@ async function statusOf(database: Database, id: string): Promise<Verdict> {
   return run ? { done: false, status: run.status } : null;
 }
 
-/** Queues a failed or canceled run again; its completed steps are kept, failed ones forgotten. */
+/** What can be retried: what has failed or was canceled, and what waits for its next try. */
+export const RETRIABLE = "(status in ('failed', 'canceled') or (status = 'waiting' and waiting ->> 'kind' = 'retry'))";
+
+/** Queues a run again that can be retried; its completed steps are kept, failed ones forgotten. */
 export async function retryRun(database: Database, id: string): Promise<Verdict> {
   return await database.transaction(async (inside) => {
-    const rows = await inside.query(
-      `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, finished_at = null
-       where id = $1 and status in ('failed', 'canceled') returning id`,
-      [id],
-    );
-    if (rows.length === 0) return await statusOf(inside, id);
-    await inside.query("delete from steps where run_id = $1 and status = 'failed'", [id]);
-    return { done: true, status: "queued" };
+    const [queued] = await retryRuns(inside, [id]);
+    return queued ? { done: true, status: "queued" } : await statusOf(inside, id);
   });
 }
 
-/** Which runs of a schedule's handler are not finished. */
-export async function unfinishedRuns(
-  database: Database,
-  handler: string,
-): Promise<{ id: string; status: RunStatus }[]> {
-  return await database.query(
-    `select id, status from runs where handler = $1 and handler like 'schedule:%' and status in ('queued', 'running', 'waiting') limit 100`,
-    [handler],
+/** The same for those of these runs that can be, at most at this priority. Returns their ids. */
+export async function retryRuns(inside: Database, ids: readonly string[], priority?: number): Promise<string[]> {
+  const rows = await inside.query<{ id: string }>(
+    `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, waiting = null,
+       wake_at = null, finished_at = null, priority = least(priority, $2)
+     where id = any($1) and ${RETRIABLE} returning id`,
+    [ids, priority ?? null],
   );
+  const queued = rows.map((row) => row.id);
+  if (queued.length > 0) await inside.query("delete from steps where run_id = any($1) and status = 'failed'", [queued]);
+  return queued;
 }

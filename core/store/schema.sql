@@ -15,7 +15,7 @@
 --   repairs        what a replay of many events, or a retry of many runs, is to do and has done: a row for each.
 --   messages       one message in or out; those going out are the outbox, with their delivery state.
 --   conversations  the messages with one person in one channel.
---   schedules      the clock's table: when each fires next, and whether it is paused.
+--   schedules      the clock's table: what fires when, whose it is, its policy, and whether it is paused.
 --   approvals      a person's answer to one exact action.
 --   spend          what each scope (a run, a day, a month) has reserved and settled, in US dollars.
 --   reservations   money held for a model call that is under way.
@@ -23,6 +23,10 @@
 --   processes      who is alive: webs, workers and clocks. Its row is a worker's lease on all runs it carries.
 --   logins         one-time codes and sessions and tokens: only hashes.
 --   switches       small facts of the whole system, such as STOP.
+--   issues         what is wrong, once for all runs and messages that failed of the same cause, for a source that fell
+--                  silent, and for a payload that changed its shape.
+--   watches        since when a source or a schedule is set up: from then on its silence counts.
+--   shapes         what the payloads of a source and type look like, as learned from the first of them.
 --
 -- A run's life is drawn in core/define/run.ts. `queued` means ready now; whatever must wait for a time or a
 -- fact is `waiting`, so that the claim reads only rows that it can take. Finished runs are in no hot index:
@@ -104,6 +108,7 @@ create table runs (
   worked_ms    bigint not null default 0,
   result       jsonb,
   error        jsonb,
+  issue_id     text collate "C",
   created_at   timestamptz not null default now(),
   started_at   timestamptz,
   finished_at  timestamptz
@@ -120,6 +125,7 @@ create unique index runs_burst on runs (burst) where burst is not null;
 create index runs_held on runs (id) where status = 'waiting' and started_at is null;
 create index runs_of_rate on runs (rate, started_at, status, priority desc, id) where rate is not null;
 create index runs_of_parent on runs (parent_id) where parent_id is not null;
+create index runs_of_issue on runs (issue_id, id) where issue_id is not null;
 create index runs_of_schedule on runs (handler) where status in ('queued', 'running', 'waiting') and handler like 'schedule:%';
 
 -- The three functions of a worker, which it calls a thousand times a second. They read by index, row by row,
@@ -190,9 +196,17 @@ begin
     returning r.id;
 end $$;
 
--- What holds a run back that has not begun and gathers no events: a pause, else its rate, else nothing.
-create function held_by(pause text, rate_limit integer, rate_ms bigint) returns jsonb language sql immutable as $$
-  select case when pause is not null then jsonb_build_object('kind', 'paused', 'name', pause)
+-- Of these names those that are paused. They stay so until the transaction ends: whoever resumes waits for it.
+-- A function, because the planner would believe a table that is nearly always empty to be a large one.
+create function hold_pauses(names text[]) returns text[] language plpgsql as $$
+begin
+  return array(select name from pauses where name = any(names) for key share);
+end $$;
+
+-- What holds a run back that has not begun and gathers no events: a pause, else its rate, else nothing (null).
+create function held_by(paused text[], handler text, source text, rate_limit integer, rate_ms bigint) returns jsonb language sql stable as $$
+  select case when handler = any(paused) then jsonb_build_object('kind', 'paused', 'name', handler)
+    when 'source:' || source = any(paused) then jsonb_build_object('kind', 'paused', 'name', 'source:' || source)
     when rate_limit is not null then jsonb_build_object('kind', 'rate', 'limit', rate_limit, 'milliseconds', rate_ms) end
 $$;
 
@@ -345,22 +359,41 @@ create table messages (
   attempts        integer not null default 0,
   due_at          timestamptz not null default now(),
   error           jsonb,
+  issue_id        text collate "C",
   external_id     text,
   created_at      timestamptz not null default now()
 );
 create index messages_of_conversation on messages (conversation_id, id);
 create unique index messages_of_step on messages (run_id, step) where step is not null;
 create index messages_outbox on messages (due_at) where state in ('pending', 'sending');
+create index messages_of_issue on messages (issue_id, id) where issue_id is not null;
 
+-- `next_at` is nominal; `due_at` is when a clock looks at it next: with its jitter, or soon, for a tick that waits its
+-- turn (`held_at`). `watched` are runs whose end has not been counted. No `cron`: it fires once.
 create table schedules (
   name         text primary key,
-  cron         text not null,
+  cron         text,
   zone         text not null,
   next_at      timestamptz,
   last_at      timestamptz,
-  paused       boolean not null default false
+  paused       boolean not null default false,
+  origin       text not null check (origin in ('code', 'owner', 'agent')),
+  description  text,
+  policy       jsonb not null,
+  agent        text,
+  text         text,
+  conversation_id text collate "C",
+  integrity    text not null default 'trusted',
+  privacy      text not null default 'private',
+  due_at       timestamptz,
+  held_at      timestamptz,
+  watched      text[] not null default '{}',
+  failures     integer not null default 0,
+  alarmed      boolean not null default false,
+  created_at   timestamptz not null default now()
 );
-create index schedules_due on schedules (next_at) where not paused;
+create index schedules_due on schedules (due_at) where not paused;
+create index schedules_watched on schedules (name) where watched <> '{}';
 
 create table approvals (
   id           text collate "C" primary key,
@@ -428,4 +461,63 @@ create table switches (
   name         text primary key,
   value        jsonb not null,
   changed_at   timestamptz not null default now()
+);
+
+-- One row for each cause, however often it opens: `closed_at` is when it was last closed. `about` is a handler,
+-- `channel:<name>`, a source, or a source and a type. `unsettled` is one of its runs that is not put right, `told_at` is
+-- when the owner was told of this opening.
+create table issues (
+  id           text collate "C" primary key,
+  kind         text not null check (kind in ('failure', 'silence', 'shape')),
+  about        text not null,
+  fingerprint  text not null,
+  title        text not null,
+  detail       jsonb,
+  status       text not null default 'open' check (status in ('open', 'closed')),
+  count        bigint not null,
+  openings     integer not null default 1,
+  first_at     timestamptz not null,
+  last_at      timestamptz not null,
+  opened_at    timestamptz not null,
+  closed_at    timestamptz,
+  closed_by    text,
+  unsettled    text collate "C",
+  told_at      timestamptz
+);
+create unique index issues_cause on issues (kind, about, fingerprint);
+create index issues_last on issues (last_at, id);
+create index issues_open on issues (kind) where status = 'open';
+
+-- A run of an issue that was not put right, `known` if that is one, else the newest: no retry or replay of it, with its
+-- payload or another, has completed. Null when there is none. A canceled run is not asked for.
+create function unsettled_run(issue text, known text) returns text language plpgsql stable
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  found text;
+begin
+  for found in
+    (select id from runs where id = known and issue_id = issue) union all (select id from runs where issue_id = issue order by id desc)
+  loop
+    if exists (select from runs r where r.id = found and r.status not in ('completed', 'canceled')
+        and not exists (select from runs n where n.event_id = r.event_id and n.handler = r.handler and n.id > r.id and n.status = 'completed')
+        and not exists (select from events e join runs n on n.event_id = e.id
+                        where e.replay_of = r.event_id and n.handler = r.handler and n.status = 'completed')) then
+      return found;
+    end if;
+  end loop;
+  return null;
+end $$;
+
+create table watches (
+  about        text primary key,
+  since        timestamptz not null
+);
+
+create table shapes (
+  source       text not null,
+  type         text not null,
+  seen         integer not null,
+  paths        jsonb not null,
+  event_id     text collate "C" not null,
+  primary key (source, type)
 );

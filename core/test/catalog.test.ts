@@ -85,7 +85,8 @@ interface Deliveries {
 async function trySource(tried: Tried): Promise<void> {
   const { webhook, daimon, system } = tried;
   const { source } = webhook;
-  const types = samplesOf(tried);
+  const samples = samplesOf(tried);
+  const types = [...samples.keys()];
   assert.ok(types.length > 0, `${tried.place}/${tried.name} has no sample for its source "${source}": ${HOW(tried)}`);
   const accepted = webhook.replies?.accepted?.[0]?.status ?? 202;
   const send = async (...words: string[]) => {
@@ -104,7 +105,7 @@ async function trySource(tried: Tried): Promise<void> {
   }
   const more = await send(types[0]!, "--times", "3");
   assert.equal(new Set(more.map(({ body }) => body.id)).size, 3, `${source}: three deliveries are three events`);
-  writeFileSync(join(system.home, "sample.json"), JSON.stringify(recordedOf(tried, types[0]!)));
+  writeFileSync(join(system.home, "sample.json"), samples.get(types[0]!)!);
   const [whole] = await send(types[0]!, "--data", `@${join(system.home, "sample.json")}`);
   assert.ok(whole?.body.id, `${source}: a payload out of a file`);
 
@@ -118,24 +119,17 @@ async function trySource(tried: Tried): Promise<void> {
 const HOW = ({ webhook, capability }: Tried) =>
   `write samples/${webhook === capability.webhooks![0] ? "" : `${webhook.source}/`}<type>.json.`;
 
-/** The types of the recorded payloads of the tried source. */
-function samplesOf({ folder, capability, webhook }: Tried): string[] {
+/** The recorded payloads of the tried source, by their types. */
+function samplesOf({ folder, capability, webhook }: Tried): Map<string, string> {
   const sources = capability.webhooks!.map(({ source }) => source);
-  const files = existsSync(join(folder, "samples"))
-    ? readdirSync(join(folder, "samples"), { recursive: true, encoding: "utf8" }).filter((file) =>
-        file.endsWith(".json"),
-      )
-    : [];
-  return files.flatMap((file) => {
-    const own = sources.find((source) => file.startsWith(`${source}/`));
-    if ((own ?? sources[0]) !== webhook.source) return [];
-    return [file.slice(own ? own.length + 1 : 0, -".json".length)];
+  const home = join(folder, "samples");
+  const files = existsSync(home) ? readdirSync(home, { recursive: true, encoding: "utf8" }) : [];
+  const own = files.flatMap((file): [string, string][] => {
+    const named = sources.find((source) => file.startsWith(`${source}/`));
+    if (!file.endsWith(".json") || (named ?? sources[0]) !== webhook.source) return [];
+    return [[file.slice(named ? named.length + 1 : 0, -".json".length), readFileSync(join(home, file), "utf8")]];
   });
-}
-
-function recordedOf({ folder, capability, webhook }: Tried, type: string) {
-  const under = webhook === capability.webhooks![0] ? "" : webhook.source;
-  return JSON.parse(readFileSync(join(folder, "samples", under, `${type}.json`), "utf8"));
+  return new Map(own);
 }
 
 /** The event has runs, and each comes to its end, or waits for a time or a person, and leaves what the owner can see. */
@@ -163,7 +157,7 @@ async function isCarried({ system, webhook: { source } }: Tried, id: string, typ
 async function postWrongs(tried: Tried, type: string): Promise<string[]> {
   const { webhook, system, keys } = tried;
   const { verify } = webhook;
-  const recorded = recordedOf(tried, type);
+  const recorded = JSON.parse(samplesOf(tried).get(type)!);
   const request = toRequest(webhook, { recorded, data: undefined, type, key: crypto.randomUUID() });
   const { url } = readServer(system.home);
   const refused = webhook.replies?.refused?.status ?? 401;

@@ -64,7 +64,7 @@ export const dataOf = (home: string) => join(home, "postgres/data");
 export const pidOf = (home: string) => readPidFile(dataOf(home))!.pid;
 
 /** A folder for a test; whatever server still works below it is ended with it. */
-export function temporary(t: TestContext): string {
+export function temporary(t: Pick<TestContext, "after">): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "daimon-embedded-")));
   chmodSync(folder, 0o755);
   t.after(async () => {

@@ -22,6 +22,7 @@ const FLOORS: Record<string, number> = {
   models: 3,
   registry: 3,
   policy: 2,
+  issues: 2,
   jail: 2,
   store: 1,
   hub: 1,

@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
@@ -31,25 +31,18 @@ export interface TestHouse {
 export async function testHouse(
   t: TestContext,
   options: {
-    readonly capabilities?: string;
-    /** The folder of the one capability that is installed. */
-    readonly only?: string;
-    readonly values?: Record<string, string>;
-    readonly clock?: Clock;
-    readonly model?: ModelChoice;
-    readonly publicUrl?: string;
+    capabilities?: string;
+    values?: Record<string, string>;
+    clock?: Clock;
+    model?: ModelChoice;
+    publicUrl?: string;
   } = {},
 ): Promise<TestHouse> {
   const home = await mkdtemp(join(tmpdir(), "daimon-house-"));
-  const alone = options.only && join(home, "capabilities");
-  if (alone && options.only) {
-    await mkdir(alone);
-    await symlink(options.only, join(alone, basename(options.only)));
-  }
   const { url } = await testDatabase(t);
   const environment = readEnvironment({
     DAIMON_HOME: home,
-    DAIMON_CAPABILITIES: alone ?? options.capabilities ?? join(ROOT, "capabilities"),
+    DAIMON_CAPABILITIES: options.capabilities ?? join(ROOT, "capabilities"),
     DATABASE_URL: url,
     ...options.values,
   });

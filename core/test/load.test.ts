@@ -1,6 +1,6 @@
 /**
  * Deliveries of every sender, each sent one to three times while web, worker and database are killed. DAIMON_LOAD says
- * how many (default 1,000), LOAD_SEED gives the same ones and the same kills again.
+ * how many (default 600), LOAD_SEED gives the same ones and the same kills again.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -18,12 +18,12 @@ import { deliver, type Kill, killPostgres, superviseRoles } from "./roles.ts";
 import { type Sender, senders } from "./senders.ts";
 import { type System, testConnection, testSystem, until } from "./system.ts";
 
-const COUNT = Number(process.env.DAIMON_LOAD ?? 1000);
+const COUNT = Number(process.env.DAIMON_LOAD ?? 600);
 const SEED = Number(process.env.LOAD_SEED ?? Date.now() % 1_000_000);
 const LANES = 32;
 const VICTIMS = ["web", "postgres", "worker"] as const;
 /** How often each of them is killed. */
-const KILLS = COUNT > 5000 ? 6 : 2;
+const KILLS = COUNT > 5000 ? 6 : 1;
 const ITEMS = 3;
 
 interface Source {
@@ -179,7 +179,7 @@ async function storm(system: System, deliveries: readonly Delivery[], chance: ()
       }
     }
   })();
-  const most = 60_000 + COUNT * 8;
+  const most = 60_000 + COUNT * 40;
   const late = sleep(most, undefined, { ref: false }).then(() => {
     counts.over = true;
     assert.fail(`after ${most / 1000} s: ${counts.acked} of ${order.length} copies acked, ${kills.length} kills`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ROOT } from "../base/environment.ts";
 
 /** The budget, in lines of code: neither blank nor comment. Why it is this: docs/decisions/008-size.md. */
-export const MOST_LINES = 16_000;
+export const MOST_LINES = 18_500;
 
 const README = join(ROOT, "README.md");
 const BADGE = /<!-- size -->.*<!-- \/size -->/;

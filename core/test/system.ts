@@ -45,7 +45,7 @@ export interface System {
 }
 
 /** An empty home and no capability yet. What still runs after the test is killed, its database too. */
-export function testSystem(t: TestContext, environment: Record<string, string> = {}): System {
+export function testSystem(t: Pick<TestContext, "after">, environment: Record<string, string> = {}): System {
   const children = new Set<ChildProcess>();
   let over = false;
   // Hooks run in the order they are registered: a process that lives would bring its database back.

@@ -9,45 +9,19 @@ import { ROOT } from "../base/environment.ts";
 
 /** One request as it came. */
 export interface VendorRequest {
-  readonly method: string;
-  /** With its query. */
-  readonly path: string;
   /** `POST /v1/events` */
   readonly route: string;
   readonly query: URLSearchParams;
-  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
 }
 
 /** What the vendor answers. `cut`: the connection is closed instead. */
 export interface VendorAnswer {
   readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON. */
+  readonly headers?: Record<string, string>;
   readonly json?: unknown;
-  readonly text?: string;
   readonly cut?: boolean;
-}
-
-/** A vendor's API, played on the loopback by a function of the request, which keeps what it was asked. */
-async function playVendor(t: TestContext, answer: (request: VendorRequest) => VendorAnswer) {
-  const requests: VendorRequest[] = [];
-  const server = createServer(async (incoming, response) => {
-    let body = "";
-    for await (const chunk of incoming.setEncoding("utf8")) body += chunk;
-    const { method = "", url: path = "" } = incoming;
-    const { pathname, searchParams: query } = new URL(path, "http://vendor");
-    const headers = incoming.headers as VendorRequest["headers"];
-    const request = { method, path, route: `${method} ${decodeURIComponent(pathname)}`, query, headers, body };
-    requests.push(request);
-    const { status = 200, headers: more = {}, json, text, cut } = answer(request);
-    if (cut) return void incoming.socket.destroy();
-    response.writeHead(status, { "content-type": "application/json", ...more });
-    response.end(text ?? (json === undefined ? "" : JSON.stringify(json)));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => server.close().closeAllConnections());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
 }
 
 /** By the route, a whole one or the beginning of a path: `GET /v1/events`. `count` is how often it was asked before. */
@@ -62,15 +36,26 @@ export interface Vendor {
 
 /** A vendor's API, played on the loopback. What no route knows is a 404. */
 export async function testVendor(t: TestContext, routes: VendorRoutes): Promise<Vendor> {
-  const counts = new Map<string, number>();
-  const { url, requests } = await playVendor(t, (request) => {
-    const name = Object.keys(routes).find((known) => request.route.startsWith(known));
-    if (!name) return { status: 404, json: { error: { message: `no ${request.route}` } } };
-    const count = counts.get(name) ?? 0;
-    counts.set(name, count + 1);
-    return routes[name]!(request, count);
+  const requests: VendorRequest[] = [];
+  const asked = (route: string) => requests.filter((each) => each.route.startsWith(route));
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request.setEncoding("utf8")) body += chunk;
+    const { pathname, searchParams } = new URL(request.url!, "http://vendor");
+    const route = `${request.method} ${decodeURIComponent(pathname)}`;
+    const name = Object.keys(routes).find((known) => route.startsWith(known));
+    const one = { route, query: searchParams, headers: request.headers, body };
+    const count = name ? asked(name).length : 0;
+    requests.push(one);
+    const missing: VendorAnswer = { status: 404, json: { error: { message: `no ${route}` } } };
+    const { status = 200, headers, json, cut } = name ? routes[name]!(one, count) : missing;
+    if (cut) return void request.socket.destroy();
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(json === undefined ? "" : JSON.stringify(json));
   });
-  return { url, requests, asked: (route) => requests.filter((each) => each.route.startsWith(route)) };
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close().closeAllConnections());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, asked };
 }
 
 /** Leads the addresses that stand as constants in a capability's code to others. */

@@ -48,7 +48,7 @@ export function failure(status: number, code: string, message: string): Answer {
   return { status, body: { error: { code, message } } };
 }
 
-/** 503: the sender keeps it, and comes again after so many seconds. */
-export function later(code: string, message: string, seconds: number): Answer {
-  return { ...failure(503, code, message), headers: { "retry-after": String(seconds) } };
+/** 503, or 429: the sender keeps it, and comes again after so many seconds. */
+export function later(code: string, message: string, seconds: number, status = 503): Answer {
+  return { ...failure(status, code, message), headers: { "retry-after": String(seconds) } };
 }

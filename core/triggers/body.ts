@@ -12,6 +12,7 @@ export interface ParsedBody {
 }
 
 const MOST_PARTS = 1000;
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** JSON, a form of either kind, or XML, by the content type; JSON where there is none. It does not throw. */
 export function parseBody(request: RawRequest): ParsedBody {
@@ -19,7 +20,7 @@ export function parseBody(request: RawRequest): ParsedBody {
   const kind = /^[^;]*[/+]xml\b/i.test(type) ? "XML" : /^multipart\/form-data/i.test(type) ? "a form" : "JSON";
   try {
     if (kind === "a form") return apart(parseParts(request.body, type));
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(request.body);
+    const text = UTF8.decode(request.body);
     if (kind === "XML") return apart(parseXml(text));
     if (!isForm(request)) return { data: BODY, parsed: JSON.parse(text) };
     const form = Object.fromEntries(new URLSearchParams(text));

@@ -13,7 +13,7 @@ import { verify } from "./verify.ts";
 /** How many mutated requests, and DAIMON_FUZZ_SEED for the same ones again. They end early after SECONDS. */
 const COUNT = Number(process.env.DAIMON_FUZZ ?? 100_000);
 const SEED = Number(process.env.DAIMON_FUZZ_SEED ?? Date.now() % 2 ** 31);
-const SECONDS = 30;
+const SECONDS = 25;
 const NOW = new Date("2026-11-22T12:00:00Z");
 
 function createChoices(seed: number) {

@@ -299,3 +299,18 @@ test("a token is judged by the keys that its issuer publishes; while they cannot
   const reasons = (await refusals()).map((row) => (row as { reason: string }).reason);
   assert.deepEqual(reasons, ["key unknown", "keys unreachable", "token for somebody else"]);
 });
+
+test("above a source's rate the sender is told when to come again, strangers take nothing of it, and nothing is lost", async (t) => {
+  const door = await testIntake(t, { push: note }, { rate: { limit: 2, per: "1m" } });
+  assert.equal((await door.post("push", { secret: "another" })).status, 401);
+  assert.deepEqual([(await door.post("push")).status, (await door.post("push")).status], [202, 202]);
+  door.wait(15.5);
+  const over = await door.post("push", { headers: { "x-delivery": "over" } });
+  assert.deepEqual([over.status, over.error?.code], [429, "source.often"]);
+  const seconds = Number(over.headers?.["retry-after"]);
+  assert.ok(seconds >= 43 && seconds <= 45, `${seconds} s`);
+  assert.equal(await door.eventCount(), 2);
+  door.wait(seconds);
+  assert.equal((await door.post("push", { headers: { "x-delivery": "over" } })).status, 202);
+  assert.ok(door.changes.some((change) => change.kind === "refusal" && change.text === "over its rate"));
+});

@@ -9,6 +9,7 @@ import { type Answer, EVENT_HEADER, failure, later, toAnswer, toReceipt } from "
 import { createCheck, type Source, toVisit, type Visit } from "./check.ts";
 import { toEvents } from "./event.ts";
 import { holds, pickText } from "./places.ts";
+import { createCount } from "./rate.ts";
 
 export interface IntakeOptions {
   readonly sources: ReadonlyMap<string, Source>;
@@ -37,6 +38,7 @@ export interface Intake {
 
 export function createIntake(options: IntakeOptions): Intake {
   const check = createCheck(options);
+  const count = createCount(options.now);
   const offers = new Map<string, string>();
   const refuse = (source: string, reason: string) => {
     options.live.publish({ kind: "refusal", id: source, text: reason });
@@ -76,7 +78,12 @@ export function createIntake(options: IntakeOptions): Intake {
       if (refused === "secret unusable" || refused === "keys unreachable")
         return unready(name, refused, `cannot verify now: ${refused}`);
       if (refused) return turnAway(visit, refused, refuse);
-      return greet(visit, "POST") ?? (await keep(visit, options, refuse));
+      const greeting = greet(visit, "POST");
+      if (greeting) return greeting;
+      const seconds = count(source.webhook);
+      if (seconds === null) return await keep(visit, options, refuse);
+      refuse(name, "over its rate");
+      return later("source.often", `The source "${name}" sends more than its rate allows.`, seconds, 429);
     },
   };
 }

@@ -60,7 +60,9 @@ test("capabilities tell all they can do, refused ones why, and no secret's value
     {
       name: "shop",
       description: "The shop",
-      webhooks: [{ source: "shop", url: "http://127.0.0.1:4242/hooks/shop", ready: true }],
+      webhooks: [
+        { source: "shop", url: "http://127.0.0.1:4242/hooks/shop", ready: true, lastEventAt: null, expectEvery: null },
+      ],
       triggers: [{ name: "sold", on: { source: "shop", type: "sold" } }],
       schedules: ["shop/daily"],
       tools: [{ name: "shop_list", description: "Lists", effect: "read" }],

@@ -2,8 +2,10 @@ import { readdir } from "node:fs/promises";
 import { basename } from "node:path";
 import { Hono } from "hono";
 import { z } from "zod";
+import { expectedEvery } from "../../define/config.ts";
 import type { Failure } from "../../define/run.ts";
 import type { Installed, Refused } from "../../registry/registry.ts";
+import { lastArrivals } from "../../store/issues.ts";
 import { type ConsoleEnv, ownOrigin } from "../auth.ts";
 import { readBody, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
@@ -27,9 +29,12 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   app.get("/capabilities", async (context) => {
     const base = options.config.publicUrl?.replace(/\/+$/, "") ?? ownOrigin(context, options)!;
     const { installed, refused } = options.capabilities();
+    const sources = installed.flatMap(({ capability }) => (capability.webhooks ?? []).map(({ source }) => source));
+    const lasts = await lastArrivals(options.database, sources);
+    const view = { ...options, base, lastOf: new Map(sources.map((source, place) => [source, lasts[place]!])) };
     const items = await Promise.all([
-      ...installed.map((one) => toItem(one, base, options.hasSecret, null)),
-      ...refused.map((one) => toItem(unread(one), base, options.hasSecret, one.problem)),
+      ...installed.map((one) => toItem(one, view, null)),
+      ...refused.map((one) => toItem(unread(one), view, one.problem)),
     ]);
     return context.json({ items, next: null });
   });
@@ -58,8 +63,15 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   return app;
 }
 
-async function toItem(installed: Shown, base: string, hasSecret: (name: string) => boolean, problem: Failure | null) {
+interface View extends Pick<ConsoleOptions, "hasSecret" | "config"> {
+  readonly base: string;
+  /** When the last event of a source came in. */
+  readonly lastOf: ReadonlyMap<string, Date | null>;
+}
+
+async function toItem(installed: Shown, view: View, problem: Failure | null) {
   const { capability, skillFolder } = installed;
+  const { base, hasSecret } = view;
   const skills = skillFolder ? await readdir(skillFolder, { withFileTypes: true }).catch(() => []) : [];
   return {
     name: capability.name,
@@ -68,6 +80,8 @@ async function toItem(installed: Shown, base: string, hasSecret: (name: string) 
       source: webhook.source,
       url: `${base}/hooks/${webhook.source}`,
       ready: hasSecret(webhook.verify.secret),
+      lastEventAt: view.lastOf.get(webhook.source) ?? null,
+      expectEvery: expectedEvery(webhook, view.config) ?? null,
     })),
     triggers: (capability.triggers ?? []).map(({ name, on }) => ({ name, on })),
     schedules: (capability.schedules ?? []).map((schedule) => `${capability.name}/${schedule.name}`),

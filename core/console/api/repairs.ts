@@ -32,8 +32,10 @@ export function repairRoutes({ database, actions, clock }: ConsoleOptions): Hono
   app.post("/retries", async (context) => {
     const { filter, preview } = await readBody(context, z.object({ filter: shapes.runs, ...more }));
     const { status = "failed", ...rest } = requireField(filter);
-    if (status !== "failed" && status !== "canceled")
-      throw new DaimonError("request.invalid", `A ${status} run cannot be retried.`, "status: failed or canceled.");
+    if (!["failed", "canceled", "waiting"].includes(status)) {
+      const next = "status: failed, canceled, or waiting (for the next try).";
+      throw new DaimonError("request.invalid", `A ${status} run cannot be retried.`, next);
+    }
     const wanted: RunFilter = { until: untilNow(clock.now()), ...rest, status };
     if (!preview) return context.json(await actions.repair({ kind: "retry", filter: wanted }), 202);
     const [total, { items }] = await Promise.all([

@@ -68,7 +68,7 @@ test("a run is shown with its steps, event, approvals and messages, under the na
     messages: { text: string }[];
   }>(`/api/runs/${id}`);
   assert.deepEqual(Object.keys(run).sort(), [
-    ..."approvals attempts createdAt error event eventId finishedAt handler id label limits maxAttempts messages".split(
+    ..."approvals attempts createdAt error event eventId events finishedAt handler id issueId label limits maxAttempts messages".split(
       " ",
     ),
     ..."parentId progress result startedAt status steps usd waiting wakeAt".split(" "),
@@ -76,7 +76,8 @@ test("a run is shown with its steps, event, approvals and messages, under the na
   assert.deepEqual(Object.keys(run.steps[0]!).sort(), [
     ..."attempt detail error finishedAt key kind label startedAt status usd value".split(" "),
   ]);
-  assert.deepEqual(run.event, { id: event, source: "github", type: "push" });
+  const receivedAt = "2026-11-22T12:00:00.000Z";
+  assert.deepEqual(run.event, { id: event, source: "github", type: "push", receivedAt });
   assert.equal(run.approvals[0]!.status, "expired", "nobody answered in time");
   assert.equal(run.messages[0]!.text, "hello");
 });

@@ -20,7 +20,11 @@ export function runRoutes({ database, actions, clock }: ConsoleOptions): Hono<Co
 
   app.post("/runs/:id/retries", async (context) => {
     const id = readId(context, "run");
-    refuseUnlessDone(await actions.retry(id), id, "Only a failed or canceled run can be retried.");
+    refuseUnlessDone(
+      await actions.retry(id),
+      id,
+      "Only a run that failed, was canceled or waits for its next try can be retried.",
+    );
     return context.json({ runId: id }, 202);
   });
 

@@ -1,81 +1,94 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import { nextTime } from "../../base/cron.ts";
-import type { Schedule } from "../../define/capability.ts";
-import { listSchedules as listStates, type ScheduleRow } from "../../store/schedules.ts";
+import { OWNER } from "../../define/label.ts";
+import { jitterOf } from "../../schedules/due.ts";
+import { forecast, type ScheduleWish } from "../../schedules/schedules.ts";
+import { findSchedule, listSchedules, type ScheduleRow } from "../../store/schedules.ts";
+import { listTicks } from "../../store/views/schedules.ts";
 import type { ConsoleEnv } from "../auth.ts";
-import { present, readBody } from "../input.ts";
-import { type ConsoleOptions, ownerZone } from "../options.ts";
+import { PAGE, present, readBody, readQuery, text } from "../input.ts";
+import type { ConsoleOptions } from "../options.ts";
 
-interface ScheduleView {
-  readonly name: string;
-  readonly description: string | null;
-  readonly cron: string;
-  readonly zone: string;
-  readonly nextAt: Date | null;
-  readonly next: readonly Date[];
-  readonly lastAt: Date | null;
-  readonly paused: boolean;
-}
+const POLICY = {
+  catchup: z.enum(["none", "one", "all"]),
+  window: text(50),
+  overlap: z.enum(["skip", "queue", "allow", "cancel"]),
+  jitter: text(50),
+  onFailure: z.strictObject({ after: z.int().min(1).max(1000) }),
+  onRecovery: z.boolean(),
+};
+const TIME = { when: text(200), zone: text(100) };
+const SAID = { text: text(10_000).min(1), agent: text(100).nullable(), description: text(500) };
+const NAME = text(60).regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be small letters, digits and single dashes");
+const CHANGE = z.strictObject({ ...TIME, ...SAID, ...POLICY }).partial();
+const NEW = CHANGE.extend({ when: TIME.when, text: SAID.text, name: NAME.optional() });
 
-/** Schedules of what is installed, firing and pausing them. */
+/** Schedules: those of capabilities, and those that were made with words; what they did and will do. */
 export function scheduleRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
-  const { actions } = options;
+  const { actions, database, clock } = options;
   const app = new Hono<ConsoleEnv>();
-  app.get("/schedules", async (context) => context.json({ items: await listSchedules(options), next: null }));
+  const find = async (name: string) => present(await findSchedule(database, name), "schedule", name);
+  const show = (row: ScheduleRow) => toView(row, clock.now());
+
+  app.get("/schedules", async (context) => {
+    const { cursor, limit } = readQuery(context, PAGE.extend({ limit: PAGE.shape.limit.default(200) }));
+    const rows = await listSchedules(database, { after: cursor, most: limit + 1 });
+    const next = rows.length > limit ? rows[limit - 1]!.name : null;
+    return context.json({ items: rows.slice(0, limit).map(show), next });
+  });
+
+  app.post("/schedules", async (context) => {
+    const wish = await readBody(context, NEW);
+    const maker = { origin: "owner", conversationId: null, label: OWNER } as const;
+    const { note, ...row } = await actions.schedules.add(wish as ScheduleWish, maker);
+    return context.json({ ...show(row), note }, 201);
+  });
+
+  app.post("/schedules/previews", async (context) => {
+    const { when, zone } = await readBody(context, z.strictObject({ when: TIME.when, zone: TIME.zone.optional() }));
+    return context.json(actions.schedules.preview(when, zone));
+  });
+
+  app.get("/schedules/:name", async (context) => context.json(show(await find(context.req.param("name")))));
+
+  app.patch("/schedules/:name", async (context) => {
+    const { paused, ...change } = await readBody(context, CHANGE.extend({ paused: z.boolean().optional() }));
+    const { name } = await find(context.req.param("name"));
+    const changes = Object.keys(change).length > 0;
+    const note = changes ? (await actions.schedules.change(name, change as Partial<ScheduleWish>)).note : null;
+    if (paused !== undefined) await actions.pauseSchedule(name, paused);
+    return context.json({ ...show(await find(name)), note });
+  });
+
+  app.delete("/schedules/:name", async (context) => {
+    await actions.schedules.remove(context.req.param("name"));
+    return context.body(null, 204);
+  });
 
   app.post("/schedules/:name/runs", async (context) => {
-    const { name } = await findSchedule(options, context.req.param("name"));
+    const { name } = await find(context.req.param("name"));
     const { eventId, runIds } = await actions.fireSchedule(name);
     return context.json({ eventId, runIds }, 202);
   });
 
-  app.patch("/schedules/:name", async (context) => {
-    const { paused } = await readBody(context, z.object({ paused: z.boolean() }));
-    const { name } = await findSchedule(options, context.req.param("name"));
-    await actions.pauseSchedule(name, paused);
-    return context.json(await findSchedule(options, name));
+  app.get("/schedules/:name/ticks", async (context) => {
+    const { name } = await find(context.req.param("name"));
+    return context.json(await listTicks(database, { name, ...readQuery(context, PAGE) }));
   });
   return app;
 }
 
-async function findSchedule(options: ConsoleOptions, name: string): Promise<ScheduleView> {
-  const found = (await listSchedules(options)).find((schedule) => schedule.name === name);
-  return present(found, "schedule", name);
-}
-
-async function listSchedules(options: ConsoleOptions): Promise<ScheduleView[]> {
-  const states = new Map((await listStates(options.database)).map((state) => [state.name, state]));
-  const now = options.clock.now();
-  return options.capabilities().installed.flatMap(({ capability }) =>
-    (capability.schedules ?? []).map((schedule) => {
-      const name = `${capability.name}/${schedule.name}`;
-      return toView(name, schedule, states.get(name), schedule.zone ?? ownerZone(options.config), now);
-    }),
-  );
-}
-
-function toView(
-  name: string,
-  schedule: Schedule,
-  state: ScheduleRow | undefined,
-  zone: string,
-  now: Date,
-): ScheduleView {
-  const paused = state?.paused ?? false;
-  const next: Date[] = [];
-  for (let time = nextTime(schedule.cron, zone, now); time && next.length < 5 && !paused; ) {
-    next.push(time);
-    time = nextTime(schedule.cron, zone, time);
-  }
+function toView(row: ScheduleRow, now: Date) {
+  const { policy, label, conversationId, nextAt, dueAt, ...rest } = row;
+  const { next, clockChange } = row.paused ? { next: [], clockChange: null } : forecast(row, now);
   return {
-    name,
-    description: schedule.description ?? null,
-    cron: schedule.cron,
-    zone,
-    nextAt: paused ? null : (state?.nextAt ?? next[0] ?? null),
+    ...rest,
+    ...policy,
+    label,
+    nextAt: row.paused ? null : nextAt,
     next,
-    lastAt: state?.lastAt ?? null,
-    paused,
+    clockChange,
+    jitterMs: jitterOf(row.name, policy),
+    done: row.cron === null && nextAt === null,
   };
 }

@@ -32,6 +32,7 @@ test("status tells the counts, the money, the models and their problems", async 
     ],
     counts: { queued: 1, running: 2, waiting: 1, failed: 1 },
     approvals: 0,
+    issues: 0,
     today: { usd: 0.25, limitUsd: 5 },
     stopped: false,
     problems: [problem],

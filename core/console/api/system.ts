@@ -46,6 +46,7 @@ export function systemRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
       })),
       counts: facts.counts,
       approvals: facts.approvals,
+      issues: facts.issues,
       today: { usd: spent.today, limitUsd: config.limits.dayUsd },
       stopped: facts.stopped,
       problems: problems.filter(

@@ -6,6 +6,8 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly next?: string;
+  /** Where in the capability's own code, innermost first. */
+  readonly at?: readonly string[];
 }
 export interface Label {
   readonly integrity: "trusted" | "untrusted";
@@ -54,6 +56,7 @@ export interface Run {
   readonly id: string;
   readonly eventId: string;
   readonly parentId: string | null;
+  readonly issueId: string | null;
   readonly handler: string;
   readonly status: RunStatus;
   readonly attempts: number;
@@ -66,6 +69,9 @@ export interface Run {
     | { readonly kind: "event"; readonly step: string; readonly source: string; readonly type: string }
     | { readonly kind: "approval"; readonly step: string; readonly approvalId: string }
     | { readonly kind: "retry"; readonly attempt: number; readonly error: Failure }
+    | { readonly kind: "debounce"; readonly events: number; readonly until: string | null }
+    | { readonly kind: "paused"; readonly name: string }
+    | { readonly kind: "rate"; readonly limit: number; readonly milliseconds: number }
     | null;
   readonly error: Failure | null;
   readonly result: unknown;
@@ -101,9 +107,17 @@ export interface Step {
   readonly startedAt: string;
   readonly finishedAt: string | null;
 }
+export interface EventOfRun {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly receivedAt: string;
+}
 export interface RunDetail extends Run {
   readonly steps: Step[];
-  readonly event?: { readonly id: string; readonly source: string; readonly type: string } | null;
+  readonly event?: EventOfRun | null;
+  /** Oldest first: several when it has gathered a burst. */
+  readonly events?: EventOfRun[];
   readonly approvals?: Approval[];
   readonly messages?: Message[];
 }
@@ -134,15 +148,73 @@ export interface Approval {
   readonly createdAt: string;
   readonly answeredAt: string | null;
 }
-export interface Schedule {
-  readonly name: string;
-  readonly description: string | null;
-  readonly cron: string;
+export interface IssueItem {
+  readonly id: string;
+  readonly kind: "failure" | "silence" | "shape";
+  readonly title: string;
+  readonly about: string;
+  readonly status: "open" | "closed";
+  readonly count: number;
+  readonly openings: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+  readonly openedAt: string;
+  /** When it was last closed, also while it is open again. */
+  readonly closedAt: string | null;
+  readonly closedBy: string | null;
+}
+export interface IssueDetail extends IssueItem {
+  /** Of a shape: two events; of a silence: the last event's time. */
+  readonly detail: {
+    readonly before?: string;
+    readonly after?: string;
+    readonly differences?: readonly { readonly path: string }[];
+    readonly lastAt?: string | null;
+  } | null;
+  readonly differences: readonly string[];
+  readonly runs: readonly Run[];
+  readonly messages: readonly (Message & { readonly error: Failure | null })[];
+}
+/** When a schedule comes: of one that is there, and of one that is only thought of. */
+export interface ScheduleForecast {
+  readonly cron: string | null;
   readonly zone: string;
-  readonly nextAt: string | null;
   readonly next: string[];
+  readonly clockChange: string | null;
+  readonly note?: string | null;
+}
+export interface Schedule extends ScheduleForecast {
+  readonly name: string;
+  readonly origin: "code" | "owner" | "agent";
+  readonly description: string | null;
+  readonly agent: string | null;
+  readonly text: string | null;
+  readonly label: Label;
+  readonly catchup: "none" | "one" | "all";
+  readonly window: string;
+  readonly overlap: "skip" | "queue" | "allow" | "cancel";
+  readonly jitter: string;
+  readonly jitterMs: number;
+  readonly onFailure: { readonly after: number };
+  readonly onRecovery: boolean;
+  readonly nextAt: string | null;
+  /** The nominal time of a tick that waits its turn. */
+  readonly heldAt: string | null;
   readonly lastAt: string | null;
   readonly paused: boolean;
+  readonly done: boolean;
+  readonly failures: number;
+  readonly createdAt: string;
+}
+export interface Tick {
+  readonly id: string;
+  readonly nominal: string;
+  readonly firedAt: string;
+  readonly lateMs: number;
+  readonly manual: boolean;
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly runs: { readonly id: string; readonly status: RunStatus }[];
 }
 export interface Conversation {
   readonly id: string;
@@ -186,6 +258,7 @@ export interface SystemStatus {
   }[];
   readonly counts: Record<"queued" | "running" | "waiting" | "failed", number>;
   readonly approvals: number;
+  readonly issues: number;
   readonly today: Spend;
   readonly stopped: boolean;
   readonly problems: Failure[];
@@ -219,7 +292,13 @@ export interface Costs {
 export interface CapabilityItem {
   readonly name: string;
   readonly description: string;
-  readonly webhooks: { readonly source: string; readonly url: string; readonly ready: boolean }[];
+  readonly webhooks: {
+    readonly source: string;
+    readonly url: string;
+    readonly ready: boolean;
+    readonly lastEventAt: string | null;
+    readonly expectEvery: string | null;
+  }[];
   readonly triggers: { readonly name: string; readonly on: unknown }[];
   readonly schedules: unknown[];
   readonly tools: { readonly name: string; readonly description: string; readonly effect: string }[];
@@ -240,6 +319,20 @@ export interface Token {
   readonly createdAt: string;
   readonly seenAt: string | null;
   readonly expiresAt: string;
+}
+/** A trigger or a source: whether it is paused, and how many runs it holds back by what. */
+export interface Pausable {
+  readonly name: string;
+  readonly installed: boolean;
+  readonly concurrency?: { readonly key?: string; readonly limit: number };
+  readonly debounce?: { readonly key?: string; readonly delay: string; readonly most?: string };
+  readonly rate?: { readonly key?: string; readonly limit: number; readonly per: string };
+  readonly paused: boolean;
+  readonly pausedAt: string | null;
+  readonly waiting: { readonly paused: number; readonly rate: number; readonly debounce: number };
+}
+export interface TriggerPage extends Page<Pausable> {
+  readonly sources: Pausable[];
 }
 export interface Check {
   readonly name: string;

@@ -1,10 +1,10 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type EventItem, type Preview, type Run, request } from "./api.ts";
-import { plural } from "./format.ts";
+import { dayAndTime, plural } from "./format.ts";
 import { Button, Handler, Status } from "./parts.tsx";
 import { go } from "./router.ts";
-import { attempt } from "./state.ts";
+import { attempt, zone } from "./state.ts";
 
 export type Filter = Readonly<Record<string, string>>;
 export type Found = Preview<EventItem & Run>;
@@ -55,9 +55,7 @@ export function Ask({ kind, filter, onClose }: { kind: keyof typeof KINDS; filte
     <dialog ref={element} class="dialog repair" aria-label={`${verb} many`} onClose={onClose}>
       <div class="dialog-body">
         <h2>{known ? `${verb} ${all}${known.next ? " so far" : ""}?` : "Looking which they are."}</h2>
-        <p class="meant">
-          <FilterWords filter={filter} />
-        </p>
+        <FilterWords filter={filter} />
         {known && known.items.length > 0 && (
           <ul class="meant-first">
             {known.items.map((one) => (
@@ -100,18 +98,34 @@ export function Ask({ kind, filter, onClose }: { kind: keyof typeof KINDS; filte
   );
 }
 
-/** What a filter's field is called, where that is not its name. */
-export const FILTER_NAMES: Readonly<Record<string, string>> = { q: "text", error: "failed with" };
+/** What a filter's fields are called where that is not their name, in the order in which they are told. */
+const NAMES: Readonly<Record<string, string>> = {
+  source: "source",
+  type: "type",
+  status: "status",
+  outcome: "outcome",
+  handler: "handler",
+  error: "failed with",
+  q: "text",
+  event: "event",
+  order: "came of",
+  since: "since",
+  until: "before",
+};
 
-/** A filter in words: `outcome dead · handler trigger:shop/file`. */
+export const nameOf = (field: string): string => NAMES[field] ?? field;
+
+/** A filter in words: `outcome dead`, `handler trigger:shop/file`. */
 export function FilterWords({ filter }: { filter: Filter }) {
+  const places = Object.keys(NAMES);
+  const fields = Object.entries(filter).sort(([one], [other]) => places.indexOf(one) - places.indexOf(other));
   return (
-    <>
-      {Object.entries(filter).map(([name, value]) => (
-        <span key={name} class="chip">
-          {FILTER_NAMES[name] ?? name} <b>{value}</b>
+    <p class="chips">
+      {fields.map(([field, value]) => (
+        <span key={field} class="chip">
+          {nameOf(field)} <b>{/^\d{4}-\d\d-\d\dT/.test(value) ? dayAndTime(new Date(value), zone.value) : value}</b>
         </span>
       ))}
-    </>
+    </p>
   );
 }

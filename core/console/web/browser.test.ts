@@ -97,7 +97,7 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     await page.getByText("x-hub-signature-256").waitFor();
     await page.getByRole("button", { name: "Raw body" }).click();
     assert.match(await textIn(page.locator("pre.raw")), /^\{/);
-    await page.getByRole("button", { name: "Replay" }).click();
+    await page.getByRole("button", { name: "Replay", exact: true }).click();
     await page.locator(".run-rows li").nth(1).waitFor();
     assert.equal(await page.locator(".run-rows li").count(), 2);
   });
@@ -174,6 +174,27 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     complaints.length = 0; // The 503 above, in the browser's own words.
   });
 
+  test("a source is paused on the page of capabilities: what comes waits, is counted, and runs when it is resumed", async () => {
+    await page.goto(`${origin}/capabilities`);
+    await page.getByRole("button", { name: "Pause the source github" }).click();
+    const resume = page.getByRole("button", { name: "Resume the source github" });
+    await resume.waitFor();
+    const sent = await page.request.post(`${origin}/api/samples`, {
+      data: { source: "github", type: "push", times: 2 },
+      headers: { origin },
+    });
+    assert.equal(sent.status(), 200);
+    const waiting = page.getByRole("link", { name: "2 held back" });
+    await waiting.first().waitFor();
+    await waiting.first().click();
+    await page.locator(".run-rows a").first().click();
+    await page.getByText("the source github is paused").first().waitFor();
+    await page.goto(`${origin}/capabilities`);
+    await resume.click();
+    await page.getByText("github goes on; 2 runs had waited.").waitFor();
+    await waiting.first().waitFor({ state: "detached" });
+  });
+
   test("STOP is one dialog away on every page, shows that it is on, and is taken back", async () => {
     await page.goto(`${origin}/runs`);
     await page.getByRole("button", { name: "Stop", exact: true }).click();
@@ -242,13 +263,39 @@ suite("the console in a browser", { skip, timeout: 180_000 }, () => {
     await row.waitFor({ state: "detached" });
   });
 
+  test("a schedule is written in words, previewed, made, fired, changed and removed", async () => {
+    await page.goto(`${origin}/schedules`);
+    await page.getByRole("button", { name: "New schedule" }).click();
+    const when = page.locator("input[name=when]");
+    await when.fill("next tuesday at 9");
+    await page.getByText("can be two days").waitFor();
+    complaints.splice(0);
+    await when.fill("every tuesday at 9:00");
+    await page.locator(".schedule-form .next-times li").nth(4).waitFor();
+    await page.getByText("Remind me", { exact: true }).click();
+    await page.locator("textarea[name=text]").fill("Bins out");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.waitForURL(`${origin}/schedules/bins-out`);
+    await page.getByRole("button", { name: "Run now" }).click();
+    await page.waitForURL(`${origin}/runs/**`);
+    await page.goto(`${origin}/schedules/bins-out`);
+    await page.locator(".tick-rows li", { hasText: "by hand" }).locator("[data-status=completed]").waitFor();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.locator("input[name=when]").fill("every friday at 18:00");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator(".policy", { hasText: "0 18 * * 5" }).waitFor();
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.waitForURL(`${origin}/schedules`);
+    await page.locator(".panel", { hasText: "bins-out" }).waitFor({ state: "detached" });
+  });
+
   for (const [device, viewport] of [
     ["desk", { width: 1280, height: 800 }],
     ["phone", { width: 390, height: 844 }],
   ] as const) {
     test(`every page on a ${device}: named controls, one heading, no sideways scroll`, async () => {
       await page.setViewportSize(viewport);
-      const paths = ["", "events", "events/refusals", "runs", "chat", "approvals", "schedules", "costs"];
+      const paths = ["", "events", "events/refusals", "runs", "chat", "approvals", "issues", "schedules", "costs"];
       for (const path of [...paths, "capabilities", "settings", "nowhere"]) {
         await page.goto(`${origin}/${path}`);
         await page.locator("h1").waitFor();

@@ -200,6 +200,7 @@ function deeds(schedules: readonly Schedule[]): Deed[] {
     ...NAV.map((item) => ({ text: item.text, hint: "Go to", icon: item.icon, act: () => go(item.href) })),
     { text: "New conversation", hint: "Chat", icon: "plus", act: () => go("/chat") },
     { text: "Failed runs", hint: "Runs", icon: "alert", act: () => go("/runs?status=failed") },
+    { text: "Dead events", hint: "Events", icon: "alert", act: () => go("/events?outcome=dead") },
     { text: "Refused requests", hint: "Events", icon: "approvals", act: () => go("/events/refusals") },
     ...schedules.map((one) => ({
       text: `Run ${one.name} now`,

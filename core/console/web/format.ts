@@ -1,3 +1,5 @@
+import type { Run } from "./api.ts";
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -136,6 +138,20 @@ function pair(value: number, big: number, bigWord: string, small: number, smallW
   const whole = Math.floor(value / big);
   const rest = Math.floor((value - whole * big) / small);
   return `${whole} ${bigWord}${rest ? ` ${rest} ${smallWord}` : ""}`;
+}
+
+/** What holds a run back before it begins, in words; null for any other wait. */
+export function heldBy(held: Run["waiting"]): string | null {
+  switch (held?.kind) {
+    case "debounce":
+      return `gathers events, ${held.events} so far`;
+    case "paused":
+      return `waits: the ${held.name.replace(":", " ")} is paused`;
+    case "rate":
+      return `waits for its turn: at most ${held.limit} begin in ${duration(held.milliseconds)}`;
+    default:
+      return null;
+  }
 }
 
 function trim(value: number): string {

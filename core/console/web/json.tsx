@@ -12,6 +12,31 @@ export function Json({ value, open = 2 }: { value: unknown; open?: number }) {
   );
 }
 
+/** The same, unfolded where a path of `marks` (`data.items[].price`, `data.labels.*`) leads, and that one marked. */
+export function MarkedJson({ value, marks }: { value: unknown; marks: readonly string[] }) {
+  const patterns = marks.map((mark) => mark.split(/(?=\[\])|\./));
+  return (
+    <div class="json">
+      <Value value={value} open={1} marks={patterns} path={["data"]} />
+    </div>
+  );
+}
+
+interface ValueProps {
+  readonly value: unknown;
+  readonly open: number;
+  readonly name?: string;
+  readonly marks?: readonly (readonly string[])[];
+  readonly path?: readonly string[];
+}
+
+/** How a path stands to the marks: it is one, it leads to one, or neither. */
+function standing({ marks = [], path = [] }: ValueProps): "marked" | "leads" | null {
+  const along = marks.filter((mark) => path.every((part, place) => mark[place] === part || mark[place] === "*"));
+  if (along.some((mark) => mark.length === path.length)) return "marked";
+  return along.some((mark) => mark.length > path.length) ? "leads" : null;
+}
+
 /** The exact input of an action: each name with its whole value, long texts as they are. */
 export function Fields({ value }: { value: unknown }) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) return <Json value={value} open={9} />;
@@ -27,10 +52,13 @@ export function Fields({ value }: { value: unknown }) {
   );
 }
 
-function Value({ value, open, name }: { value: unknown; open: number; name?: string }) {
+function Value(props: ValueProps) {
+  const { value, open, name } = props;
+  const mark = standing(props);
+  const line = mark === "marked" ? "json-line json-marked" : "json-line";
   if (value === null || typeof value !== "object") {
     return (
-      <div class="json-line">
+      <div class={line}>
         <Name name={name} />
         <Scalar value={value} />
       </div>
@@ -41,15 +69,15 @@ function Value({ value, open, name }: { value: unknown; open: number; name?: str
   const [before, after] = list ? ["[", "]"] : ["{", "}"];
   if (entries.length === 0) {
     return (
-      <div class="json-line">
+      <div class={line}>
         <Name name={name} />
         {before + after}
       </div>
     );
   }
   return (
-    <details open={open > 0}>
-      <summary>
+    <details open={open > 0 || mark === "leads"}>
+      <summary class={mark === "marked" ? "json-marked" : undefined}>
         <Name name={name} />
         {before}
         <span class="json-folded">
@@ -64,7 +92,13 @@ function Value({ value, open, name }: { value: unknown; open: number; name?: str
       </summary>
       <div class="json-inside">
         {entries.slice(0, MANY).map(([key, one]) => (
-          <Value key={key} value={one} open={open - 1} {...(list ? {} : { name: key })} />
+          <Value
+            key={key}
+            value={one}
+            open={open - 1}
+            {...(list ? {} : { name: key })}
+            {...(props.marks ? { marks: props.marks, path: [...(props.path ?? []), list ? "[]" : key] } : {})}
+          />
         ))}
         {entries.length > MANY && <div class="json-line faint">… {entries.length - MANY} more</div>}
       </div>

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { request } from "./api.ts";
 
-export type ChangeKind = "event" | "run" | "step" | "message" | "approval" | "schedule" | "refusal";
+export type ChangeKind = "event" | "run" | "step" | "message" | "approval" | "schedule" | "pause" | "refusal" | "issue";
 export interface Change {
   readonly kind: ChangeKind | "resumed";
   readonly id: string;

@@ -9,10 +9,13 @@ import { Costs } from "./pages/costs.tsx";
 import { EventPage } from "./pages/event.tsx";
 import { Events } from "./pages/events.tsx";
 import { Home } from "./pages/home.tsx";
+import { IssuePage } from "./pages/issue.tsx";
+import { Issues } from "./pages/issues.tsx";
 import { Login } from "./pages/login.tsx";
 import { Refusals } from "./pages/refusals.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { Runs } from "./pages/runs.tsx";
+import { SchedulePage } from "./pages/schedule.tsx";
 import { Schedules } from "./pages/schedules.tsx";
 import { Settings } from "./pages/settings.tsx";
 import { Empty, PageBody, Problem } from "./parts.tsx";
@@ -29,7 +32,10 @@ const PAGES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
   [/^\/runs\/([^/]+)$/, RunPage],
   [/^\/chat(?:\/([^/]+))?$/, Chat],
   [/^\/approvals$/, Approvals],
+  [/^\/issues$/, Issues],
+  [/^\/issues\/([^/]+)$/, IssuePage],
   [/^\/schedules$/, Schedules],
+  [/^\/schedules\/(.+)$/, SchedulePage],
   [/^\/costs$/, Costs],
   [/^\/capabilities$/, Capabilities],
   [/^\/settings$/, Settings],

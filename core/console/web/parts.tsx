@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { ApiError, Failure, Label, Run } from "./api.ts";
-import { absolute, duration, money, relative, shortId } from "./format.ts";
+import type { ApiError, Failure, IssueItem, Label, Run } from "./api.ts";
+import { absolute, duration, heldBy, money, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
 import { useQuery } from "./query.ts";
@@ -25,7 +25,9 @@ const TONES: Readonly<Record<string, Tone>> = {
   approved: "good",
   ok: "good",
   live: "good",
+  closed: "good",
   failed: "bad",
+  open: "bad",
   dead: "bad",
   denied: "bad",
   refused: "bad",
@@ -367,6 +369,28 @@ export function RunState({ id }: { id: string }) {
   );
 }
 
+/** Where in the capability's own code it was thrown. */
+export function Frames({ of }: { of: Failure | null }) {
+  if (!of?.at?.length) return null;
+  return (
+    <Panel title="Where in the capability's code" aside={<code>{of.code}</code>}>
+      <ol class="frames mono">
+        {of.at.map((frame) => (
+          <li key={frame}>{frame}</li>
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+const KIND_TONES: Readonly<Record<IssueItem["kind"], Tone>> = { failure: "bad", silence: "warn", shape: "info" };
+
+/** An issue's kind, in the colour of how it stands. */
+export function KindMark({ issue }: { issue: IssueItem }) {
+  const open = issue.status === "open";
+  return <Status value={issue.status} tone={open ? KIND_TONES[issue.kind] : "idle"} word={issue.kind} />;
+}
+
 /** What a waiting run waits for, in words. */
 export function waitingFor(run: Run): string {
   const waiting = run.waiting;
@@ -380,6 +404,6 @@ export function waitingFor(run: Run): string {
     case "retry":
       return `waits before try ${waiting.attempt + 1}: ${waiting.error.message}`;
     default:
-      return "waits";
+      return heldBy(run.waiting) ?? "waits";
   }
 }

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
+import { testDatabase } from "../../test/database.ts";
 import { readServer, testSystem, until } from "../../test/system.ts";
 
 const SECRET = "shop-secret";
@@ -62,7 +62,8 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
   const { test } = await import("node:test");
   test("find a customer's event, see why its run failed, mend the code, replay the 37 like it, watch them finish", async (t) => {
     const port = String(await freePort());
-    const system = testSystem(t, { PORT: port, SHOP_SECRET: SECRET });
+    const { database, url: databaseUrl } = await testDatabase(t);
+    const system = testSystem(t, { PORT: port, SHOP_SECRET: SECRET, DATABASE_URL: databaseUrl });
     system.install("shop", { "index.ts": BROKEN });
     let daimon = await system.start();
     for (let n = 0; n < 60; n++) await sendOrder(system.home, n);
@@ -74,23 +75,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     const { url } = await system.daimon<{ url: string }>("login");
     await page.goto(url);
     await page.getByText("First five minutes").waitFor();
-    const shot = async (name: string) => {
-      if (!process.env.SHOTS) return;
-      for (const [theme, size] of [
-        ["light", "desk"],
-        ["dark", "desk"],
-        ["light", "phone"],
-      ] as const) {
-        await page.emulateMedia({ colorScheme: theme });
-        await page.setViewportSize(size === "desk" ? { width: 1280, height: 800 } : { width: 390, height: 844 });
-        await sleep(150);
-        await page.screenshot({ path: join(process.env.SHOTS, `${name}-${theme}-${size}.png`) });
-      }
-      await page.emulateMedia({ colorScheme: "light" });
-      await page.setViewportSize({ width: 1280, height: 800 });
-    };
     const noFaults = async (name: string) => {
-      await shot(name);
       for (const phone of [false, true]) {
         await page.setViewportSize(phone ? { width: 390, height: 844 } : { width: 1280, height: 800 });
         assert.deepEqual(await page.evaluate(findFaults, phone), [], name);
@@ -124,6 +109,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.locator(".way").getByText("trigger:shop/file failed").waitFor();
     await noFaults("event");
     await page.getByRole("link", { name: "The run" }).click();
+    await page.locator(".step-line").waitFor();
     assert.match(
       await textIn(page.getByRole("alert")),
       /TypeError: Cannot read properties of undefined \(reading 'country'\)/,
@@ -150,7 +136,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.waitForURL(/\/runs\/run_/);
     await page.getByText("37 of 37 events replayed").waitFor();
     await page.getByText("37 completed").waitFor();
-    await page.locator(".run-rows li").nth(24).waitFor();
+    await page.locator(".run-rows li").nth(9).waitFor();
     await noFaults("progress");
     await page.goto(`${origin}/events?outcome=dead`);
     await page.getByText("No event is like that.").waitFor();
@@ -179,6 +165,16 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.locator(".way").getByRole("link", { name: /^evt_/ }).click();
     await page.getByText("Replayed with other data as").waitFor();
     await page.getByText('"customer3@example.com"').waitFor();
+
+    // A search looks on by itself, however far back it is.
+    await database.query(
+      `insert into events (id, source, type, key, time, outcome, integrity, privacy, body)
+       select 'evt_0' || lpad(n::text, 25, '0'), 'shop', 'old', 'old ' || n, now(), 'ignored', 'untrusted', 'public',
+         convert_to(json_build_object('customer', 'old' || n)::text, 'UTF8') from generate_series(1, 12000) n`,
+    );
+    await page.goto(`${origin}/events?q=customer:old1`);
+    await page.getByText("Looked through 12,0").waitFor();
+    assert.equal(await page.locator(".event-rows li").count(), 1);
     assert.deepEqual(complaints, []);
   });
 });

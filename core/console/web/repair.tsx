@@ -1,8 +1,7 @@
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { type EventDetail, type RunDetail, request } from "./api.ts";
-import { Ask, FILTER_NAMES, type Filter, FilterWords, type Found, KINDS } from "./ask.tsx";
+import { Ask, type Filter, FilterWords, type Found, KINDS, nameOf } from "./ask.tsx";
 import { Icon } from "./icons.tsx";
 import { Button, Panel, Status } from "./parts.tsx";
 import { useQuery } from "./query.ts";
@@ -50,12 +49,8 @@ export function FilterChips({ names }: { names: readonly string[] }) {
     <p class="chips">
       {set.map((name) => (
         <span key={name} class="chip">
-          {FILTER_NAMES[name] ?? name} <b>{place.value.query.get(name)}</b>
-          <button
-            type="button"
-            aria-label={`Take ${FILTER_NAMES[name] ?? name} away`}
-            onClick={() => setQuery(name, "")}
-          >
+          {nameOf(name)} <b>{place.value.query.get(name)}</b>
+          <button type="button" aria-label={`Take ${nameOf(name)} away`} onClick={() => setQuery(name, "")}>
             <Icon name="close" size={12} />
           </button>
         </span>
@@ -94,8 +89,8 @@ export function Since() {
 
 const DONE = { "daimon:replay": ["replayed", "events"], "daimon:retry": ["retried", "runs"] } as const;
 
-/** How far a replay or retry of many is, and how its runs stand; they stand below it, and change as they finish. */
-export function RepairProgress({ run, children }: { run: RunDetail; children?: ComponentChildren }) {
+/** How far a replay or retry of many is, and how the runs stand that came of it. */
+export function RepairProgress({ run }: { run: RunDetail }) {
   const { data: event } = useQuery<EventDetail>(`/api/events/${run.eventId}`);
   const progress = run.progress!;
   const [did, things] = DONE[run.handler as keyof typeof DONE];
@@ -111,8 +106,9 @@ export function RepairProgress({ run, children }: { run: RunDetail; children?: C
     ["running", active],
   ] as const;
   return (
-    <Panel title="Progress" aside={filter && <FilterWords filter={filter} />}>
-      <p class="big num" role="status">
+    <Panel title="Progress" aside={<a href={`/runs?order=${run.id}`}>All runs that came of it</a>}>
+      {filter && <FilterWords filter={filter} />}
+      <p class="big num progress-count" role="status">
         {total === null ? (
           "Finding them."
         ) : (
@@ -143,7 +139,6 @@ export function RepairProgress({ run, children }: { run: RunDetail; children?: C
           <span class="faint">Nothing ran: no trigger wants them now.</span>
         )}
       </p>
-      {children}
     </Panel>
   );
 }

@@ -5,7 +5,7 @@ import { money } from "./format.ts";
 import { Icon, Mark } from "./icons.tsx";
 import { startKeys } from "./keys.ts";
 import { liveState, startLive } from "./live.ts";
-import { isHere, NAV, NavLink } from "./nav.tsx";
+import { isHere, NAV, NavLink, waitingInMore } from "./nav.tsx";
 import { Button, Meter } from "./parts.tsx";
 import { useChanges } from "./query.ts";
 import { dialog, dismiss, loadStatus, setStopped, status, toasts } from "./state.ts";
@@ -23,7 +23,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   useEffect(() => {
     void loadStatus();
   }, []);
-  useChanges(["run", "approval", "refusal", "message", "schedule"], () => void loadStatus());
+  useChanges(["run", "approval", "refusal", "message", "schedule", "issue"], () => void loadStatus());
   return (
     <div class="shell">
       <a class="skip" href="#main">
@@ -49,7 +49,7 @@ function Side() {
       </a>
       <nav aria-label="Pages">
         {NAV.map((item, at) => (
-          <NavLink key={item.href} item={item} apart={at === 4 || at === 8} />
+          <NavLink key={item.href} item={item} apart={at === 4 || at === NAV.length - 1} />
         ))}
       </nav>
       <p class="side-foot">
@@ -130,7 +130,7 @@ function BottomBar() {
       >
         <Icon name="more" />
         <span>More</span>
-        {(status.value?.approvals ?? 0) > 0 && <b class="badge">{status.value?.approvals}</b>}
+        {waitingInMore() > 0 && <b class="badge">{waitingInMore()}</b>}
       </button>
     </nav>
   );

@@ -35,6 +35,10 @@ const RULES: readonly Rule[] = [
     answer: runTrigger,
   },
   {
+    when: /^(?:please )?remind me (?:to (?<what>.+?) )?(?<when>(?:in|at|on|today|tomorrow|every|next|the day)\b.+?)(?: to (?<then>.+))?[.!]?$/is,
+    answer: remind,
+  },
+  {
     when: /^(?:what do (?:you|i|we) know (?:about|of)|search(?: the hub)?(?: for)?|find|look up|tell me about|ask:?)\s+(.+)$/is,
     answer: lookUp,
   },
@@ -101,7 +105,8 @@ function saveIdea(turn: Turn, [, idea = ""]: RegExpExecArray): Reply {
 
 /** What needs a person's yes, when a tool for it is there. A file that is not named by its path is searched first. */
 function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
-  const same = /delete|remove|forget|drop/i.test(verb) ? /delete|remove|forget|drop/ : /announce|publish|post|send/;
+  const away = /schedule|reminder/i.test(subject) ? /^delete_schedule$/ : /(?:delete|remove|forget|drop)(?!_schedule)/;
+  const same = /delete|remove|forget|drop/i.test(verb) ? away : /announce|publish|post|send/;
   const target = toolLike(turn, same);
   const what = subject.trim().replace(/^(?:the |my )*(?:idea|note)s?(?: (?:about|on))?[\s:]*/i, "");
   const search = toolLike(turn, /^hub_search$/);
@@ -114,7 +119,7 @@ function act(turn: Turn, [, verb = "", subject = ""]: RegExpExecArray): Reply {
   return once(
     turn,
     same,
-    { path, title: what, text: what, query: what },
+    { path, title: what, text: what, query: what, name: what.replace(/^.*\b(?:schedule|reminder)\b[\s:]*/i, "") },
     ({ text }) => `Done: ${pathIn(text) ?? text}.`,
   );
 }
@@ -127,6 +132,11 @@ function runTrigger(turn: Turn, [, name = ""]: RegExpExecArray): Reply {
 function triage({ question }: Turn): Reply {
   const kind = /\b(?:error|bug|crash|broken|fails?)\b/i.test(question) ? "bug" : "other";
   return { text: `Kind: ${kind}\nUrgency: normal\nWhy: The demo looks for words such as "error".\nAnswer: none` };
+}
+
+function remind(turn: Turn, { groups: { what, when, then } = {} }: RegExpExecArray): Reply {
+  const values = { when, text: then ?? what ?? "What you asked for", remind: true };
+  return once(turn, /^create_schedule$/, values, ({ text }) => text);
 }
 
 function events(turn: Turn): Reply {

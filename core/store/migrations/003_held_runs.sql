@@ -50,9 +50,17 @@ begin
       runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
 end $$;
 
--- What holds a run back that has not begun and gathers no events: a pause, else its rate, else nothing.
-create function held_by(pause text, rate_limit integer, rate_ms bigint) returns jsonb language sql immutable as $$
-  select case when pause is not null then jsonb_build_object('kind', 'paused', 'name', pause)
+-- Of these names those that are paused. They stay so until the transaction ends: whoever resumes waits for it.
+-- A function, because the planner would believe a table that is nearly always empty to be a large one.
+create function hold_pauses(names text[]) returns text[] language plpgsql as $$
+begin
+  return array(select name from pauses where name = any(names) for key share);
+end $$;
+
+-- What holds a run back that has not begun and gathers no events: a pause, else its rate, else nothing (null).
+create function held_by(paused text[], handler text, source text, rate_limit integer, rate_ms bigint) returns jsonb language sql stable as $$
+  select case when handler = any(paused) then jsonb_build_object('kind', 'paused', 'name', handler)
+    when 'source:' || source = any(paused) then jsonb_build_object('kind', 'paused', 'name', 'source:' || source)
     when rate_limit is not null then jsonb_build_object('kind', 'rate', 'limit', rate_limit, 'milliseconds', rate_ms) end
 $$;
 

@@ -1,6 +1,6 @@
 import type { Database } from "../database.ts";
 import { REQUEST } from "../events.ts";
-import { DEAD_REASON, type EventFilter, eventCondition, STANDS } from "../filters.ts";
+import { DEAD_REASON, type EventFilter, eventCondition, ofEvent, stands } from "../filters.ts";
 import { nextPart } from "../repairs.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
 import { runsOfEvent } from "./runs.ts";
@@ -28,9 +28,9 @@ export async function listEvents(database: Database, query: EventFilter & PageQu
            order by e.id desc limit $3) e
      ${DEAD}
      cross join lateral (
-       select count(*) as total, count(*) filter (where status = 'failed' and ${STANDS}) as failed,
+       select count(*) as total, count(*) filter (where status = 'failed' and ${stands("e.id")}) as failed,
          count(*) filter (where status in ('queued', 'running', 'waiting')) as active
-       from runs r where event_id = e.id) r
+       from runs r where ${ofEvent("e.id")}) r
      order by e.id desc`,
     values,
   );

@@ -1,11 +1,12 @@
 import type { Failure, RunStatus } from "../../define/run.ts";
 import type { Database } from "../database.ts";
-import { type RunFilter, runCondition } from "../filters.ts";
+import { ofEvent, type RunFilter, runCondition } from "../filters.ts";
 import { PROGRESS, type Progress, readOutcomes } from "../repairs.ts";
 import { LABEL, type Page, type PageQuery, type Row, toPage } from "./page.ts";
 import { APPROVAL, MESSAGE } from "./talk.ts";
 
-const RUN = `id, event_id as "eventId", parent_id as "parentId", handler, status, attempts, max_attempts as "maxAttempts",
+/** A run's columns. */
+export const RUN = `id, event_id as "eventId", parent_id as "parentId", issue_id as "issueId", handler, status, attempts, max_attempts as "maxAttempts",
   ${LABEL}, limits, usd, waiting, error, result, created_at as "createdAt", started_at as "startedAt",
   finished_at as "finishedAt", wake_at as "wakeAt", ${PROGRESS} as progress`;
 
@@ -23,13 +24,17 @@ export async function listRuns(database: Database, query: RunFilter & PageQuery)
   return toPage(rows, query.limit);
 }
 
-/** One run with its steps in the order they began, its event, approvals and messages; or null. */
+/** One run with its steps in the order they began, its events (oldest first), approvals and messages; or null. */
 export async function findRunDetail(database: Database, id: string, now: Date): Promise<Row | null> {
   const [run] = await runsWithSteps(database, "id = $1", id);
   if (!run) return null;
   const progress = run.progress as Progress | null;
   const [events, approvals, messages, outcomes] = await Promise.all([
-    database.query<Row>("select id, source, type from events where id = $1", [run.eventId]),
+    database.query<Row>(
+      `select id, source, type, received_at as "receivedAt" from events
+       where id = any(array(select event_id from bursts where run_id = $2) || $1::text) order by id`,
+      [run.eventId, id],
+    ),
     database.query<Row>(`select ${APPROVAL("$2")} from approvals where run_id = $1 order by id`, [id, now]),
     database.query<Row>(`select ${MESSAGE} from messages where run_id = $1 order by id`, [id]),
     progress && readOutcomes(database, id),
@@ -37,7 +42,8 @@ export async function findRunDetail(database: Database, id: string, now: Date): 
   return {
     ...run,
     progress: progress && { ...progress, runs: outcomes },
-    event: events[0] ?? null,
+    event: events.at(-1) ?? null,
+    events,
     approvals,
     messages,
   };
@@ -45,7 +51,7 @@ export async function findRunDetail(database: Database, id: string, now: Date): 
 
 /** The first hundred runs of an event with their steps. */
 export async function runsOfEvent(database: Database, eventId: string): Promise<Row[]> {
-  return await runsWithSteps(database, "event_id = $1", eventId);
+  return await runsWithSteps(database, ofEvent("$1"), eventId);
 }
 
 async function runsWithSteps(database: Database, where: string, value: string): Promise<Row[]> {

@@ -4,20 +4,24 @@ import type { Database } from "../database.ts";
 export interface StatusView {
   readonly counts: object;
   readonly approvals: number;
+  /** How many are open. */
+  readonly issues: number;
   readonly stopped: boolean;
   readonly steps: object;
 }
 
-/** Reads the status; every part of it stands in an index, however many runs are finished. Whatever waits has a time to wake. */
+/** Reads the status; every part of it stands in an index, however many runs are finished. Only a paused run has no time to wake. */
 export async function readStatus(database: Database, now: Date): Promise<StatusView> {
   const [row] = await database.query<StatusView>(
     `select json_build_object(
          'queued', (select count(*) from runs where status = 'queued' and key is null)
                  + (select count(*) from runs where status = 'queued' and key is not null),
          'running', (select count(*) from runs where status = 'running'),
-         'waiting', (select count(*) from runs where status = 'waiting' and wake_at is not null),
+         'waiting', (select count(*) from runs where status = 'waiting' and wake_at is not null)
+                  + (select count(*) from runs where status = 'waiting' and started_at is null and wake_at is null),
          'failed', (select count(*) from runs where status = 'failed')) as counts,
        (select count(*) from approvals where status = 'waiting' and expires_at > $1) as approvals,
+       (select count(*) from issues where status = 'open') as issues,
        coalesce((select value = 'true' from switches where name = 'stop'), false) as stopped,
        json_build_object(
          'sent', exists (select from events where source = 'github'),

@@ -1,10 +1,17 @@
 import type { ComponentChildren } from "preact";
-import type { CapabilityItem, Page } from "../api.ts";
-import { Command, CopyButton, Empty, PageBody, Panel, Pending, Problem, Status } from "../parts.tsx";
+import { type CapabilityItem, type Page, type Pausable, request, type TriggerPage } from "../api.ts";
+import { plural } from "../format.ts";
+import { Button, Command, CopyButton, Empty, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
+import { attempt } from "../state.ts";
+
+type Kind = "trigger" | "source";
+/** What is known of triggers and sources, and how to read it again. */
+type Known = { readonly page: TriggerPage | undefined; readonly reload: () => void };
 
 export function Capabilities() {
   const { data, error } = useQuery<Page<CapabilityItem>>("/api/capabilities");
+  const { data: page, reload } = useQuery<TriggerPage>("/api/triggers", ["pause", "run", "event"]);
   return (
     <PageBody title="Capabilities" sub="What is installed, a folder each. What is not installed is not loaded.">
       {!data ? (
@@ -14,13 +21,79 @@ export function Capabilities() {
           <Command text="npx daimon add github" />
         </Empty>
       ) : (
-        data.items.map((one) => <Card key={one.name} capability={one} />)
+        data.items.map((one) => <Card key={one.name} capability={one} known={{ page, reload }} />)
       )}
+      <Gone known={{ page, reload }} />
     </PageBody>
   );
 }
 
-function Card({ capability: one }: { capability: CapabilityItem }) {
+/** What was paused and is not installed any more: its runs wait until it is resumed. */
+function Gone({ known }: { known: Known }) {
+  const { items, sources } = known.page ?? { items: [], sources: [] };
+  const gone = [
+    ...items.filter((one) => !one.installed).map((one) => ["trigger", one.name] as const),
+    ...sources.filter((one) => !one.installed).map((one) => ["source", one.name] as const),
+  ];
+  if (gone.length === 0) return null;
+  return (
+    <Panel title="Paused, and not installed any more">
+      {gone.map(([kind, name]) => (
+        <p key={`${kind}:${name}`} class="facts">
+          {kind} <code>{name}</code>
+          <PauseSwitch kind={kind} name={name} known={known} />
+        </p>
+      ))}
+    </Panel>
+  );
+}
+
+/** How a trigger takes many events: what it says of bursts, its rate, and runs at a time. */
+function Flow({ one }: { one: Pausable | undefined }) {
+  const { debounce, rate, concurrency } = one ?? {};
+  const by = (key?: string) => (key ? ` for each ${key}` : "");
+  const words = [
+    debounce && `one run for a burst${by(debounce.key)} (${debounce.delay})`,
+    rate && `at most ${rate.limit} begin in ${rate.per}${by(rate.key)}`,
+    concurrency && `${concurrency.limit} at a time${by(concurrency.key)}`,
+  ].filter(Boolean);
+  return words.length > 0 ? <span class="faint">· {words.join(" · ")}</span> : null;
+}
+
+/** Whether it is paused, what it holds back, and the button that changes it. */
+function PauseSwitch({ kind, name, known }: { kind: Kind; name: string; known: Known }) {
+  const list: readonly Pausable[] = (kind === "trigger" ? known.page?.items : known.page?.sources) ?? [];
+  const one = list.find((each) => each.name === name);
+  if (!one) return null;
+  const { paused, rate, debounce } = one.waiting;
+  const turn = () =>
+    attempt(
+      () => request("PATCH", `/api/${kind}s/${encodeURIComponent(name)}`, { paused: !one.paused }).then(known.reload),
+      one.paused ? `${name} goes on; ${plural(paused, "run")} had waited.` : `${name} is paused. What comes is kept.`,
+    );
+  const runs = `/runs?status=waiting${kind === "trigger" ? `&handler=trigger:${name}` : ""}`;
+  return (
+    <span class="pause">
+      {one.paused && <Status value="paused" tone="warn" />}
+      {paused + rate + debounce > 0 && (
+        <a href={runs}>
+          {[
+            paused > 0 && `${paused} held back`,
+            rate > 0 && `${rate} waiting for their turn`,
+            debounce > 0 && `${debounce} gathering`,
+          ]
+            .filter(Boolean)
+            .join(", ")}
+        </a>
+      )}
+      <Button kind="quiet" onPress={turn} label={`${one.paused ? "Resume" : "Pause"} the ${kind} ${name}`}>
+        {one.paused ? "Resume" : "Pause"}
+      </Button>
+    </span>
+  );
+}
+
+function Card({ capability: one, known }: { capability: CapabilityItem; known: Known }) {
   return (
     <Panel title={one.name} aside={one.problem ? <Status value="refused" /> : <Status value="ok" word="installed" />}>
       {one.description && <p class="lead">{one.description}</p>}
@@ -35,13 +108,28 @@ function Card({ capability: one }: { capability: CapabilityItem }) {
                 value={webhook.ready ? "ok" : "waiting"}
                 word={webhook.ready ? "ready" : "its secret is missing"}
               />
+              <PauseSwitch kind="source" name={webhook.source} known={known} />
+              <span class="faint">
+                {webhook.lastEventAt ? (
+                  <>
+                    last event <Time at={webhook.lastEventAt} />
+                  </>
+                ) : (
+                  "no event yet"
+                )}
+                {webhook.expectEvery && `, expected every ${webhook.expectEvery}`}
+              </span>
             </p>
           ))}
         </Line>
         <Line name="Triggers" list={one.triggers}>
           {one.triggers.map((trigger) => (
-            <p key={trigger.name}>
-              {trigger.name} <span class="faint">on {describe(trigger.on)}</span>
+            <p key={trigger.name} class="facts">
+              <span>
+                {trigger.name} <span class="faint">on {describe(trigger.on)}</span>{" "}
+                <Flow one={known.page?.items.find((each) => each.name === `${one.name}/${trigger.name}`)} />
+              </span>
+              <PauseSwitch kind="trigger" name={`${one.name}/${trigger.name}`} known={known} />
             </p>
           ))}
         </Line>

@@ -27,7 +27,7 @@ const MEANING = {
   dispatched: "Its triggers were found and their runs queued, in the same transaction.",
   ignored: "No trigger wants this source and type.",
   filtered: "A trigger wants this type, but not this data.",
-  skipped: "A trigger that wants it is paused or over its rate.",
+  skipped: "A schedule's tick that was missed, or overlapped the run before.",
   dead: "A run of it has failed for good, or it could not be read.",
 } as const;
 

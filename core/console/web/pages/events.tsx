@@ -8,7 +8,7 @@ import { FilterChips, PutRight, Since } from "../repair.tsx";
 import { place, setQuery } from "../router.ts";
 import { attempt } from "../state.ts";
 
-const FILTERS = ["source", "type", "outcome", "q", "since", "until", "handler", "error"];
+const FILTERS = ["source", "type", "outcome", "q", "since", "until", "handler", "error", "issue"];
 /** So many found are shown before a search asks whether to go on. */
 const ENOUGH = 50;
 const OUTCOMES = ["dispatched", "ignored", "filtered", "skipped", "dead"];
@@ -36,7 +36,7 @@ export function Events() {
         <EventTabs current="events" />
         <span class="filters">
           <SearchBox
-            label="Text, or customer.email:jane@…"
+            label="Text, or customer.email:…"
             value={query.get("q") ?? ""}
             onSearch={(value) => setQuery("q", value)}
           />
@@ -57,7 +57,7 @@ export function Events() {
           <Since />
         </span>
       </div>
-      <FilterChips names={["type", "handler", "error", "until"]} />
+      <FilterChips names={["type", "handler", "error", "issue", "until"]} />
       <div class="listing">
         <Fresh count={list.fresh} onShow={list.showFresh} />
         {!list.items ? (

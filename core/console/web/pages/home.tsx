@@ -1,8 +1,8 @@
-import type { Approval, EventItem, Page, Refusal, Run } from "../api.ts";
+import type { Approval, EventItem, IssueItem, Page, Refusal } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
-import { money } from "../format.ts";
+import { money, plural } from "../format.ts";
 import { Icon } from "../icons.tsx";
-import { Command, Empty, Handler, Meter, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
+import { Command, Empty, KindMark, Meter, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { status } from "../state.ts";
 import { Checklist } from "./checklist.tsx";
@@ -61,37 +61,40 @@ function Mark() {
   return <Icon name="alert" />;
 }
 
-/** What only a person can move: approvals and failed runs. */
+/** What only a person can move: approvals and open issues. */
 function NeedsYou() {
   const approvals = useQuery<Page<Approval>>("/api/approvals?status=waiting", ["approval", "run"]);
-  const failed = useQuery<Page<Run>>("/api/runs?status=failed&limit=3", ["run"]);
+  const open = useQuery<Page<IssueItem>>("/api/issues?status=open&limit=3", ["issue", "run"]);
   const waiting = approvals.data?.items ?? [];
-  const runs = failed.data?.items ?? [];
-  if (waiting.length + runs.length === 0) return null;
-  const more = (status.value?.counts.failed ?? 0) - runs.length;
+  const issues = open.data?.items ?? [];
+  if (waiting.length + issues.length === 0) return null;
+  const more = (status.value?.issues ?? 0) - issues.length;
   return (
     <Panel title="Needs you">
       {waiting.map((approval) => (
         <ApprovalCard key={approval.id} approval={approval} withRun onAnswer={approvals.reload} />
       ))}
-      {runs.length > 0 && (
+      {issues.length > 0 && (
         <ul class="failed-runs">
-          {runs.map((run) => (
-            <li key={run.id}>
-              <a href={`/runs/${run.id}`} data-row>
-                <Status value="failed" />
+          {issues.map((issue) => (
+            <li key={issue.id}>
+              <a href={`/issues/${issue.id}`} data-row>
+                <KindMark issue={issue} />
                 <span class="row-main">
-                  <Handler name={run.handler} />
-                  <span class="faint">{run.error?.message}</span>
+                  <b>{issue.title}</b>
+                  <span class="faint">
+                    {issue.kind === "failure" && issue.about}
+                    {issue.count > 1 && ` ${plural(issue.count, "time")}`}
+                  </span>
                 </span>
-                <Time at={run.finishedAt} />
+                <Time at={issue.lastAt} />
               </a>
             </li>
           ))}
           {more > 0 && (
             <li>
-              <a class="all" href="/runs?status=failed">
-                {more} more failed
+              <a class="all" href="/issues">
+                {more} more open
               </a>
             </li>
           )}

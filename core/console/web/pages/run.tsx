@@ -2,11 +2,13 @@ import { useSignal } from "@preact/signals";
 import { type Page, type Run, type RunDetail, request } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
 import { dayAndTime, duration, failedLike, money, plural } from "../format.ts";
+import { Icon } from "../icons.tsx";
 import { Json } from "../json.tsx";
 import { now } from "../live.ts";
 import {
   Button,
   CopyButton,
+  Frames,
   Handler,
   Id,
   LabelMark,
@@ -77,9 +79,9 @@ export function RunPage({ id }: { id: string }) {
               Stop this run
             </Button>
           )}
-          {(run.status === "failed" || run.status === "canceled") && (
+          {(run.status === "failed" || run.status === "canceled" || run.waiting?.kind === "retry") && (
             <Button kind="primary" icon="retry" onPress={retry}>
-              Retry
+              {run.status === "waiting" ? "Try now" : "Retry"}
             </Button>
           )}
         </>
@@ -87,6 +89,11 @@ export function RunPage({ id }: { id: string }) {
     >
       {run.error && run.status !== "completed" && (
         <Problem failure={run.error}>
+          {run.issueId && (
+            <a class="button plain" href={`/issues/${run.issueId}`}>
+              <Icon name="issues" /> Its issue
+            </a>
+          )}
           {run.status === "failed" && !run.progress && (
             <a class="button plain" href={failedLike(run)}>
               All that failed like this
@@ -94,17 +101,16 @@ export function RunPage({ id }: { id: string }) {
           )}
         </Problem>
       )}
-      {run.progress && (
-        <RepairProgress run={run}>
-          <CameOfIt id={id} />
-        </RepairProgress>
-      )}
+      {run.status !== "completed" && <Frames of={run.error} />}
+      {run.progress && <RepairProgress run={run} />}
+      {run.progress && <CameOfIt id={id} />}
       {run.status === "waiting" && (
         <p class="note waiting-note">
           <Status value="waiting" word={`This run ${waitingFor(run)}.`} />
           {run.wakeAt && run.waiting?.kind !== "approval" && (
             <span class="faint">
-              Goes on <Time at={run.wakeAt} />, {dayAndTime(new Date(run.wakeAt), zone.value)}.
+              {run.startedAt ? "Goes on" : "Begins"} <Time at={run.wakeAt} />,{" "}
+              {dayAndTime(new Date(run.wakeAt), zone.value)}.
             </span>
           )}
         </p>
@@ -113,6 +119,7 @@ export function RunPage({ id }: { id: string }) {
         <ApprovalCard key={approval.id} approval={approval} onAnswer={reload} />
       ))}
       <Figures run={run} />
+      <Burst run={run} />
       <Timeline run={run} />
       <Said run={run} />
       {run.result !== null && run.result !== undefined && (
@@ -124,20 +131,10 @@ export function RunPage({ id }: { id: string }) {
   );
 }
 
-/** The runs that came of a replay or retry of many, as they finish. */
+/** The last runs that came of a replay or retry of many, as they finish. */
 function CameOfIt({ id }: { id: string }) {
-  const { data } = useQuery<Page<Run>>(`/api/runs?order=${id}&limit=25`, ["run"]);
-  if (!data?.items.length) return null;
-  return (
-    <>
-      <RunRows items={data.items} />
-      {data.next && (
-        <p class="load-more">
-          <a href={`/runs?order=${id}`}>All runs that came of it</a>
-        </p>
-      )}
-    </>
-  );
+  const { data } = useQuery<Page<Run>>(`/api/runs?order=${id}&limit=10`, ["run"]);
+  return data?.items.length ? <RunRows items={data.items} /> : null;
 }
 
 function Figures({ run }: { run: RunDetail }) {
@@ -185,6 +182,25 @@ function Figures({ run }: { run: RunDetail }) {
         )}
       </div>
     </dl>
+  );
+}
+
+/** The events of a run that has gathered several. */
+function Burst({ run }: { run: RunDetail }) {
+  const events = run.events ?? [];
+  if (events.length < 2) return null;
+  return (
+    <Panel title="Events" aside={plural(events.length, "event")}>
+      <ol class="burst">
+        {events.map((event) => (
+          <li key={event.id} class="facts">
+            <Id id={event.id} href={`/events/${event.id}`} />
+            {event.source} {event.type}
+            <Time at={event.receivedAt} />
+          </li>
+        ))}
+      </ol>
+    </Panel>
   );
 }
 

@@ -20,14 +20,16 @@ import { place, setQuery } from "../router.ts";
 import { attempt, status } from "../state.ts";
 import { Fresh } from "./events.tsx";
 
-const FILTERS = ["status", "handler", "event", "error", "q", "since", "until", "order"];
+const FILTERS = ["status", "handler", "event", "issue", "error", "q", "since", "until", "order"];
 const STATUSES = ["", "running", "waiting", "failed", "completed", "canceled", "queued"] as const;
 
 export function Runs() {
   const query = place.value.query;
   const filter = Object.fromEntries(FILTERS.flatMap((name) => (query.get(name) ? [[name, query.get(name)!]] : [])));
   const text = new URLSearchParams(filter).toString();
-  const retries = ["failed", "canceled"].includes(filter.status ?? (filter.error || filter.q ? "failed" : ""));
+  const retries = ["failed", "canceled", "waiting"].includes(
+    filter.status ?? (filter.error || filter.q || filter.issue ? "failed" : ""),
+  );
   const list = useList<Run>(`/api/runs${text ? `?${text}` : ""}`, ["run"]);
   const handlers = new Set((list.items ?? []).map((run) => run.handler));
   if (query.get("handler")) handlers.add(query.get("handler")!);
@@ -65,7 +67,7 @@ export function Runs() {
           <Since />
         </span>
       </div>
-      <FilterChips names={["event", "error", "order", "until"]} />
+      <FilterChips names={["event", "issue", "error", "order", "until"]} />
       <div class="listing">
         <Fresh count={list.fresh} onShow={list.showFresh} />
         {!list.items ? (

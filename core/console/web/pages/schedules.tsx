@@ -1,43 +1,118 @@
+import { useSignal } from "@preact/signals";
 import { type Page, request, type Schedule } from "../api.ts";
 import { fire } from "../deeds.ts";
 import { dayAndTime } from "../format.ts";
 import { Button, Command, Empty, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
+import { Forecast, ScheduleForm } from "../schedule-form.tsx";
 import { attempt, zone } from "../state.ts";
 
 export function Schedules() {
   const { data, error, reload } = useQuery<Page<Schedule>>("/api/schedules", ["schedule", "run"]);
+  const writing = useSignal(false);
+  const close = () => {
+    writing.value = false;
+    reload();
+  };
+  const again = data?.items.filter(({ cron }) => cron !== null) ?? [];
+  const once = data?.items.filter(({ cron }) => cron === null) ?? [];
   return (
-    <PageBody title="Schedules" sub={`What the clock does. Times are in ${zone.value}.`}>
-      {!data ? (
-        <Pending error={error} />
-      ) : data.items.length === 0 ? (
+    <PageBody
+      title="Schedules"
+      sub={`What the clock does. Times are in ${zone.value}.`}
+      actions={
+        !writing.value && (
+          <Button
+            kind="primary"
+            icon="plus"
+            onPress={() => {
+              writing.value = true;
+            }}
+          >
+            New schedule
+          </Button>
+        )
+      }
+    >
+      {writing.value && (
+        <Panel title="New schedule">
+          <ScheduleForm onDone={close} />
+        </Panel>
+      )}
+      {!data && <Pending error={error} />}
+      {data && data.items.length === 0 && !writing.value && (
         <Empty icon="schedules" title="Nothing is scheduled.">
-          <p>A schedule comes with a capability. The weekly report is one:</p>
+          <p>Write one here, ask for one in chat, or add a capability. The weekly report is one:</p>
           <Command text="npx daimon add competitor-analysis" />
         </Empty>
-      ) : (
-        data.items.map((schedule) => <ScheduleCard key={schedule.name} schedule={schedule} onChange={reload} />)
+      )}
+      {once.length > 0 && <Once schedules={once} onChange={reload} />}
+      {again.map((schedule) => (
+        <ScheduleCard key={schedule.name} schedule={schedule} onChange={reload} />
+      ))}
+      {data?.next && (
+        <p class="faint">
+          These are the first {data.items.length} by name. All: <code>npx daimon schedules list</code>
+        </p>
       )}
     </PageBody>
   );
 }
 
+/** Address of a schedule's own page. */
+const pageOf = ({ name }: Schedule) => `/schedules/${encodeURIComponent(name)}`;
+
+/** Pauses or resumes. */
+export const pause = ({ name, paused }: Schedule, onChange: () => void) =>
+  attempt(
+    () => request("PATCH", `/api/schedules/${encodeURIComponent(name)}`, { paused: !paused }).then(onChange),
+    paused ? `${name} runs again.` : `${name} is paused.`,
+  );
+
+/** What happens once: reminders and the like, those that are done below. */
+function Once({ schedules, onChange }: { schedules: readonly Schedule[]; onChange: () => void }) {
+  const sorted = schedules.toSorted((one, other) => Number(one.done) - Number(other.done));
+  return (
+    <Panel title="Once" flush>
+      <ul class="rows once-rows">
+        {sorted.map((one) => (
+          <li key={one.name} class="row">
+            <a class="row-main" href={pageOf(one)}>
+              <b>{one.text ?? one.name}</b> {one.agent && <span class="kind">{one.agent}</span>}
+            </a>
+            {one.done ? (
+              <Status value="done" word="done" tone="good" />
+            ) : (
+              <span class="num">{one.nextAt ? dayAndTime(new Date(one.nextAt), zone.value) : "paused"}</span>
+            )}
+            <span class="row-time">
+              <Time at={one.done ? one.lastAt : one.nextAt} />
+            </span>
+            <Button
+              kind="quiet"
+              icon="close"
+              label={`Remove ${one.name}`}
+              onPress={() =>
+                attempt(
+                  () => request("DELETE", `/api/schedules/${encodeURIComponent(one.name)}`).then(onChange),
+                  `${one.name} is removed.`,
+                )
+              }
+            />
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
 function ScheduleCard({ schedule, onChange }: { schedule: Schedule; onChange: () => void }) {
-  const pause = () =>
-    attempt(
-      () =>
-        request("PATCH", `/api/schedules/${encodeURIComponent(schedule.name)}`, {
-          paused: !schedule.paused,
-        }).then(onChange),
-      schedule.paused ? `${schedule.name} runs again.` : `${schedule.name} is paused.`,
-    );
   return (
     <Panel
-      title={schedule.name}
+      title={<a href={pageOf(schedule)}>{schedule.name}</a>}
       aside={
         <>
-          <Button kind="quiet" onPress={pause}>
+          <Button kind="quiet" onPress={() => pause(schedule, onChange)}>
             {schedule.paused ? "Resume" : "Pause"}
           </Button>
           <Button icon="play" onPress={() => fire(schedule.name)}>
@@ -46,7 +121,7 @@ function ScheduleCard({ schedule, onChange }: { schedule: Schedule; onChange: ()
         </>
       }
     >
-      {schedule.description && <p class="lead">{schedule.description}</p>}
+      <p class="lead">{schedule.text ?? schedule.description}</p>
       <dl class="figures schedule">
         <div>
           <dt>When</dt>
@@ -57,28 +132,23 @@ function ScheduleCard({ schedule, onChange }: { schedule: Schedule; onChange: ()
         </div>
         <div>
           <dt>Next</dt>
-          <dd>
-            {schedule.paused ? (
-              <Status value="paused" tone="warn" />
-            ) : (
-              <Time at={schedule.nextAt ?? schedule.next[0]} />
-            )}
-          </dd>
+          <dd>{schedule.paused ? <Status value="paused" tone="warn" /> : <Time at={schedule.nextAt} />}</dd>
         </div>
         <div>
           <dt>Last</dt>
           <dd>
             <Time at={schedule.lastAt} />
           </dd>
+          {schedule.failures > 0 && (
+            <dd>
+              <Status value="failed" word={`failed ${schedule.failures}×`} />
+            </dd>
+          )}
         </div>
         <div class="wide">
           <dt>Next five</dt>
           <dd>
-            <ol class={`next-times${schedule.paused ? " off" : ""}`}>
-              {schedule.next.slice(0, 5).map((at) => (
-                <li key={at}>{dayAndTime(new Date(at), zone.value)}</li>
-              ))}
-            </ol>
+            <Forecast preview={schedule} />
           </dd>
         </div>
       </dl>

@@ -1,0 +1,34 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { type Difference, describeDifference } from "../../issues/shapes.ts";
+import { findIssueDetail, listIssues } from "../../store/views/issues.ts";
+import type { ConsoleEnv } from "../auth.ts";
+import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
+import type { ConsoleOptions } from "../options.ts";
+
+const QUERY = PAGE.extend({
+  status: z.enum(["open", "closed"]).optional(),
+  kind: z.enum(["failure", "silence", "shape"]).optional(),
+});
+
+/** Issues, and closing them. */
+export function issueRoutes({ database, actions }: ConsoleOptions): Hono<ConsoleEnv> {
+  const app = new Hono<ConsoleEnv>();
+  app.get("/issues", async (context) => context.json(await listIssues(database, readQuery(context, QUERY))));
+
+  const show = async (id: string) => {
+    const issue = present(await findIssueDetail(database, id), "issue", id);
+    const { differences } = (issue.detail ?? {}) as { differences?: readonly Difference[] };
+    return { ...issue, differences: (differences ?? []).map(describeDifference) };
+  };
+
+  app.get("/issues/:id", async (context) => context.json(await show(readId(context, "issue"))));
+
+  app.patch("/issues/:id", async (context) => {
+    const id = readId(context, "issue");
+    await readBody(context, z.object({ status: z.literal("closed", "can only be set to closed") }));
+    present((await actions.closeIssue(id, context.get("login").name)) || null, "issue", id);
+    return context.json(await show(id));
+  });
+  return app;
+}

@@ -1,0 +1,83 @@
+import type { IssueItem } from "../api.ts";
+import { plural } from "../format.ts";
+import { Button, Choice, Empty, KindMark, PageBody, Pending, Tabs, Time } from "../parts.tsx";
+import { useList } from "../query.ts";
+import { place, setQuery } from "../router.ts";
+import { attempt, status } from "../state.ts";
+import { Fresh } from "./events.tsx";
+
+const TABS = { "": "Open", closed: "Closed", all: "All" } as const;
+
+export function Issues() {
+  const query = place.value.query;
+  const tab = (query.get("status") ?? "") as keyof typeof TABS;
+  const kind = query.get("kind") ?? "";
+  const filters = new URLSearchParams({
+    ...(tab === "all" ? {} : { status: tab || "open" }),
+    ...(kind ? { kind } : {}),
+  });
+  const list = useList<IssueItem>(`/api/issues?${filters}`, ["issue", "run"]);
+  return (
+    <PageBody
+      title="Issues"
+      sub="What is wrong, once for each cause: failures, silence, and payloads of another shape."
+    >
+      <div class="toolbar">
+        <Tabs
+          label="Status"
+          current={tab}
+          tabs={(Object.keys(TABS) as (keyof typeof TABS)[]).map((name) => ({
+            name,
+            text: TABS[name],
+            count: name === "" ? status.value?.issues || undefined : undefined,
+          }))}
+          onPick={(name) => setQuery("status", name)}
+        />
+        <span class="filters">
+          <Choice
+            label="Kind"
+            any="Any kind"
+            value={kind}
+            options={["failure", "silence", "shape"]}
+            onPick={(value) => setQuery("kind", value)}
+          />
+        </span>
+      </div>
+      <div class="listing">
+        <Fresh count={list.fresh} onShow={list.showFresh} />
+        {!list.items ? (
+          <Pending error={list.error} />
+        ) : list.items.length === 0 ? (
+          <Empty icon="check" title={tab === "" && !kind ? "Nothing is wrong." : "No issue is like that."}>
+            <p>
+              What fails in the same way is one issue here. It closes by itself when all of it was put right, and comes
+              back when it fails again.
+            </p>
+          </Empty>
+        ) : (
+          <ul class="rows issue-rows">
+            {list.items.map((issue) => (
+              <li key={issue.id}>
+                <a class="row" data-row href={`/issues/${issue.id}`}>
+                  <KindMark issue={issue} />
+                  <span class="row-main">
+                    <b>{issue.title}</b> {issue.kind === "failure" && <span class="faint">{issue.about}</span>}
+                  </span>
+                  <span class="row-runs num">{issue.count === 1 ? "once" : plural(issue.count, "time")}</span>
+                  <span class="row-time">
+                    <Time at={issue.lastAt} />
+                  </span>
+                </a>
+              </li>
+            ))}
+          </ul>
+        )}
+        {list.items && list.more && (
+          <div class="load-more">
+            <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
+          </div>
+        )}
+      </div>
+    </PageBody>
+  );
+}

@@ -1,0 +1,92 @@
+import type { Live } from "../base/live.ts";
+import { timeWords } from "../base/zones.ts";
+import type { NewEvent } from "../define/event.ts";
+import type { Label } from "../define/label.ts";
+import type { Runs } from "../runs/runs.ts";
+import type { Database } from "../store/database.ts";
+import type { KeptEvent } from "../store/events.ts";
+import { type EndedRun, holdEndedRuns, settleSchedules } from "../store/schedules.ts";
+
+/** Keeps a message to the owner within a transaction, once for each run and step; to a conversation, or to the owner's own. */
+export type TellOwner = (
+  inside: Database,
+  message: { runId: string; step: string; text: string; conversationId: string | null; label: Label },
+) => Promise<void>;
+
+const MOST_SCHEDULES = 500;
+
+/**
+ * Counts the ends of runs of schedules. Failures in a row beyond the schedule's `onFailure.after` are told once, with an
+ * event `daimon schedule.failed`; so is the good run that ends them, with `schedule.recovered`.
+ */
+export async function settleRuns(options: {
+  database: Database;
+  runs: Runs;
+  tell: TellOwner;
+  live: Live;
+}): Promise<void> {
+  const { database, runs } = options;
+  for (let full = true; full; ) {
+    const { kept, names, held } = await database.transaction(async (inside) => {
+      const ended = await holdEndedRuns(inside, MOST_SCHEDULES);
+      const settled = [...Map.groupBy(ended, ({ name }) => name).values()].map(countEnds);
+      const kept: KeptEvent[] = [];
+      for (const { run, news } of settled.flatMap(({ told }) => told)) {
+        await options.tell(inside, { ...run, step: news.type, text: news.text });
+        kept.push(...(await runs.keep(inside, [{ event: toEvent(run, news) }])));
+      }
+      if (ended.length > 0) {
+        await settleSchedules(
+          inside,
+          settled,
+          ended.map(({ runId }) => runId),
+        );
+      }
+      const names = settled.filter(({ changed }) => changed).map(({ name }) => name);
+      return { kept, names, held: settled.length };
+    });
+    runs.announce(kept);
+    for (const name of names) options.live.publish({ kind: "schedule", id: name });
+    full = held === MOST_SCHEDULES;
+  }
+}
+
+interface News {
+  readonly type: "schedule.failed" | "schedule.recovered";
+  readonly text: string;
+  readonly failures: number;
+}
+
+/** What the ends of one schedule's runs, oldest first, make of it. */
+function countEnds(ended: readonly EndedRun[]) {
+  const { name, policy, ...before } = ended[0]!;
+  let { failures, alarmed } = before;
+  const told: { run: EndedRun; news: News }[] = [];
+  for (const run of ended) {
+    if (run.status === "failed") {
+      failures++;
+      if (alarmed || failures < policy.onFailure.after) continue;
+      alarmed = true;
+      told.push({ run, news: { type: "schedule.failed", text: failedText(run, failures), failures } });
+    } else if (run.status === "completed") {
+      const times = `${failures} failed ${failures === 1 ? "run" : "runs"}`;
+      const text = `The schedule ${name} goes well again, after ${times}.`;
+      if (alarmed && policy.onRecovery) told.push({ run, news: { type: "schedule.recovered", text, failures } });
+      failures = 0;
+      alarmed = false;
+    }
+  }
+  return { name, failures, alarmed, told, changed: failures !== before.failures };
+}
+
+function failedText({ name, error, time, zone, runId }: EndedRun, failures: number): string {
+  const often = failures === 1 ? "failed" : `failed ${failures} times in a row`;
+  const why = [error?.message, error?.next].filter(Boolean).join(" ");
+  return `The schedule ${name} ${often}. For ${timeWords(zone, time)}: ${why} Its run: daimon runs show ${runId}`;
+}
+
+function toEvent(run: EndedRun, { type, failures }: News): NewEvent {
+  const { name, runId, error, time, label } = run;
+  const data = { schedule: name, failures, runId, nominal: time.toISOString(), error };
+  return { source: "daimon", type, key: `${runId}/${type}`, data, label, parentRunId: runId };
+}
