@@ -26,7 +26,10 @@ export function createWatched(options: {
     schedule.expectEvery ? [{ about: `schedule:${name}`, name, every: every(schedule.expectEvery) }] : [],
   );
   return async () => {
-    const [names, rows] = await Promise.all([pausedNames(database), listSchedules(database)]);
+    const [names, rows] = await Promise.all([
+      pausedNames(database),
+      schedules.length > 0 ? listSchedules(database) : [],
+    ]);
     const paused = rows.filter((row) => row.paused).map((row) => row.name);
     return [
       ...sources.map(({ about, every, isReady }) => ({
