@@ -231,7 +231,7 @@ function addIssues(issues: Command): void {
 function addSchedules(schedules: Command): void {
   const example = ["competitor-analysis/weekly"];
   list(schedules, "list", "All of them, by name", [""], act(SCHEDULES, "listSchedules"));
-  const next = "The next five times, and what the next clock change does; without a name those of all, soonest first";
+  const next = "The next five times, of one or of all, and what the next clock change does";
   read(schedules, "next [name]", next, ["", ...example], act(SCHEDULES, "nextTimes"));
   const adding = [
     '"every tuesday at 9:00" "Write the brief of the week"',

@@ -172,7 +172,7 @@ async function pastLocks<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
     } catch (error) {
-      if (/Not updating/u.test(String(error))) {
+      if (/Not updating|is at [0-9a-f]+ but expected/u.test(String(error))) {
         throw new DaimonError("hub.moved", "Another git has committed to the hub meanwhile.", "Try again.");
       }
       const lock = /'([^']+(?:HEAD|\/refs\/[^']+)\.lock)'/u.exec(String(error))?.[1];

@@ -81,3 +81,12 @@ test("a form in parts is read: text as it is, of a file what it is", () => {
   ] as const)
     assert.match(parse(type, text).problem!, /^The body is not a form: /, text);
 });
+
+test("a field of a form that comes several times is the list of its values", () => {
+  const twice = { a: ["1", "2"], b: "3" };
+  assert.deepEqual(parse("application/x-www-form-urlencoded", "a=1&b=3&a=2").parsed, twice);
+  const part = (name: string, value: string) =>
+    `--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+  const parts = part("a", "1") + part("b", "3") + part("a", "2");
+  assert.deepEqual(parse("multipart/form-data; boundary=x", `${parts}--x--\r\n`).parsed, twice);
+});

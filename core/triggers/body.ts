@@ -23,9 +23,9 @@ export function parseBody(request: RawRequest): ParsedBody {
     const text = UTF8.decode(request.body);
     if (kind === "XML") return apart(parseXml(text));
     if (!isForm(request)) return { data: BODY, parsed: JSON.parse(text) };
-    const form = Object.fromEntries(new URLSearchParams(text));
+    const form = toForm(new URLSearchParams(text));
     // GitHub and Slack put JSON into one field of a form.
-    return apart(form.payload === undefined ? form : JSON.parse(form.payload));
+    return apart(typeof form.payload === "string" ? JSON.parse(form.payload) : form);
   } catch (error) {
     const what = error instanceof SyntaxError ? `is not ${kind}: ${error.message}` : "is not UTF-8";
     return { data: null, parsed: null, problem: `The body ${what}.` };
@@ -60,5 +60,13 @@ function parseParts(bytes: Uint8Array, type: string): Record<string, unknown> {
     fields.push([name, file === undefined ? content.toString("utf8") : { file, media, bytes: content.length }]);
   }
   if (at < 0 || fields.length === 0) throw new SyntaxError("its boundary is not in it");
-  return Object.fromEntries(fields);
+  return toForm(fields);
+}
+
+/** A field that comes several times is the list of its values: no reader may take the first where another takes the last. */
+function toForm(fields: Iterable<readonly [string, unknown]>): Record<string, unknown> {
+  const values = Map.groupBy(fields, ([name]) => name);
+  return Object.fromEntries(
+    [...values].map(([name, all]) => [name, all.length > 1 ? all.map(([, value]) => value) : all[0]![1]]),
+  );
 }

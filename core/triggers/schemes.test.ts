@@ -282,6 +282,16 @@ for (const [whose, scheme, secret, request, time] of VECTORS) {
   });
 }
 
+test("a form in which what is signed stands twice is refused: nobody knows which is meant", () => {
+  const mailgun = senders.find(({ name }) => name === "mailgun, a forwarded mail with a file")!;
+  const request = send(mailgun);
+  assert.equal(judge(mailgun, request), null);
+  const text = Buffer.from(request.body).toString("latin1");
+  const part = /--[^\r]+\r\nContent-Disposition: form-data; name="timestamp"\r\n\r\n\d+\r\n/.exec(text)![0];
+  const body = Buffer.from(text.replace(part, part + part), "latin1");
+  assert.notEqual(judge(mailgun, { ...request, body }), null);
+});
+
 test("several signatures in one header: one that is right is enough, of the right kind", () => {
   const stripe = senders.find(({ scheme }) => scheme === "stripe")!;
   const good = send(stripe).headers["stripe-signature"]!;
