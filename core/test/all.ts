@@ -1,5 +1,5 @@
 /**
- * `npm test`: every `*.test.ts` in a process of its own, as many at a time as there are processors, in an
+ * `npm test`: every `*.test.ts` in a process of its own, one more at a time than there are processors (some wait), in an
  * environment that holds nothing of this machine's but PATH, all on one Postgres server.
  * `npm test -- core/runs cli` runs the files whose path contains one of the words.
  */
@@ -71,7 +71,7 @@ async function runAll(files: readonly string[]): Promise<number> {
       outcomes.push(outcome);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, lane));
+  await Promise.all(Array.from({ length: availableParallelism() + 1 }, lane));
   await server.stop();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   return summarize(outcomes, performance.now() - began);
