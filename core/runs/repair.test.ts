@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DaimonError } from "../base/errors.ts";
-import { newId } from "../base/ids.ts";
 import { STRANGER } from "../define/label.ts";
 import { latestEvents } from "../store/events.ts";
 import { readFigures } from "../store/figures.ts";
@@ -231,7 +230,10 @@ test("two workers that both believe to carry a replay do each event once between
   const engine = await testEngine(t, { order: { run: async () => {} } });
   const { database } = engine;
   for (let n = 0; n < 250; n++) await engine.send("order", { n });
-  const runId = newId("run"); // of nobody, so that no worker carries it but these
+  await later();
+  await engine.runs.setStopped(true);
+  while (!engine.runs.isStopped()) await later();
+  const { runId } = await engine.runs.repair({ kind: "replay", filter: { source: "test" } });
   await noteEvents(database, runId, { source: "test" }, null);
   let came = 0;
   const carry = async () => {

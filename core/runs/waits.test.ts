@@ -100,3 +100,26 @@ test("an event that nearly fits does not keep a run awake for ever", async (t) =
   const event = await keepAs(engine, newId("evt"), { n: 2 });
   assert.equal((await engine.until(id)).result, event);
 });
+
+test("an answer that comes in the moment in which a run falls asleep wakes it", async (t) => {
+  const engine = await testEngine(t, {
+    asker: {
+      run: async ({ step, approve }) => {
+        const asked = approve("go", { title: "Go?", action: { tool: "go", input: {} } });
+        // As long as this step is at work the run does not fall asleep, and is answered while it is running.
+        const answered = step.run("answer", async () => {
+          for (let id: string | undefined; !id; ) {
+            [{ id } = { id: undefined }] = await engine.database.query<{ id: string | undefined }>(
+              "select id from approvals",
+            );
+            if (id) await engine.runs.answer(id, "approved", "test");
+          }
+        });
+        const [approved] = await Promise.all([asked, answered]);
+        return approved;
+      },
+    },
+  });
+  const run = await engine.until(await engine.send("asker", {}), "completed");
+  assert.equal(run.result, true);
+});

@@ -178,8 +178,8 @@ export async function deleteWaits(database: Database, runId: string): Promise<vo
 }
 
 /**
- * Wakes what is due: runs that have begun and whose time has come, and runs whose event was kept in the moment in which they fell
- * asleep (the two did not see each other; no commit takes longer than the minute that is looked at).
+ * Wakes what is due: runs that have begun and whose time has come, and runs whose event was kept, or whose approval was answered, in
+ * the moment in which they fell asleep (the two did not see each other; no commit takes longer than the minute that is looked at).
  */
 export async function wakeDue(database: Database, now: Date): Promise<number> {
   const rows = await database.query(
@@ -193,7 +193,10 @@ export async function wakeDue(database: Database, now: Date): Promise<number> {
            and not exists (select from bursts b where b.run_id = w.run_id and b.event_id = e.id)
            and e.received_at >= r.created_at and e.received_at > now() - interval '1 minute'
            and not exists (select from steps s where s.run_id = w.run_id and s.kind = 'wait' and s.value ->> 'eventId' = e.id))
-         and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed'))))
+         and not exists (select from steps s where s.run_id = w.run_id and s.key = w.step and s.status = 'completed'))
+       union (select a.run_id from approvals a join runs r on r.id = a.run_id
+         where a.answered_at > now() - interval '1 minute' and r.status = 'waiting' and r.waiting ->> 'kind' <> 'retry'
+         and not exists (select from steps s where s.run_id = a.run_id and s.key = a.step and s.status = 'completed'))))
      returning id`,
     [now],
     "wake-due",
