@@ -16,7 +16,7 @@ import { createOutbox } from "../channels/outbox.ts";
 import { ownerZone } from "../console/options.ts";
 import type { Config } from "../define/config.ts";
 import { openHub } from "../hub/hub.ts";
-import { createWatch, type WatchOptions } from "../issues/watch.ts";
+import { createWatch } from "../issues/watch.ts";
 import { openModels } from "../models/models.ts";
 import { guard } from "../policy/guard.ts";
 import { createSecrets } from "../policy/secrets.ts";
@@ -27,6 +27,7 @@ import type { ContextServices } from "../runs/context.ts";
 import { createRuns, type Runs } from "../runs/runs.ts";
 import { createScheduleClock } from "../schedules/clock.ts";
 import { createSchedules, type Schedules } from "../schedules/schedules.ts";
+import type { TellOwner } from "../schedules/settle.ts";
 import { connect, type Database } from "../store/database.ts";
 import { type DatabaseServer, startDatabase } from "../store/embedded/embedded.ts";
 import { latestEvents } from "../store/events.ts";
@@ -214,20 +215,16 @@ function joinRooms(ground: Ground) {
   const signals = openSignals({ connection: ground.server.connection, database, log }, (signal, text) =>
     signal === "live" ? bridge.hear(text) : runs.heard(signal),
   );
+  const tell = createTell(live, outbox.wake);
   const schedules = createScheduleClock({
     ...{ database, runs, clock, live, log, schedules: () => parts.schedules },
     handler: (name) => handlers.get(`schedule:${name}`),
-    tell: async (inside, { label, conversationId, ...message }) => {
-      const to = conversationId ?? (await ownerConversation(inside)).id;
-      await keepOutgoing(inside, { ...message, conversationId: to, author: "daimon", detail: { label } });
-      live.publish({ kind: "message", id: to });
-      outbox.wake();
-    },
+    tell,
   });
   const watch = createWatch({
     ...{ database, clock, live, log },
     watched: createWatched({ database, parts, config }),
-    tell: createTell(live, outbox.wake),
+    tell: (inside, text) => tell(inside, { text }),
   });
   return { parts, handlers, runs, outbox, signals, schedules, madeSchedules, watch };
 }
@@ -286,11 +283,13 @@ function createSend(database: Database, wake: () => void): ContextServices["send
   };
 }
 
-/** Keeps what the system itself says to the owner, in the owner's own conversation. */
-function createTell(live: Live, wake: () => void): WatchOptions["tell"] {
-  return async (inside, text) => {
-    const { id } = await ownerConversation(inside);
-    await keepOutgoing(inside, { conversationId: id, author: "daimon", text, runId: null, step: null });
+/** Keeps what the system itself says to the owner, in the owner's own conversation if in no other. */
+function createTell(live: Live, wake: () => void) {
+  return async (inside: Database, { text, ...more }: { text: string } & Partial<Parameters<TellOwner>[1]>) => {
+    const { conversationId, label, runId = null, step = null } = more;
+    const id = conversationId ?? (await ownerConversation(inside)).id;
+    const detail = label ? { label } : null;
+    await keepOutgoing(inside, { conversationId: id, author: "daimon", text, runId, step, detail });
     return () => {
       live.publish({ kind: "message", id });
       wake();

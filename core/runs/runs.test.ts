@@ -69,6 +69,27 @@ test("a run that fails too often is dead, says why, and can be retried by a pers
   assert.equal(await engine.runs.retry("run_none"), null);
 });
 
+test("a run that works past its minutes fails with the reason, and has them again when it is retried", async (t) => {
+  const second = Promise.withResolvers<void>();
+  let tries = 0;
+  const engine = await testEngine(t, {
+    slow: {
+      limits: { minutes: 0.3 / 60 },
+      run: async ({ signal }) => {
+        if (++tries > 1) return await second.promise;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    },
+  });
+  const id = await engine.send("slow");
+  const late = await engine.until(id);
+  assert.deepEqual([late.status, late.error?.code, tries], ["failed", "limit.minutes", 1]);
+  await engine.runs.retry(id);
+  while (tries < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  second.resolve();
+  assert.equal((await engine.until(id)).status, "completed");
+});
+
 test("an error that no try would mend ends the run at once", async (t) => {
   const engine = await testEngine(t, {
     wrong: {

@@ -40,7 +40,10 @@ async function testClocks(t: TestContext, schedule: Partial<Schedule>, run: Test
     createScheduleClock({
       ...{ database, runs: engine.runs, schedules: () => new Map([["test/tick", registered]]) },
       ...{ clock, live: createLive(), log: openLog({}), handler: () => handler },
-      tell: async (_, { text }) => void told.push(text),
+      tell:
+        async (_, { text }) =>
+        () =>
+          void told.push(text),
     });
   await open().sync();
   return {

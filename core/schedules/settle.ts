@@ -7,11 +7,14 @@ import type { Database } from "../store/database.ts";
 import type { KeptEvent } from "../store/events.ts";
 import { type EndedRun, holdEndedRuns, settleSchedules } from "../store/schedules.ts";
 
-/** Keeps a message to the owner within a transaction, once for each run and step; to a conversation, or to the owner's own. */
+/**
+ * Keeps a message to the owner within a transaction, once for each run and step; to a conversation, or to the owner's own.
+ * What it returns is called when that is committed.
+ */
 export type TellOwner = (
   inside: Database,
   message: { runId: string; step: string; text: string; conversationId: string | null; label: Label },
-) => Promise<void>;
+) => Promise<() => void>;
 
 const MOST_SCHEDULES = 500;
 
@@ -27,12 +30,13 @@ export async function settleRuns(options: {
 }): Promise<void> {
   const { database, runs } = options;
   for (let full = true; full; ) {
-    const { kept, names, held } = await database.transaction(async (inside) => {
+    const { kept, names, held, tolds } = await database.transaction(async (inside) => {
       const ended = await holdEndedRuns(inside, MOST_SCHEDULES);
       const settled = [...Map.groupBy(ended, ({ name }) => name).values()].map(countEnds);
       const kept: KeptEvent[] = [];
+      const tolds: (() => void)[] = [];
       for (const { run, news } of settled.flatMap(({ told }) => told)) {
-        await options.tell(inside, { ...run, step: news.type, text: news.text });
+        tolds.push(await options.tell(inside, { ...run, step: news.type, text: news.text }));
         kept.push(...(await runs.keep(inside, [{ event: toEvent(run, news) }])));
       }
       if (ended.length > 0) {
@@ -43,9 +47,10 @@ export async function settleRuns(options: {
         );
       }
       const names = settled.filter(({ changed }) => changed).map(({ name }) => name);
-      return { kept, names, held: settled.length };
+      return { kept, names, held: settled.length, tolds };
     });
     runs.announce(kept);
+    for (const told of tolds) told();
     for (const name of names) options.live.publish({ kind: "schedule", id: name });
     full = held === MOST_SCHEDULES;
   }

@@ -233,7 +233,7 @@ async function statusOf(database: Database, id: string): Promise<Verdict> {
 /** What can be retried: what has failed or was canceled, and what waits for its next try. */
 export const RETRIABLE = "(status in ('failed', 'canceled') or (status = 'waiting' and waiting ->> 'kind' = 'retry'))";
 
-/** Queues a run again that can be retried; its completed steps are kept, failed ones forgotten. */
+/** Queues a run again that can be retried; its completed steps are kept, failed ones forgotten, and it has its minutes again. */
 export async function retryRun(database: Database, id: string): Promise<Verdict> {
   return await database.transaction(async (inside) => {
     const [queued] = await retryRuns(inside, [id]);
@@ -244,7 +244,7 @@ export async function retryRun(database: Database, id: string): Promise<Verdict>
 /** The same for those of these runs that can be, at most at this priority. Returns their ids. */
 export async function retryRuns(inside: Database, ids: readonly string[], priority?: number): Promise<string[]> {
   const rows = await inside.query<{ id: string }>(
-    `update runs set status = 'queued', attempts = 0, crashes = 0, cancel = false, error = null, waiting = null,
+    `update runs set status = 'queued', attempts = 0, crashes = 0, worked_ms = 0, cancel = false, error = null, waiting = null,
        wake_at = null, finished_at = null, priority = least(priority, $2)
      where id = any($1) and ${RETRIABLE} returning id`,
     [ids, priority ?? null],

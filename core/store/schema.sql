@@ -410,6 +410,7 @@ create table approvals (
   unique (run_id, step)
 );
 create index approvals_waiting on approvals (id) where status = 'waiting';
+create index approvals_answered on approvals (answered_at) where answered_at is not null;
 
 create table spend (
   scope        text primary key,
