@@ -27,7 +27,7 @@ test("the list is what stands above the first section, each name once", () => {
 
 test("the report is written, filed under its date beside one that is there, and told", async (t) => {
   const { house, until } = await testHouse(t);
-  const today = new Date().toISOString().slice(0, 10);
+  const today = new Date().toLocaleDateString("sv-SE", { timeZone: "Europe/Amsterdam" });
   await house.hub.create(`${REPORTS}/${today}.md`, "Mine.\n", "Write one by hand", {});
   const { runIds } = await house.schedules.fire("competitor-analysis/weekly");
   const run = await until(runIds[0]!);

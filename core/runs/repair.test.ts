@@ -216,6 +216,7 @@ test("a canceled replay of many goes no further, and cancels what it has queued"
   for (const id of ids) await engine.until(id);
   await later();
   await engine.runs.setStopped(true);
+  while (!engine.runs.isStopped()) await later();
   const { runId } = await engine.runs.repair({ kind: "replay", filter: { source: "test" } });
   assert.deepEqual(await engine.runs.cancel(runId), { done: true, status: "canceled" });
   await engine.runs.setStopped(false);

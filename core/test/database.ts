@@ -50,11 +50,11 @@ const UNDERTAKER = `cat >/dev/null
   rm -rf "$1"`;
 
 /**
- * Starts a server in a temporary home of its own, without fsync. A small shell is tied to this process by a
+ * Starts a server in a temporary home of its own below `folder`, without fsync. A small shell is tied to this process by a
  * pipe: however this process ends, kill -9 included, it ends the server and removes the folder.
  */
-export async function startTestServer(): Promise<TestServer> {
-  const home = realpathSync(mkdtempSync(join(tmpdir(), "daimon-test-")));
+export async function startTestServer(folder = tmpdir()): Promise<TestServer> {
+  const home = realpathSync(mkdtempSync(join(folder, "daimon-test-")));
   const undertaker = spawn("/bin/sh", ["-c", UNDERTAKER, "undertaker", home], {
     cwd: "/",
     detached: true,
