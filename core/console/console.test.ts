@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { brotliDecompressSync } from "node:zlib";
 import { ROOT } from "../base/environment.ts";
 import { connect } from "../store/database.ts";
 import { ORIGIN, testConsole } from "../test/console.ts";
@@ -137,9 +138,18 @@ test("pages: every path is the one page, assets are kept for ever, other doors a
     assert.equal(await response.text(), "<!doctype html>");
     assert.equal(response.headers.get("cache-control"), "no-cache");
   }
-  const asset = await get("/assets/app-1.js", { "accept-encoding": "gzip, br" });
-  assert.equal(await asset.text(), "br:go()");
+  const first = await get("/assets/app-1.js", { "accept-encoding": "gzip, br" });
+  assert.equal(first.headers.get("content-encoding"), null, "it is not compressed yet");
+  assert.equal(await first.text(), "go()");
+  let asset = first;
+  while (!asset.headers.has("content-encoding")) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    asset = await get("/assets/app-1.js", { "accept-encoding": "gzip, br" });
+  }
   assert.equal(asset.headers.get("content-encoding"), "br");
+  assert.equal(asset.headers.get("vary"), "Accept-Encoding");
+  assert.equal(brotliDecompressSync(Buffer.from(await asset.arrayBuffer())).toString(), "go()");
+  assert.equal((await get("/assets/app-1.js")).headers.get("content-encoding"), null);
   assert.equal(asset.headers.get("content-type"), "text/javascript; charset=utf-8");
   assert.match(asset.headers.get("cache-control")!, /immutable/);
   const page = await get("/");

@@ -89,7 +89,6 @@ export interface Actions {
 export interface PageFile {
   readonly type: string;
   readonly body: Uint8Array;
-  readonly brotli?: Uint8Array;
   /** True when its path changes with its content, so that it may be kept for ever. */
   readonly immutable: boolean;
 }

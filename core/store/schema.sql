@@ -129,7 +129,8 @@ create index runs_of_issue on runs (issue_id, id) where issue_id is not null;
 create index runs_of_schedule on runs (handler) where status in ('queued', 'running', 'waiting') and handler like 'schedule:%';
 
 -- The three functions of a worker, which it calls a thousand times a second. They read by index, row by row,
--- whatever the planner believes: of a table that has just been filled it knows nothing, and keeps to its plan.
+-- whatever the planner believes: of a table that has just been filled it knows nothing, and keeps to its plan. To plan
+-- them again for each number of rows costs as much as carrying them out.
 
 -- Hands at most `most` ready runs to a worker. Runs without a key are taken by priority and age, past those
 -- that another worker is taking. Of each key at most `key_limit` run at a time: that needs the running ones to
@@ -183,7 +184,7 @@ end $$;
 create function release_runs(ids text[], claims integer[], statuses text[], versions text[], tries integer[], results jsonb[], errors jsonb[],
   reasons jsonb[], wakes timestamptz[], integrities text[], privacies text[], dollars double precision[], times bigint[])
   returns setof text language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 begin
   return query
     update runs r set status = i.status, version = i.version, attempts = i.attempts, result = i.result,
@@ -289,7 +290,7 @@ create index steps_models on steps (started_at) where kind = 'model';
 create function keep_steps(runs_of text[], claims integer[], keys text[], kinds text[], statuses text[], contents jsonb[], errors jsonb[],
   tries integer[], integrities text[], privacies text[], details jsonb[], dollars double precision[], starts timestamptz[], ends timestamptz[])
   returns table (run_id text, key text) language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query

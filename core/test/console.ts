@@ -183,7 +183,6 @@ const refuseAll: Actions = {
 const page = (type: string, text: string, immutable: boolean): PageFile => ({
   type,
   body: new TextEncoder().encode(text),
-  brotli: new TextEncoder().encode(`br:${text}`),
   immutable,
 });
 

@@ -1,14 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { brotliCompress } from "node:zlib";
 import { build, stop } from "esbuild";
 
 /** One file of the console as it is served. `immutable`: its address changes whenever its bytes do. */
 export interface Asset {
   readonly type: string;
   readonly body: Uint8Array;
-  readonly brotli?: Uint8Array;
   readonly immutable: boolean;
 }
 
@@ -19,12 +16,8 @@ const TYPES: Readonly<Record<string, string>> = {
   css: "text/css; charset=utf-8",
   svg: "image/svg+xml",
 };
-const compress = promisify(brotliCompress);
 
-/**
- * The console, bundled in memory: `/index.html`, `/icon.svg` and the hashed files below `/assets/`. The files'
- * `brotli` is added to the map within a second after: look a file up when it is asked for.
- */
+/** The console, bundled in memory: `/index.html`, `/icon.svg` and the hashed files below `/assets/`. */
 export async function buildBundle(): Promise<Map<string, Asset>> {
   const { outputFiles } = await build({
     absWorkingDir: HERE,
@@ -58,19 +51,10 @@ export async function buildBundle(): Promise<Map<string, Asset>> {
     { path: "/index.html", body: new TextEncoder().encode(html), immutable: false },
     { path: "/icon.svg", body: await readFile(join(HERE, "icon.svg")), immutable: false },
   ];
-  const assets: Map<string, Asset> = new Map(
+  return new Map(
     [...files, ...plain].map(({ path, body, immutable }) => [
       path,
       { type: TYPES[path.split(".").pop()!]!, body, immutable },
     ]),
   );
-  void compressBundle(assets);
-  return assets;
-}
-
-/** Adds the compressed bytes to each file, one after another, off the main thread. Start-up need not wait for it. */
-export async function compressBundle(assets: Map<string, Asset>): Promise<void> {
-  for (const [path, asset] of assets) {
-    assets.set(path, { ...asset, brotli: await compress(asset.body) });
-  }
 }
