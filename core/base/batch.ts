@@ -5,7 +5,13 @@
  */
 export function createBatch<Item, Outcome>(
   flush: (items: Item[]) => Promise<Outcome[]>,
-  options: { most: number; lanes: number },
+  options: {
+    most: number;
+    /** Flushes at a time. */
+    lanes: number;
+    /** How many items it takes for a flush beside another one: fewer wait, for each flush costs by itself. Default 1. */
+    beside?: number;
+  },
 ): (item: Item) => Promise<Outcome> {
   type Entry = { item: Item; resolve: (outcome: Outcome) => void; reject: (error: unknown) => void };
   const gathered: Entry[] = [];
@@ -25,9 +31,11 @@ export function createBatch<Item, Outcome>(
     }
   };
 
+  const { most, lanes, beside = 1 } = options;
   const start = () => {
-    while (gathered.length > 0 && busy < options.lanes) {
-      const entries = gathered.splice(0, options.most);
+    while (gathered.length >= (busy === 0 ? 1 : beside) && busy < lanes) {
+      const share = Math.max(beside, Math.ceil(gathered.length / (lanes - busy)));
+      const entries = gathered.splice(0, Math.min(most, share));
       busy++;
       void run(entries).finally(() => {
         busy--;

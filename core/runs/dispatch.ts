@@ -59,7 +59,7 @@ export function createDispatch(options: {
       const rest = kept.values();
       return groups.map((group) => [...rest.take(group.seeds.length)]);
     },
-    { most: 512, lanes: 1 },
+    { most: 512, lanes: 2, beside: 64 },
   );
   const seedOf = (event: NewEvent, decision?: Decision, parsed?: unknown): EventSeed => {
     const data = event.data === BODY ? parsed : event.data;
