@@ -1,4 +1,4 @@
-// `npm run bench`                      what needs no peer, about eight minutes
+// `npm run bench`                      what needs no peer, about eleven minutes
 // `npm run bench -- --quick`           the same with less of everything, under two minutes; not kept in bench/results
 // `npm run bench -- --peer engines`    the queue and the steps beside graphile-worker, pg-boss, DBOS and absurd
 // `npm run bench -- --peer seed`       beside FastAPI, Celery, Redis and Postgres; their packages are Debian's

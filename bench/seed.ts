@@ -1,5 +1,9 @@
+import { spawn } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { join } from "node:path";
 import { loadHttp } from "./accept.ts";
+import type { BareOptions } from "./bare.ts";
 import { count, mean, now, pause, quantile, short } from "./figures.ts";
 import type { LoadFigures } from "./load.ts";
 import { proportionalBytes } from "./memory.ts";
@@ -109,8 +113,39 @@ export async function measureSeed(server: BenchServer, scale: SeedScale): Promis
     const stack = await open(server);
     losses.push(await measureLosses(what, stack, scale).finally(() => stack.stop()));
   }
-  return { tables: tablesOf(measured, losses, scale), data: { measured, losses } };
+  const bare = await measureBare(scale.acceptSeconds);
+  return { tables: [...tablesOf(measured, losses, scale), bareTable(bare)], data: { measured, losses, bare } };
 }
+
+interface Bare {
+  readonly nothing: number;
+  readonly checks: number;
+}
+
+/** What Node's own HTTP server takes a second from the same load: no system in Node can take more here. */
+async function measureBare(seconds: number): Promise<Bare> {
+  const measure = async (checks: boolean) => {
+    const options: BareOptions = { secret: SECRET, checks };
+    const file = join(import.meta.dirname, "bare.ts");
+    const server = spawn(process.execPath, [file, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const [line] = (await once(server.stdout, "data")) as [Buffer];
+      return await loadHttp({ port: Number(line), clients: CLIENTS, secret: SECRET, seconds });
+    } finally {
+      server.kill();
+    }
+  };
+  return { nothing: (await measure(false)).perSecond, checks: (await measure(true)).perSecond };
+}
+
+const bareTable = ({ nothing, checks }: Bare): Table => ({
+  title: `What is possible here: Node's own HTTP server with the same load, which keeps nothing`,
+  columns: ["", "answered/s"],
+  rows: [
+    ["answers 202", count(nothing)],
+    ["checks the signature, parses the body, answers 202", count(checks)],
+  ],
+});
 
 async function measureStack(stack: Stack, scale: SeedScale): Promise<Figures> {
   const began = now();
