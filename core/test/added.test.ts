@@ -132,10 +132,16 @@ test("what is added by name does its work through kill -9: files in the hub, and
     "postmark-mail approval",
     "resend-mail approval",
   ];
-  await until("three answers, two meetings and a video are waited for", async () => {
-    const all = await settled();
-    return all && JSON.stringify(waiting(all)) === JSON.stringify(wanted);
-  });
+  let seen: Runs["items"] | undefined;
+  await until(
+    "three answers, two meetings and a video are waited for",
+    async () => {
+      seen = await runs();
+      const all = await settled();
+      return all && JSON.stringify(waiting(all)) === JSON.stringify(wanted);
+    },
+    { instead: () => seen },
+  );
   const sends = () =>
     vendor.requests.filter(({ route }) => /^POST .*(\/emails?|\/send)$/.test(route)).map(({ route }) => route);
   assert.deepEqual(sends(), []);

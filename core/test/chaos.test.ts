@@ -205,7 +205,7 @@ test("kill -9 of anything at any moment costs nothing", async (t) => {
   const stormy = Date.now() - began;
   const { socketFolder } = readPidFile(dataOf(system.home))!;
   const database = testConnection(t, { host: socketFolder, user: "daimon", database: "daimon", ssl: false });
-  await until("every run has ended", () => allEnded(database), 60);
+  await until("every run has ended", () => allEnded(database), { seconds: 60 });
 
   const runs = await database.query<RunRow>(
     "select r.*, e.source, e.type, e.key from runs r join events e on e.id = r.event_id order by r.id",

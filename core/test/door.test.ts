@@ -298,7 +298,7 @@ test("the door for the world, from outside", async (t) => {
            select from runs r join steps s on s.run_id = r.id where r.event_id = g.id and r.status = 'completed' and s.status = 'completed')`,
         [answers.map(({ body }) => body.id)],
       );
-    await until("all runs are completed", async () => (await missing()).length === 0, 60);
+    await until("all runs are completed", async () => (await missing()).length === 0, { seconds: 60 });
     const doubled = "select event_id from runs where event_id = any($1) group by 1 having count(*) > 1";
     assert.deepEqual(await database.query(doubled, [answers.map(({ body }) => body.id)]), []);
   });

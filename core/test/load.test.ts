@@ -222,7 +222,7 @@ test(`${COUNT} deliveries of all senders, sent one to three times while web, wor
       (rows) => rows.length === 0,
       () => false,
     );
-  await until("every run has ended", ended, 60);
+  await until("every run has ended", ended, { seconds: 60 });
 
   const events = await eventsIn(database);
   const known = new Map(events.map((event) => [event.id, event]));

@@ -54,7 +54,7 @@ test("a replay of many survives kill -9: it goes on where it was, and no event i
       const { progress, status } = await order<RunDetail>("GET", `/api/runs/${runId}`);
       return status === "completed" && progress!.runs!.completed === EVENTS && progress;
     },
-    60,
+    { seconds: 60 },
   );
   assert.deepEqual(run, { total: EVENTS, done: EVENTS, runs: { completed: EVENTS } });
   await sleep(100);

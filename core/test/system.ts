@@ -166,15 +166,15 @@ export function testConnection(t: TestContext, options: Parameters<typeof connec
   return database;
 }
 
-/** Asks until the answer is there. Fails after `seconds`, saying `what`. */
+/** Asks until the answer is there. Fails after `seconds`, saying `what`, and what was seen `instead`. */
 export async function until<Answer>(
   what: string,
   ask: () => Promise<Answer | undefined | false> | Answer | undefined | false,
-  seconds = 30,
+  { seconds = 30, instead }: { seconds?: number; instead?: () => unknown } = {},
 ): Promise<Answer> {
   for (const end = Date.now() + seconds * 1000; ; await sleep(20)) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
-    if (Date.now() > end) assert.fail(`After ${seconds} s still not: ${what}`);
+    if (Date.now() > end) assert.fail(`After ${seconds} s still not: ${what}. ${JSON.stringify(instead?.() ?? "")}`);
   }
 }
