@@ -112,6 +112,11 @@ test("what is added by name does its work through kill -9: files in the hub, and
     assert.match(String(await send(words)), /^20[02]$/, words);
     assert.equal(await send(words, { badSignature: true }), 401, words);
   }
+  // What a push finds has come since the push before it was read.
+  await until(
+    "the first push is read",
+    async () => (await ask<{ items: object[] }>("GET", "/api/events?source=gmail&type=point")).items.length > 0,
+  );
   await again();
   await send("gmail push");
   const runs = async () => (await ask<Runs>("GET", "/api/runs?limit=100")).items;
