@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { durationInWords } from "../base/durations.ts";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
+import { createLoop } from "../base/loop.ts";
 import type { Database } from "../store/database.ts";
 import type { EventRow } from "../store/events.ts";
 import {
@@ -74,10 +75,6 @@ const MOST_NAMED = 5;
 
 export function createWatch(options: WatchOptions): Watch {
   const { database, clock, log } = options;
-  let open = false;
-  let cancelTimer: () => void = () => {};
-  let current: Promise<unknown> = Promise.resolve();
-
   const publish = (ids: readonly string[]) => {
     for (const id of ids) options.live.publish({ kind: "issue", id });
   };
@@ -95,13 +92,8 @@ export function createWatch(options: WatchOptions): Watch {
     publish([...changed, ...untold.map((issue) => issue.id)]);
   };
 
-  const loop = async () => {
-    await look().catch((error) => log.warn("Looking after the issues failed; trying again.", { error: String(error) }));
-    if (open) cancelTimer = clock.after(LOOK_MILLISECONDS, run);
-  };
-  const run = () => {
-    current = loop();
-  };
+  const lookSafely = () =>
+    look().catch((error) => log.warn("Looking after the issues failed; trying again.", { error: String(error) }));
 
   return {
     look,
@@ -117,15 +109,7 @@ export function createWatch(options: WatchOptions): Watch {
       publish([id]);
       return found;
     },
-    start() {
-      open = true;
-      run();
-    },
-    async stop() {
-      open = false;
-      cancelTimer();
-      await current;
-    },
+    ...createLoop(clock, lookSafely, () => LOOK_MILLISECONDS),
   };
 }
 

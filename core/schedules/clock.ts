@@ -3,6 +3,7 @@ import { nextTime } from "../base/cron.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import type { Log } from "../base/log.ts";
+import { createLoop } from "../base/loop.ts";
 import { toWall, wallWords } from "../base/zones.ts";
 import type { Schedule, Tick } from "../define/capability.ts";
 import type { NewEvent } from "../define/event.ts";
@@ -76,10 +77,7 @@ const DONE_MILLISECONDS = 30 * 86_400_000;
  */
 export function createScheduleClock(options: ScheduleClockOptions): ScheduleClock {
   const { database, runs, clock, live } = options;
-  let cancelTimer: () => void = () => {};
-  let open = false;
   let looks = 0;
-  let current: Promise<unknown> = Promise.resolve();
 
   const tick = async (): Promise<number> => {
     const now = clock.now();
@@ -97,18 +95,15 @@ export function createScheduleClock(options: ScheduleClockOptions): ScheduleCloc
 
   const settle = () => settleRuns(options);
 
-  const loop = async () => {
+  const look = async () => {
     try {
       await tick();
       if (looks++ % SETTLE_EVERY === 0) await settle();
     } catch (error) {
       options.log.warn("The clock's tick failed; trying again.", { error: String(error) });
     }
-    if (open) cancelTimer = clock.after(POLL_MILLISECONDS - (clock.now().getTime() % POLL_MILLISECONDS), run);
   };
-  const run = () => {
-    current = loop();
-  };
+  const untilNextLook = () => POLL_MILLISECONDS - (clock.now().getTime() % POLL_MILLISECONDS);
 
   const find = async (name: string): Promise<ScheduleRow> => {
     const row = await findSchedule(database, name);
@@ -129,15 +124,7 @@ export function createScheduleClock(options: ScheduleClockOptions): ScheduleCloc
       });
       await syncSchedules(database, installed, new Date(now.getTime() - DONE_MILLISECONDS));
     },
-    start() {
-      open = true;
-      run();
-    },
-    async stop() {
-      open = false;
-      cancelTimer();
-      await current;
-    },
+    ...createLoop(clock, look, untilNextLook),
     async fire(name) {
       const row = await find(name);
       const handler = options.handler(name);

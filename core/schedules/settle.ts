@@ -30,13 +30,13 @@ export async function settleRuns(options: {
 }): Promise<void> {
   const { database, runs } = options;
   for (let full = true; full; ) {
-    const { kept, names, held, tolds } = await database.transaction(async (inside) => {
+    const { kept, names, held, announcements } = await database.transaction(async (inside) => {
       const ended = await holdEndedRuns(inside, MOST_SCHEDULES);
       const settled = [...Map.groupBy(ended, ({ name }) => name).values()].map(countEnds);
       const kept: KeptEvent[] = [];
-      const tolds: (() => void)[] = [];
+      const announcements: (() => void)[] = [];
       for (const { run, news } of settled.flatMap(({ told }) => told)) {
-        tolds.push(await options.tell(inside, { ...run, step: news.type, text: news.text }));
+        announcements.push(await options.tell(inside, { ...run, step: news.type, text: news.text }));
         kept.push(...(await runs.keep(inside, [{ event: toEvent(run, news) }])));
       }
       if (ended.length > 0) {
@@ -47,10 +47,10 @@ export async function settleRuns(options: {
         );
       }
       const names = settled.filter(({ changed }) => changed).map(({ name }) => name);
-      return { kept, names, held: settled.length, tolds };
+      return { kept, names, held: settled.length, announcements };
     });
     runs.announce(kept);
-    for (const told of tolds) told();
+    for (const announce of announcements) announce();
     for (const name of names) options.live.publish({ kind: "schedule", id: name });
     full = held === MOST_SCHEDULES;
   }

@@ -1,7 +1,10 @@
 /** A real Chromium for tests of the console. */
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { describe, test } from "node:test";
+import { join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
+import type { System } from "./system.ts";
 
 const CHROMIUM = [
   process.env.CHROMIUM_PATH,
@@ -45,6 +48,34 @@ export async function watchedPage(inside: BrowserContext): Promise<Page> {
     ),
   );
   return made;
+}
+
+/** The console in a browser of its own, signed in, at its first page. */
+export async function signedInPage(t: TestContext, system: Pick<System, "daimon">): Promise<Page> {
+  const browser = await launchBrowser();
+  t.after(() => browser.close());
+  const page = await watchedPage(await browser.newContext({ viewport: DESK }));
+  const { url } = await system.daimon<{ url: string }>("login");
+  await page.goto(url);
+  await page.getByText("First five minutes").waitFor();
+  return page;
+}
+
+const DESK = { width: 1280, height: 800 };
+const PHONE = { width: 390, height: 844 };
+
+/** Fails when the page has a fault on a desk or on a phone, in light or dark. With SHOTS=<folder> it is pictured there. */
+export async function assertNoFaults(page: Page, name: string): Promise<void> {
+  for (const phone of [false, true]) {
+    await page.setViewportSize(phone ? PHONE : DESK);
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      const path = join(process.env.SHOTS ?? "", `${name}-${colorScheme}-${phone ? "phone" : "desk"}.png`);
+      if (process.env.SHOTS) await page.screenshot({ path, fullPage: true });
+      assert.deepEqual(await page.evaluate(findFaults, phone), [], `${name}, ${colorScheme}`);
+    }
+  }
+  await page.setViewportSize(DESK);
 }
 
 /** Runs in the page: what a person with a screen reader, a keyboard or a thumb would trip over. */

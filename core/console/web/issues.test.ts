@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
+import { assertNoFaults, complaints, signedInPage, skip, suite, textIn } from "../../test/browser.ts";
 import { testSystem } from "../../test/system.ts";
 
 /** Fails on orders without a plan; its source soon falls silent. */
@@ -52,25 +51,7 @@ suite("issues in a browser", { skip, timeout: 180_000 }, async () => {
     const system = testSystem(t);
     system.install("shop", { "index.ts": SHOP, "samples/order.json": JSON.stringify(ORDER) });
     const { url: origin } = await system.start();
-    const browser = await launchBrowser();
-    t.after(() => browser.close());
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-    const page = await watchedPage(context);
-    const { url } = await system.daimon<{ url: string }>("login");
-    await page.goto(url);
-    await page.getByText("First five minutes").waitFor();
-    const noFaults = async (name: string) => {
-      for (const phone of [false, true]) {
-        await page.setViewportSize(phone ? { width: 390, height: 844 } : { width: 1280, height: 800 });
-        for (const colorScheme of ["light", "dark"] as const) {
-          await page.emulateMedia({ colorScheme });
-          const path = join(process.env.SHOTS ?? "", `${name}-${colorScheme}-${phone ? "phone" : "desk"}.png`);
-          if (process.env.SHOTS) await page.screenshot({ path, fullPage: true });
-        }
-        assert.deepEqual(await page.evaluate(findFaults, phone), [], name);
-      }
-      await page.setViewportSize({ width: 1280, height: 800 });
-    };
+    const page = await signedInPage(t, system);
 
     // Two customers, one cause.
     await page.goto(`${origin}/issues?kind=failure`);
@@ -85,7 +66,7 @@ suite("issues in a browser", { skip, timeout: 180_000 }, async () => {
     assert.match(await textIn(page.locator(".frames li").first()), /^planOf \(shop\/index\.ts:\d+:\d+\)$/);
     await page.getByRole("button", { name: "Retry these 2…" }).waitFor();
     await page.getByRole("button", { name: "Replay these 2…" }).waitFor();
-    await noFaults("failure");
+    await assertNoFaults(page, "failure");
     await page.getByRole("link", { name: "All its runs" }).click();
     await page.waitForURL(/\/runs\?issue=iss_/);
     await page.locator(".run-rows li").nth(1).waitFor();
@@ -107,7 +88,7 @@ suite("issues in a browser", { skip, timeout: 180_000 }, async () => {
     await page.reload();
     await page.locator(".issue-rows a", { hasText: "Nothing from shop" }).click();
     await page.getByText("Does the sender still send").waitFor();
-    await noFaults("silence");
+    await assertNoFaults(page, "silence");
 
     // Another shape.
     await page.goto(`${origin}/issues?kind=shape`);
@@ -116,10 +97,10 @@ suite("issues in a browser", { skip, timeout: 180_000 }, async () => {
     await page.locator(".issue-rows a", { hasText: "is now" }).click();
     await page.locator(".differences").getByText("was a number, is now missing").waitFor();
     await page.locator(".samples .panel").nth(1).locator(".json-marked").getByText('"3"').waitFor();
-    await noFaults("shape");
+    await assertNoFaults(page, "shape");
     await page.goto(`${origin}/issues`);
     await page.locator(".issue-rows li").nth(1).waitFor();
-    await noFaults("issues");
+    await assertNoFaults(page, "issues");
     await page.locator(".issue-rows a", { hasText: "is now" }).click();
     await page.getByRole("button", { name: "Accept the new shape" }).click();
     await page.locator(".page-sub").getByText("closed").waitFor();

@@ -6,7 +6,7 @@ import { absolute, duration, heldBy, money, relative, shortId } from "./format.t
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
 import { useQuery } from "./query.ts";
-import { toast, zone } from "./state.ts";
+import { attempt, toast, zone } from "./state.ts";
 
 export type Tone = "good" | "bad" | "warn" | "info" | "idle";
 
@@ -318,6 +318,26 @@ export function Id({ id, href }: { id: string; href?: string }) {
     <code class="id" title={id}>
       {shortId(id)}
     </code>
+  );
+}
+
+/** The id of what a page is about, to be copied. */
+export function CopyableId({ id }: { id: string }) {
+  return (
+    <span class="id-copy">
+      <Id id={id} />
+      <CopyButton text={id} />
+    </span>
+  );
+}
+
+/** The end of a list, while there is more of it. */
+export function LoadMore({ list }: { list: { more: boolean; loadMore(): Promise<void> } }) {
+  if (!list.more) return null;
+  return (
+    <div class="load-more">
+      <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
+    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
+import { assertNoFaults, complaints, signedInPage, skip, suite, textIn } from "../../test/browser.ts";
 import { testDatabase } from "../../test/database.ts";
 import { readServer, testSystem, until } from "../../test/system.ts";
 
@@ -68,20 +68,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     let daimon = await system.start();
     for (let n = 0; n < 60; n++) await sendOrder(system.home, n);
     const origin = daimon.url;
-    const browser = await launchBrowser();
-    t.after(() => browser.close());
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-    const page = await watchedPage(context);
-    const { url } = await system.daimon<{ url: string }>("login");
-    await page.goto(url);
-    await page.getByText("First five minutes").waitFor();
-    const noFaults = async (name: string) => {
-      for (const phone of [false, true]) {
-        await page.setViewportSize(phone ? { width: 390, height: 844 } : { width: 1280, height: 800 });
-        assert.deepEqual(await page.evaluate(findFaults, phone), [], name);
-      }
-      await page.setViewportSize({ width: 1280, height: 800 });
-    };
+    const page = await signedInPage(t, system);
 
     // Find it by its payload.
     await page.goto(`${origin}/events?source=shop`);
@@ -97,24 +84,24 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
       );
       return items.length === 37;
     });
-    await noFaults("events");
+    await assertNoFaults(page, "events");
     await page.getByRole("searchbox").fill("customer.email:customer17@example.com");
     await page.getByText("that is all there are").waitFor();
     assert.equal(await page.locator(".event-rows li").count(), 1);
     await page.locator(".event-rows .status").getByText("dead").waitFor();
-    await noFaults("found");
+    await assertNoFaults(page, "found");
 
     // See why its run failed.
     await page.locator(".event-rows a").click();
     await page.locator(".way").getByText("trigger:shop/file failed").waitFor();
-    await noFaults("event");
+    await assertNoFaults(page, "event");
     await page.getByRole("link", { name: "The run" }).click();
     await page.locator(".step-line").waitFor();
     assert.match(
       await textIn(page.getByRole("alert")),
       /TypeError: Cannot read properties of undefined \(reading 'country'\)/,
     );
-    await noFaults("run");
+    await assertNoFaults(page, "run");
 
     // Mend the code.
     writeFileSync(join(system.capabilities, "shop/index.ts"), MENDED);
@@ -129,7 +116,7 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     const dialog = page.getByRole("dialog", { name: "Replay many" });
     await dialog.getByRole("heading", { name: "Replay 37 events?" }).waitFor();
     assert.match(await textIn(dialog), /outcome\s+dead[\s\S]*and 32 more[\s\S]*Only trigger:shop\/file runs/);
-    await noFaults("ask");
+    await assertNoFaults(page, "ask");
     await dialog.getByRole("button", { name: "Replay 37 events" }).click();
 
     // Watch them finish.
@@ -137,12 +124,12 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.getByText("37 of 37 events replayed").waitFor();
     await page.getByText("37 completed").waitFor();
     await page.locator(".run-rows li").nth(9).waitFor();
-    await noFaults("progress");
+    await assertNoFaults(page, "progress");
     await page.goto(`${origin}/events?outcome=dead`);
     await page.getByText("No event is like that.").waitFor();
     await page.goto(`${origin}/runs?status=failed`);
     await page.locator(".run-rows li").first().waitFor();
-    await noFaults("failed");
+    await assertNoFaults(page, "failed");
     assert.equal(await page.getByRole("button", { name: /^Retry these/ }).count(), 0, "the replays stand for them");
 
     // One more, with other data.
@@ -155,13 +142,13 @@ suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async 
     await page.getByText("Line 3, column 3").waitFor();
     await page.getByText("a comma or } is missing here").waitFor();
     assert.ok(await page.getByRole("button", { name: "Replay with this" }).isDisabled());
-    await noFaults("edit");
+    await assertNoFaults(page, "edit");
     await editor.fill(before.replace("customer3@", "jane@"));
     await page.getByRole("button", { name: "Replay with this" }).click();
     await page.getByText("You edited").waitFor();
     await page.getByText('"jane@example.com"').waitFor();
     await page.getByText("untrusted · public").waitFor();
-    await noFaults("edited");
+    await assertNoFaults(page, "edited");
     await page.locator(".way").getByRole("link", { name: /^evt_/ }).click();
     await page.getByText("Replayed with other data as").waitFor();
     await page.getByText('"customer3@example.com"').waitFor();

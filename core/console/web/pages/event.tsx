@@ -5,6 +5,7 @@ import { bytes, clock, curl, failedLike, plural } from "../format.ts";
 import { Json } from "../json.tsx";
 import {
   Button,
+  CopyableId,
   CopyButton,
   Elapsed,
   Empty,
@@ -65,10 +66,7 @@ export function EventPage({ id }: { id: string }) {
           <Status value={event.outcome} />
           <Time at={event.receivedAt} />
           <LabelMark label={event.label} />
-          <span class="id-copy">
-            <Id id={event.id} />
-            <CopyButton text={event.id} />
-          </span>
+          <CopyableId id={event.id} />
         </span>
       }
       actions={

@@ -2,7 +2,20 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { CapabilityItem, EventItem, Page, Refusal } from "../api.ts";
 import { plural } from "../format.ts";
-import { Button, Choice, Command, Empty, Id, PageBody, Pending, SearchBox, Status, Tabs, Time } from "../parts.tsx";
+import {
+  Button,
+  Choice,
+  Command,
+  Empty,
+  Id,
+  LoadMore,
+  PageBody,
+  Pending,
+  SearchBox,
+  Status,
+  Tabs,
+  Time,
+} from "../parts.tsx";
 import { type List, useList, useQuery } from "../query.ts";
 import { FilterChips, PutRight, Since } from "../repair.tsx";
 import { place, setQuery } from "../router.ts";
@@ -74,16 +87,7 @@ export function Events() {
             <Command text="npx daimon send github push" />
           </Empty>
         )}
-        {filter.q ? (
-          <Looking key={text} list={list} />
-        ) : (
-          list.items &&
-          list.more && (
-            <div class="load-more">
-              <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
-            </div>
-          )
-        )}
+        {filter.q ? <Looking key={text} list={list} /> : list.items && <LoadMore list={list} />}
       </div>
     </PageBody>
   );

@@ -4,7 +4,7 @@ import { Icon } from "../icons.tsx";
 import { MarkedJson } from "../json.tsx";
 import {
   Button,
-  CopyButton,
+  CopyableId,
   Frames,
   Id,
   KindMark,
@@ -52,10 +52,7 @@ export function IssuePage({ id }: { id: string }) {
           <Status value={issue.status} />
           <KindMark issue={issue} />
           <span>{issue.about}</span>
-          <span class="id-copy">
-            <Id id={issue.id} />
-            <CopyButton text={issue.id} />
-          </span>
+          <CopyableId id={issue.id} />
         </span>
       }
       actions={

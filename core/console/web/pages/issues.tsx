@@ -1,9 +1,9 @@
 import type { IssueItem } from "../api.ts";
 import { plural } from "../format.ts";
-import { Button, Choice, Empty, KindMark, PageBody, Pending, Tabs, Time } from "../parts.tsx";
+import { Choice, Empty, KindMark, LoadMore, PageBody, Pending, Tabs, Time } from "../parts.tsx";
 import { useList } from "../query.ts";
 import { place, setQuery } from "../router.ts";
-import { attempt, status } from "../state.ts";
+import { status } from "../state.ts";
 import { Fresh } from "./events.tsx";
 
 const TABS = { "": "Open", closed: "Closed", all: "All" } as const;
@@ -72,11 +72,7 @@ export function Issues() {
             ))}
           </ul>
         )}
-        {list.items && list.more && (
-          <div class="load-more">
-            <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
-          </div>
-        )}
+        {list.items && <LoadMore list={list} />}
       </div>
     </PageBody>
   );

@@ -7,7 +7,7 @@ import { Json } from "../json.tsx";
 import { now } from "../live.ts";
 import {
   Button,
-  CopyButton,
+  CopyableId,
   Frames,
   Handler,
   Id,
@@ -66,10 +66,7 @@ export function RunPage({ id }: { id: string }) {
           <Status value={run.status} />
           <Time at={run.createdAt} />
           <LabelMark label={run.label} />
-          <span class="id-copy">
-            <Id id={run.id} />
-            <CopyButton text={run.id} />
-          </span>
+          <CopyableId id={run.id} />
         </span>
       }
       actions={

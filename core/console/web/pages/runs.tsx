@@ -1,11 +1,11 @@
 import type { Progress, Run } from "../api.ts";
 import { money } from "../format.ts";
 import {
-  Button,
   Choice,
   Elapsed,
   Empty,
   Handler,
+  LoadMore,
   PageBody,
   Pending,
   SearchBox,
@@ -17,7 +17,7 @@ import {
 import { useList } from "../query.ts";
 import { FilterChips, PutRight, Since } from "../repair.tsx";
 import { place, setQuery } from "../router.ts";
-import { attempt, status } from "../state.ts";
+import { status } from "../state.ts";
 import { Fresh } from "./events.tsx";
 
 const FILTERS = ["status", "handler", "event", "issue", "error", "q", "since", "until", "order"];
@@ -85,11 +85,7 @@ export function Runs() {
         ) : (
           <RunRows items={list.items} />
         )}
-        {list.items && list.more && (
-          <div class="load-more">
-            <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
-          </div>
-        )}
+        {list.items && <LoadMore list={list} />}
       </div>
     </PageBody>
   );

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { request, type Schedule, type Tick } from "../api.ts";
 import { fire } from "../deeds.ts";
 import { absolute, dayAndTime, duration } from "../format.ts";
-import { Button, Empty, LabelMark, PageBody, Panel, Pending, RunState, Status, Time } from "../parts.tsx";
+import { Button, Empty, LabelMark, LoadMore, PageBody, Panel, Pending, RunState, Status, Time } from "../parts.tsx";
 import { useList, useQuery } from "../query.ts";
 import { go } from "../router.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";
@@ -147,11 +147,7 @@ function Ticks({ path, name }: { path: string; name: string }) {
           ))}
         </ul>
       )}
-      {list.more && (
-        <div class="load-more">
-          <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
-        </div>
-      )}
+      <LoadMore list={list} />
     </Panel>
   );
 }
