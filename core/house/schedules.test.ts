@@ -4,9 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { OWNER, STRANGER } from "../define/label.ts";
+import type { Failure } from "../define/run.ts";
 import { guard } from "../policy/guard.ts";
+import { fileFailedRuns } from "../store/issues.ts";
 import { lastMessages, openConversation } from "../store/messages.ts";
 import { findSchedule } from "../store/schedules.ts";
+import { listIssues } from "../store/views/issues.ts";
 import { testHouse } from "../test/house.ts";
 
 /** A house without capabilities, with the words of a conversation of the web. */
@@ -109,20 +112,44 @@ test("what a stranger's words have made stays untrusted, and agents cannot fill 
   });
 });
 
-test("a failing schedule tells the owner in the conversation it is of", async (t) => {
+test("a failing schedule tells the owner once, in the conversation it is of: what, since when, and what next", async (t) => {
   const { house, database, said, until } = await testSpeaking(t);
   const { name } = await house.madeSchedules.add({ when: "every day at 9", text: "Ask", agent: "default" }, maker);
-  const { runIds } = await house.schedules.fire(name);
-  await until(runIds[0]!);
-  await database.query("update runs set status = 'failed', error = $1", [
-    JSON.stringify({ code: "x.wrong", message: "It broke." }),
-  ]);
-  await house.schedules.settle();
-  const { texts } = await said("owner");
-  assert.match(texts.at(-1)!, /^The schedule ask failed\. For \w+day .*: It broke\. Its run: daimon runs show run_/);
-  const kept = await database.query<{ type: string }>("select type from events where source = 'daimon'");
+  const fire = async (error: object | null) => {
+    const { runIds } = await house.schedules.fire(name);
+    await until(runIds[0]!);
+    if (!error) return;
+    await database.query("update runs set status = 'failed', error = $2 where id = $1", [
+      runIds[0],
+      JSON.stringify(error),
+    ]);
+    await database.transaction((inside) => fileFailedRuns(inside, [{ id: runIds[0]!, error: error as Failure }]));
+  };
+  const told = async () => {
+    await house.watch.look();
+    await house.schedules.settle();
+    await house.watch.look();
+    return (await said("owner")).texts.filter((text) => !text.endsWith("(demo, no model)"));
+  };
+  await fire({ code: "x.wrong", message: "It broke.", next: "Mend it." });
+  const [text, ...more] = await told();
+  assert.match(
+    text!,
+    /^The schedule ask failed, and never went well\. For \w+day .*: It broke\. Mend it\. Next: daimon runs show (run_\w+); once it is mended, daimon runs retry \1$/,
+  );
+  assert.deepEqual(more, []);
+  const { items } = await listIssues(database, { limit: 5 });
+  assert.deepEqual(
+    items.map(({ about, status }) => [about, status]),
+    [["schedule:ask", "open"]],
+  );
+  await fire({ code: "y.wrong", message: "Another cause." });
+  assert.equal((await told()).length, 1, "told once");
+  await fire(null);
+  assert.deepEqual((await told()).slice(1), ["The schedule ask goes well again, after 2 failed runs."]);
+  const kept = await database.query<{ type: string }>("select type from events where source = 'daimon' order by id");
   assert.deepEqual(
     kept.map(({ type }) => type),
-    ["schedule.failed"],
+    ["schedule.failed", "schedule.recovered"],
   );
 });

@@ -57,10 +57,12 @@ test("what is watched is what is installed; the owner's word goes before the cap
     { about: "shop", every: 6 * HOUR, ready: true },
     { about: "quiet", every: HOUR / 2, ready: true },
     { about: "new", every: 24 * HOUR, ready: false },
-    { about: "schedule:shop/daily", every: 26 * HOUR, ready: true },
+    { about: "schedule:shop/daily", every: 26 * HOUR, ready: true, failing: false },
   ]);
   await house.schedules.pause("shop/daily", true);
   assert.equal((await watched({})()).at(-1)!.ready, false);
+  await house.database.query("update schedules set failures = 1 where name = 'shop/daily'");
+  assert.equal((await watched({})()).at(-1)!.failing, true);
   await pauseSource(house.database, "source:shop");
   assert.equal((await watched({})())[0]!.ready, false);
   assert.throws(() => watched({ shop: { expectEvery: "often" } }), { code: "duration.invalid" });

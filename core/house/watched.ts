@@ -30,13 +30,17 @@ export function createWatched(options: {
       pausedNames(database),
       schedules.length > 0 ? listSchedules(database) : [],
     ]);
-    const paused = rows.filter((row) => row.paused).map((row) => row.name);
+    const rowOf = new Map(rows.map((row) => [row.name, row]));
     return [
       ...sources.map(({ about, every, isReady }) => ({
         ...{ about, every },
         ready: isReady() && !names.includes(`source:${about}`),
       })),
-      ...schedules.map(({ about, every, name }) => ({ about, every, ready: !paused.includes(name) })),
+      ...schedules.map(({ about, every, name }) => {
+        const row = rowOf.get(name);
+        const failing = row !== undefined && row.failures >= row.policy.onFailure.after;
+        return { about, every, ready: !row?.paused, failing };
+      }),
     ];
   };
 }

@@ -256,3 +256,22 @@ test("the owner is told once of many that open at the same time, and not again f
   const lines = house.told[0]!.split("\n");
   assert.deepEqual([lines.length, lines[0], lines.at(-1)], [7, "Issues:", "- And 3 more: daimon issues list"]);
 });
+
+test("a failing schedule tells of itself, so its issues are there and not told again", async (t) => {
+  const weekly = { about: "schedule:reports/weekly", every: 24 * HOUR, ready: true };
+  const house = await testWatch(t, [weekly]);
+  await house.watch.look();
+  const event = await house.send("schedule", {}, "reports/weekly");
+  const run = await keepRun(house.database, event, { status: "failed", handler: weekly.about });
+  await house.database.transaction((inside) =>
+    fileFailedRuns(inside, [{ id: run, error: { code: "a.b", message: "It is broken" } }]),
+  );
+  house.watched[0] = { ...weekly, failing: true };
+  house.clock.advance(25 * HOUR);
+  await house.watch.look();
+  assert.deepEqual((await house.issues()).map(({ kind, status }) => `${kind} ${status}`).sort(), [
+    "failure open",
+    "silence open",
+  ]);
+  assert.deepEqual(house.told, []);
+});

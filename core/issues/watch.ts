@@ -43,6 +43,8 @@ export interface Watched {
   readonly every: number | null;
   /** False while nothing can come: it is paused, or no secret is set. */
   readonly ready: boolean;
+  /** True when the owner has been told that it fails. */
+  readonly failing?: boolean;
 }
 
 export interface WatchOptions {
@@ -86,7 +88,8 @@ export function createWatch(options: WatchOptions): Watch {
     changed.push(...(await database.transaction((inside) => observe(inside, watched, now))));
     const [untold, told] = await database.transaction(async (inside) => {
       const issues = await takeUntold(inside, now);
-      return [issues, issues.length > 0 ? await options.tell(inside, toMessage(issues)) : () => {}] as const;
+      const told = issues.filter((issue) => !tellsItself(issue, watched));
+      return [issues, told.length > 0 ? await options.tell(inside, toMessage(told)) : () => {}] as const;
     });
     told();
     publish([...changed, ...untold.map((issue) => issue.id)]);
@@ -219,6 +222,12 @@ async function acceptShape(inside: Database, issue: IssueRow): Promise<void> {
   if (!row) return;
   const shape = adopt({ seen: row.seen, paths: row.paths as Paths }, detail.differences);
   await putShape(inside, { ...row, ...shape, eventId: detail.after });
+}
+
+/** A schedule tells that it fails after as many failures as its policy says: to be told here too would be twice. */
+function tellsItself({ kind, about }: IssueRow, watched: readonly Watched[]): boolean {
+  if (kind === "failure") return about.startsWith("schedule:");
+  return watched.some((one) => one.about === about && one.failing);
 }
 
 /** What the owner reads, once for each opening. */

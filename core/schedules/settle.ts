@@ -5,6 +5,7 @@ import type { Label } from "../define/label.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Database } from "../store/database.ts";
 import type { KeptEvent } from "../store/events.ts";
+import { lastCompletion } from "../store/issues.ts";
 import { type EndedRun, holdEndedRuns, settleSchedules } from "../store/schedules.ts";
 
 /**
@@ -36,7 +37,8 @@ export async function settleRuns(options: {
       const kept: KeptEvent[] = [];
       const announcements: (() => void)[] = [];
       for (const { run, news } of settled.flatMap(({ told }) => told)) {
-        announcements.push(await options.tell(inside, { ...run, step: news.type, text: news.text }));
+        const text = news.text ?? failedText(run, news.failures, await lastCompletion(inside, run.name));
+        announcements.push(await options.tell(inside, { ...run, step: news.type, text }));
         kept.push(...(await runs.keep(inside, [{ event: toEvent(run, news) }])));
       }
       if (ended.length > 0) {
@@ -58,7 +60,8 @@ export async function settleRuns(options: {
 
 interface News {
   readonly type: "schedule.failed" | "schedule.recovered";
-  readonly text: string;
+  /** Absent for a failure: it takes a look at when it last went well. */
+  readonly text?: string;
   readonly failures: number;
 }
 
@@ -72,7 +75,7 @@ function countEnds(ended: readonly EndedRun[]) {
       failures++;
       if (alarmed || failures < policy.onFailure.after) continue;
       alarmed = true;
-      told.push({ run, news: { type: "schedule.failed", text: failedText(run, failures), failures } });
+      told.push({ run, news: { type: "schedule.failed", failures } });
     } else if (run.status === "completed") {
       const times = `${failures} failed ${failures === 1 ? "run" : "runs"}`;
       const text = `The schedule ${name} goes well again, after ${times}.`;
@@ -84,10 +87,13 @@ function countEnds(ended: readonly EndedRun[]) {
   return { name, failures, alarmed, told, changed: failures !== before.failures };
 }
 
-function failedText({ name, error, time, zone, runId }: EndedRun, failures: number): string {
+/** What failed, since when, why, and what to do next. */
+function failedText({ name, error, time, zone, runId }: EndedRun, failures: number, good: Date | null): string {
   const often = failures === 1 ? "failed" : `failed ${failures} times in a row`;
+  const since = good ? ` since ${timeWords(zone, good)}, when it last went well` : ", and never went well";
   const why = [error?.message, error?.next].filter(Boolean).join(" ");
-  return `The schedule ${name} ${often}. For ${timeWords(zone, time)}: ${why} Its run: daimon runs show ${runId}`;
+  const next = `Next: daimon runs show ${runId}; once it is mended, daimon runs retry ${runId}`;
+  return `The schedule ${name} ${often}${since}. For ${timeWords(zone, time)}: ${why} ${next}`;
 }
 
 function toEvent(run: EndedRun, { type, failures }: News): NewEvent {
