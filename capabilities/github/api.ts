@@ -82,8 +82,7 @@ function pauseOf({ status, headers }: Response, now: Date): number | null {
 function refusal(status: number, text: string): Error {
   const said = /"message":\s*"([^"]{1,200})/.exec(text)?.[1] ?? "no reason";
   const words = `GitHub answers ${status}: ${said}.`;
-  if (status === 401)
-    return fail("github-token.wrong", words, "Write a token that is valid as GITHUB_TOKEN into home/.env.");
+  if (status === 401) return fail("github-token.wrong", words, "Give GITHUB_TOKEN a token that is valid.");
   if (status === 403) return fail("github.denied", words, "Give GITHUB_TOKEN the permissions that the README names.");
   if (status === 404) return fail("github.missing", words, "Is it spelled right, and may GITHUB_TOKEN see it?");
   return status < 500 ? fail("github.invalid", words) : fail("github.failed", words);

@@ -45,7 +45,7 @@ test("without a token and hooks it says so and does nothing, without failing", a
   assert.equal(run.status, "completed");
   assert.deepEqual(run.result, {
     state: "not set up",
-    next: "Write GITHUB_TOKEN and GITHUB_HOOKS into home/.env: see the README of github.",
+    next: "Write GITHUB_TOKEN and GITHUB_HOOKS into the .env that `daimon doctor` names: see the README of github.",
   });
   assert.equal(requests.length, 0);
 });

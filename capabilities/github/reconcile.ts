@@ -31,7 +31,10 @@ export const reconcile = defineSchedule({
     const [token, hooks] = [optional(context, "GITHUB_TOKEN"), optional(context, "GITHUB_HOOKS")];
     const missing = [...(token ? [] : ["GITHUB_TOKEN"]), ...(hooks ? [] : ["GITHUB_HOOKS"])];
     if (!token || !hooks)
-      return { state: "not set up", next: `Write ${missing.join(" and ")} into home/.env: see the README of github.` };
+      return {
+        state: "not set up",
+        next: `Write ${missing.join(" and ")} into the .env that \`daimon doctor\` names: see the README of github.`,
+      };
     const results: object[] = [];
     for (const hook of hooks
       .split(",")

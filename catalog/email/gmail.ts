@@ -5,7 +5,7 @@ import { type Mail, type Reply, toMail } from "./mail.ts";
 const API = "https://gmail.googleapis.com/gmail/v1/users/me";
 const TOKENS = "https://oauth2.googleapis.com/token";
 const NEXT =
-  "GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN in home/.env must belong together, with the scope gmail.modify.";
+  "GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN must belong together, with the scope gmail.modify.";
 
 /** What leads into the mailbox. An access token is fetched for each step and kept nowhere. */
 export interface Access {

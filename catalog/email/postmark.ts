@@ -39,7 +39,7 @@ export async function sendPostmark(
 ): Promise<string> {
   const answer = await callApi({
     ...{ api: "postmark", url: `${API}/email`, method: "POST", once: true, signal: access.signal },
-    next: "POSTMARK_SERVER_TOKEN in home/.env must be the server's token, and EMAIL_FROM a signature that it has confirmed.",
+    next: "POSTMARK_SERVER_TOKEN must be the server's token, and EMAIL_FROM a signature that it has confirmed.",
     headers: {
       "x-postmark-server-token": access.token,
       "content-type": "application/json",

@@ -3,7 +3,7 @@ import { callApi } from "./call.ts";
 import { type Mail, type Reply, toMail } from "./mail.ts";
 
 const API = "https://api.resend.com";
-const NEXT = "RESEND_API_KEY in home/.env must be a key of this account with full access.";
+const NEXT = "RESEND_API_KEY must be a key of this account with full access.";
 
 const received = z.object({
   data: z.object({

@@ -34,7 +34,7 @@ export async function listEvents(wanted: {
   if (wanted.after) url.searchParams.set("starting_after", wanted.after);
   const answer = await callApi({
     ...{ api: "stripe", url, signal: wanted.signal, headers: { authorization: `Bearer ${wanted.key}` } },
-    next: "STRIPE_API_KEY in home/.env must be a key that may read events.",
+    next: "STRIPE_API_KEY must be a key that may read events.",
   });
   return page.parse(answer);
 }

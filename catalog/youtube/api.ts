@@ -36,7 +36,7 @@ export async function fetchStats(wanted: { id: string; key: string; signal: Abor
     url: `${API}/videos?${new URLSearchParams({ part: "snippet,statistics", id: wanted.id })}`,
     headers: { "x-goog-api-key": wanted.key },
     signal: wanted.signal,
-    next: "YOUTUBE_API_KEY in home/.env must be a key for the YouTube Data API v3, with units left for the day.",
+    next: "YOUTUBE_API_KEY must be a key for the YouTube Data API v3, with units left for the day.",
   });
   const [video] = list.parse(answer).items;
   if (!video) return null;

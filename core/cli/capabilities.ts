@@ -45,11 +45,11 @@ function showPlan(plan: Plan): void {
 
 /** The webhook addresses with the secrets made for them, which are shown this once. */
 function showAddresses(plan: Plan, made: readonly string[]): void {
-  const { values } = readEnvironment();
+  const { values, envFile } = readEnvironment();
   for (const { source, secret, setup } of plan.webhooks) {
     print(`Webhook  ${plan.addresses.find((address) => address.source === source)?.url}`);
-    if (made.includes(secret)) print(`Secret   ${values[secret]}  (shown once; it stands in home/.env)`);
-    if (setup) say(clean(setup));
+    if (made.includes(secret)) print(`Secret   ${values[secret]}  (shown once; it stands in ${envFile})`);
+    if (setup) say(clean(setup).replaceAll("home/.env", envFile));
   }
 }
 

@@ -246,7 +246,7 @@ test("doctor works with the server down, and finds what others can read", async 
     node: "ok",
     git: "ok",
     home: "ok",
-    "home/.env": "ok",
+    ".env": "ok",
     database: "ok",
     "model keys": "warning",
     server: "warning",
@@ -256,5 +256,5 @@ test("doctor works with the server down, and finds what others can read", async 
   chmodSync(join(home, ".env"), 0o644);
   const found = await daimon(["doctor"], { environment });
   assert.equal(found.code, 6);
-  assert.match(found.stdout, /✗ home\/\.env: others can read .*\n {4}chmod 600 '/);
+  assert.match(found.stdout, new RegExp(`✗ \\.env: others can read ${home}/\\.env\n {4}chmod 600 '${home}/`));
 });

@@ -19,7 +19,7 @@ const warning = (message: string, next: string): Finding => ({ state: "warning",
 const failed = (message: string, next: string): Finding => ({ state: "failed", message, next });
 
 /** What this process can see for itself. */
-const LOOKS: Readonly<Record<string, Look>> = { node, git, home, "home/.env": secretsFile };
+const LOOKS: Readonly<Record<string, Look>> = { node, git, home, ".env": secretsFile };
 /** What the server says of itself when it runs. */
 const LOOKS_WITHOUT_SERVER: Readonly<Record<string, Look>> = { database, "model keys": modelKeys };
 
@@ -84,9 +84,9 @@ function home({ home }: Environment): Finding {
 
 function secretsFile({ home }: Environment): Finding {
   const file = join(home, ".env");
-  if (!existsSync(file)) return ok("there is none");
+  if (!existsSync(file)) return ok(`there is no ${file}`);
   const open = (statSync(file).mode & 0o077) !== 0;
-  return open ? failed(`others can read ${file}`, `chmod 600 '${file}'`) : ok("only you can read it");
+  return open ? failed(`others can read ${file}`, `chmod 600 '${file}'`) : ok(`only you can read ${file}`);
 }
 
 /** Starts the embedded database, or reaches the given one, and asks it something. A home without one gets none here. */

@@ -24,8 +24,9 @@ export default defineCapability({
     source: "notes",
     verify: { scheme: "hmac", secret: "NOTES_SECRET", header: "x-signature", algorithm: "sha256", encoding: "hex" },
     type: [{ header: "x-type" }],
+    setup: "The secret stands in home/.env.",
   })],
-  tools: [defineTool({ name: "count_notes", description: "Counts.", input: z.object({}), effect: "read", run: async () => 1 })],
+  tools: [defineTool({ name: "count_notes", description: "Counts.", input: z.object(), effect: "read", run: async () => 1 })],
   secrets: [{ name: "NOTES_SECRET", description: "Signs what comes in.", generate: true }],
   egress: ["notes.example"],
 });
@@ -39,7 +40,8 @@ test("add shows what it will do, asks, tells the secret once; list sees it; remo
   mkdirSync(capabilities);
   writeFileSync(join(from, "index.ts"), NOTES);
   symlinkSync(join(ROOT, "node_modules"), join(dirname(home), "node_modules"));
-  const environment = { DAIMON_CAPABILITIES: capabilities };
+  const environment = { DAIMON_CAPABILITIES: capabilities, DAIMON_HOME: join(dirname(home), "elsewhere") };
+  const secrets = () => readFileSync(join(environment.DAIMON_HOME, ".env"), "utf8");
 
   const asked = await run(["add", from], { environment });
   assert.deepEqual(
@@ -49,15 +51,19 @@ test("add shows what it will do, asks, tells the secret once; list sees it; remo
   assert.match(asked.stderr, /Say --yes/, asked.stderr);
   const added = await run(["add", from, "--yes"], { environment });
   assert.deepEqual([added.code, added.stderr.includes("restart Daimon")], [0, true], added.stderr);
-  const secret = /^NOTES_SECRET=(\w+)$/m.exec(readFileSync(join(home, ".env"), "utf8"))![1]!;
-  for (const told of ["count_notes: read", "notes.example", "NOTES_SECRET: generated", "/hooks/notes", secret]) {
+  const secret = /^NOTES_SECRET=(\w+)$/m.exec(secrets())![1]!;
+  for (const told of [
+    ...["count_notes: read", "notes.example", "NOTES_SECRET: generated", "/hooks/notes", secret],
+    "(shown once; it stands in elsewhere/.env)",
+  ]) {
     assert.ok(added.stdout.includes(told), told);
   }
+  assert.match(added.stderr, /stands in elsewhere\/\.env\./);
   assert.match((await run(["list"], { environment })).stdout, /^✓ {2}notes {2}Takes notes\.\n$/);
   assert.match((await run(["add", from, "--yes"], { environment })).stderr, /installed already/);
 
   assert.equal((await run(["remove", "notes", "--yes"], { environment })).code, 0);
-  assert.doesNotMatch(readFileSync(join(home, ".env"), "utf8"), /NOTES_SECRET/);
+  assert.doesNotMatch(secrets(), /NOTES_SECRET/);
   assert.equal((await run(["remove", "notes", "--yes"], { environment })).code, 3);
   assert.match((await run(["list"], { environment })).stderr, /Nothing is installed/);
 });

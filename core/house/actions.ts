@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { Environment } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
@@ -29,6 +30,7 @@ export interface ActionsOptions {
   readonly url: () => string;
   /** How the world calls it. */
   readonly publicUrl: string;
+  readonly environment: Pick<Environment, "envFile">;
   readonly agents: () => readonly string[];
   readonly doctor: Actions["doctor"];
 }
@@ -55,6 +57,7 @@ export function createActions(options: ActionsOptions): Actions {
         samples: options.registry.installed.flatMap((one) => one.samples),
         url: options.url(),
         publicUrl: options.publicUrl,
+        envFile: options.environment.envFile,
         now: options.clock.now,
       }),
     doctor: options.doctor,

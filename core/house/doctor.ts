@@ -31,7 +31,7 @@ export interface DoctorOptions {
 /** Looks at everything that could keep Daimon from doing what it is asked. */
 export async function examine(options: DoctorOptions): Promise<Check[]> {
   return [
-    ...(await checkDatabase(options.database)),
+    ...(await checkDatabase(options)),
     ...checkModels(options),
     ...(await checkCapabilities(options)),
     ...(await checkIssues(options.database)),
@@ -39,7 +39,7 @@ export async function examine(options: DoctorOptions): Promise<Check[]> {
   ];
 }
 
-async function checkDatabase(database: Database): Promise<Check[]> {
+async function checkDatabase({ database, environment: { databaseUrl, home } }: DoctorOptions): Promise<Check[]> {
   try {
     const { version, failed } = await readHealth(database);
     const checks: Check[] = [{ name: "database", state: "ok", message: `PostgreSQL ${version} answers.` }];
@@ -58,7 +58,7 @@ async function checkDatabase(database: Database): Promise<Check[]> {
         name: "database",
         state: "failed",
         message: `The database does not answer: ${error}.`,
-        next: "Look into home/postgres/log.",
+        next: databaseUrl ? "Does the server of DATABASE_URL run?" : `Look into ${join(home, "postgres/log")}.`,
       },
     ];
   }
@@ -132,12 +132,12 @@ async function checkIssues(database: Database): Promise<Check[]> {
 function checkFiles(environment: Environment): Check[] {
   const file = join(environment.home, ".env");
   const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0o600;
-  if ((mode & 0o077) === 0) return [{ name: "home/.env", state: "ok", message: "Only its owner can read it." }];
+  if ((mode & 0o077) === 0) return [{ name: ".env", state: "ok", message: `Only its owner can read ${file}.` }];
   return [
     {
-      name: "home/.env",
+      name: ".env",
       state: "failed",
-      message: "Others on this machine can read your secrets.",
+      message: `Others on this machine can read ${file}.`,
       next: `chmod 600 ${file}`,
     },
   ];

@@ -123,7 +123,10 @@ async function testDoor(t: TestContext) {
   return {
     ...{ ...engine, intake, closed, url: server.url, door: (name: string) => `${server.url}/hooks/${name}` },
     sample: (source: Name, more: object = {}) =>
-      sendSamples({ source, ...more }, { sources, samples, url: server.url, publicUrl, now: () => new Date() }),
+      sendSamples(
+        { source, ...more },
+        { sources, samples, url: server.url, publicUrl, envFile: "/srv/daimon/.env", now: () => new Date() },
+      ),
     events: async (source: string) =>
       await engine.database.query<{ id: string; type: string; key: string }>(
         "select id, type, key from events where source = $1 order by id",

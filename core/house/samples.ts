@@ -16,6 +16,8 @@ export interface SampleOptions {
   readonly url: string;
   /** How the world calls it: some senders sign that. */
   readonly publicUrl: string;
+  /** Where the owner writes secrets. */
+  readonly envFile: string;
   readonly now: () => Date;
 }
 
@@ -140,7 +142,12 @@ const toSpaces = (key: string) =>
 function sign(
   request: RawRequest,
   { webhook, secrets, sampleKeys }: InstalledSource,
-  { now, publicUrl, wrong }: Pick<SampleOptions, "now" | "publicUrl"> & { wrong?: boolean | undefined },
+  {
+    now,
+    publicUrl,
+    envFile,
+    wrong,
+  }: Pick<SampleOptions, "now" | "publicUrl" | "envFile"> & { wrong?: boolean | undefined },
 ): RawRequest {
   const { secret: name } = webhook.verify;
   const [secret] = secrets();
@@ -148,7 +155,7 @@ function sign(
     throw new DaimonError(
       "secret.missing",
       `The secret ${name} is not set.`,
-      `Write ${name}=… into home/.env, and restart.`,
+      `Write ${name}=… into ${envFile}, and restart.`,
     );
   const own = sampleKeys();
   const pair = wrong ? makeKeyPair(webhook.verify) : own;

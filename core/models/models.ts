@@ -159,7 +159,8 @@ export async function openModels(options: {
 function demoServer(targets: readonly Target[]) {
   let server: Promise<ModelServer> | undefined;
   let stopped = false;
-  const hint = targets.find((each) => each.demo && each.keyName)?.keyName ?? "ANTHROPIC_API_KEY";
+  const keyName = targets.find((each) => each.demo && each.keyName)?.keyName ?? "ANTHROPIC_API_KEY";
+  const hint = { keyName, envFile: targets[0]?.envFile ?? ".env" };
   return {
     async url() {
       if (stopped) throw new DaimonError("model.unreachable", "The models are stopped.");

@@ -19,10 +19,11 @@ const open = (folder: string, more: Record<string, string> = {}) =>
 const hook = { name: "KIT_WEBHOOK_SECRET", description: "signs", generate: true };
 
 test("a missing secret says its name and where to write it", async (t) => {
-  const secrets = open(await home(t, "EMPTY=\n"));
+  const folder = await home(t, "EMPTY=\n");
+  const secrets = open(folder);
   assert.throws(() => secrets.value("STRIPE_KEY"), {
     code: "secret.missing",
-    next: /STRIPE_KEY=… into home\/\.env/,
+    next: `Write STRIPE_KEY=… into ${folder}/.env, and restart.`,
   });
   assert.throws(() => secrets.value("EMPTY"), { code: "secret.missing" });
 });

@@ -41,7 +41,7 @@ export function createSecrets(environment: Environment, declared: readonly Secre
     throw new DaimonError(
       "secret.missing",
       `The secret ${name} is not set.`,
-      `Write ${name}=… into home/.env, and restart.`,
+      `Write ${name}=… into ${environment.envFile}, and restart.`,
     );
   };
 

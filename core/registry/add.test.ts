@@ -216,7 +216,7 @@ test("what a folder may not be is said, and nothing is left of it", async (t) =>
   await assert.rejects(installCapability(plan, environment()), {
     code: "secret.missing",
     message: "secret KIT_KEY is missing: The key that Kit shows.",
-    next: "Write KIT_KEY=… into home/.env, then try again.",
+    next: `Write the line KIT_KEY=… into ${join(root, "home/.env")}, then try again.`,
   });
   await plan.discard();
   assert.deepEqual(await readdir(environment().capabilities), ["kit"]);

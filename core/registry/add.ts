@@ -22,7 +22,7 @@ export interface Plan extends Omit<Description, "secrets" | "schedules"> {
   /** Where senders post to. */
   readonly addresses: readonly { source: string; url: string }[];
   readonly schedules: readonly (Description["schedules"][number] & { next: Date | null })[];
-  /** `missing` ones must stand in home/.env before it can be installed; `optional` ones may. */
+  /** `missing` ones must stand in the home's .env before it can be installed; `optional` ones may. */
   readonly secrets: readonly (Secret & { state: "set" | "generated" | "missing" | "optional" })[];
   readonly files: readonly { path: string; bytes: number }[];
   /** The checked copy that waits beside the installed capabilities. */
@@ -84,7 +84,7 @@ function stateOf(secret: Secret, { values }: Environment) {
  * choose are made. It runs after the next start. Returns the names of the secrets made. Throws `secret.missing`.
  */
 export async function installCapability(plan: Plan, environment: Environment): Promise<{ secrets: string[] }> {
-  checkSecrets(plan.secrets, environment.values);
+  checkSecrets(plan.secrets, environment);
   await rename(plan.staged, plan.folder);
   await plan.discard();
   return { secrets: await createSecrets(environment).generate(plan.secrets) };

@@ -236,7 +236,7 @@ test("each capability that cannot be let in is refused with a code and a sentenc
     Object.entries(sample.files).map(([path, text]) => [`${name}/${path}`, text]),
   );
   const folder = await folderOf(t, { "fine/index.ts": capability("fine"), ...Object.fromEntries(files) });
-  const { installed, refused } = await loadCapabilities(folder, { values: {} });
+  const { installed, refused } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
   assert.deepEqual(
     installed.map((one) => one.capability.name),
     ["fine"],
@@ -278,7 +278,7 @@ test("a capability may import daimon, its own folder and its own packages, and n
     "greedy-package/node_modules/greedy/main.js": `import "../../../neighbour/index.ts";`,
   });
   await symlink(join(ROOT, "core/base/ids.ts"), join(folder, "linked/ids.ts"));
-  const { installed, refused } = await loadCapabilities(folder, { values: {} });
+  const { installed, refused } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
   assert.deepEqual(
     installed.map((one) => one.capability.description),
     ["For a test.", "since 2026/"],
@@ -299,7 +299,7 @@ test("packages of the repository are out of reach of a capability that stands in
   await writeFile(join(folder, "borrower/index.ts"), `import "hono";`);
   await mkdir(join(folder, "modest"));
   await writeFile(join(folder, "modest/index.ts"), capability("modest"));
-  const { installed, refused } = await loadCapabilities(folder, { values: {} });
+  const { installed, refused } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
   assert.equal(installed.length, 1);
   assert.equal(refused[0]?.problem.message, 'index.ts imports "hono", which a capability may not.');
 });
@@ -311,7 +311,7 @@ test("an import() in a handler is refused when the handler runs", async (t) => {
       `triggers: [{ name: "on", on: { source: "x" }, run: () => import("node:fs") }]`,
     ),
   });
-  const { installed } = await loadCapabilities(folder, { values: {} });
+  const { installed } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
   await assert.rejects(installed[0]!.capability.triggers![0]!.run({} as never), {
     code: "capability.import",
   });
@@ -334,7 +334,7 @@ test("of two that want one name the first in the alphabet has it, for every kind
     "b-agent/agents/poet.md": agent,
     "c/index.ts": capability("c", `triggers: [{ name: "t", on: { source: "kit" }, run }]`),
   });
-  const { installed, refused } = await loadCapabilities(folder, { values: {} });
+  const { installed, refused } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
   assert.deepEqual(
     installed.map((one) => one.capability.name),
     ["a", "c"],
@@ -366,7 +366,7 @@ test("what stands in its folder is found: agents, skills, samples; and a new ver
     "kit/samples/kit-shop/order.json": "{}",
     "kit/samples/orders/create.json": "{}",
   });
-  const load = async () => (await loadCapabilities(folder, { values: {} })).installed[0]!;
+  const load = async () => (await loadCapabilities(folder, { values: {}, envFile: ".env" })).installed[0]!;
   const kit = await load();
   assert.deepEqual(kit.agentFiles, [join(folder, "kit/agents/poet.md")]);
   assert.equal(kit.skillFolder, join(folder, "kit/skills"));
@@ -390,7 +390,7 @@ test("an error that a module lets go of refuses it, and ends nothing; any other 
     "capabilities/ticking/index.ts": `setTimeout(() => { throw new Error("later"); }, 200);${capability("ticking")}`,
     "main.ts": `import { loadCapabilities } from "${ROOT}/core/registry/load.ts";
       import { listenForStrays } from "${ROOT}/core/registry/strays.ts";
-      const { installed, refused } = await loadCapabilities("${"FOLDER"}/capabilities", { values: {} });
+      const { installed, refused } = await loadCapabilities("${"FOLDER"}/capabilities", { values: {}, envFile: ".env" });
       console.log(installed.map((one) => one.capability.name).join(), refused[0].problem.message);
       listenForStrays((folder, error) => console.log(folder.split("/").at(-1), error.message));
       setTimeout(() => { throw new Error("ours"); }, 400);`,
@@ -408,7 +408,7 @@ test("an error that a module lets go of refuses it, and ends nothing; any other 
 });
 
 test("no folder is no capability", async () => {
-  assert.deepEqual(await loadCapabilities("/no/such/folder", { values: {} }), {
+  assert.deepEqual(await loadCapabilities("/no/such/folder", { values: {}, envFile: ".env" }), {
     installed: [],
     refused: [],
     taken: new Map(),
@@ -418,7 +418,7 @@ test("no folder is no capability", async () => {
 test("what ships installed loads, outside of the repository too", async (t) => {
   const folder = await folderOf(t, {});
   await cp(join(ROOT, "capabilities"), folder, { recursive: true });
-  const { installed, refused } = await loadCapabilities(folder, { values: {} });
+  const { installed, refused } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
   assert.deepEqual(refused, []);
   assert.deepEqual(
     installed.map((one) => one.capability.name),

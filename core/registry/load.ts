@@ -20,7 +20,7 @@ const IMPORT_MILLISECONDS = 5000;
  */
 export async function loadCapabilities(
   folder: string,
-  environment: Pick<Environment, "values">,
+  environment: Pick<Environment, "values" | "envFile">,
   now: Date = new Date(),
 ): Promise<Registry & { readonly taken: ReadonlyMap<string, string> }> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
@@ -48,7 +48,7 @@ export async function loadCapabilities(
       if (stray) throw importFailure(stray, realpathSync(outcome.folder));
       checkName(outcome.capability, name);
       claimNames({ ...outcome.capability, agents: agentNames(outcome) }, taken);
-      checkSecrets(outcome.capability.secrets ?? [], environment.values);
+      checkSecrets(outcome.capability.secrets ?? [], environment);
       installed.push(outcome);
     } catch (error) {
       refused.push({ name, folder: join(folder, name), problem: toFailure(error) });

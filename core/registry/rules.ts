@@ -2,6 +2,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { nextTime } from "../base/cron.ts";
 import { parseDuration } from "../base/durations.ts";
+import type { Environment } from "../base/environment.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Capability, Schedule, Secret } from "../define/capability.ts";
 import type { Tool } from "../define/tool.ts";
@@ -117,13 +118,16 @@ export function claimNames(named: Named, taken: Map<string, string>): void {
 }
 
 /** Refuses when a secret that must be given from outside is not. */
-export function checkSecrets(secrets: readonly Secret[], values: Readonly<Record<string, string | undefined>>): void {
+export function checkSecrets(
+  secrets: readonly Secret[],
+  { values, envFile }: Pick<Environment, "values" | "envFile">,
+): void {
   const missing = secrets.filter((secret) => !values[secret.name] && !secret.generate && secret.required !== false);
   if (missing.length === 0) return;
   throw new DaimonError(
     "secret.missing",
     missing.map((secret) => `secret ${secret.name} is missing: ${endSentence(secret.description)}`).join(" "),
-    `Write ${missing.map((secret) => `${secret.name}=…`).join(" and ")} into home/.env, then try again.`,
+    `Write the ${missing.length === 1 ? "line" : "lines"} ${missing.map((secret) => `${secret.name}=…`).join(" and ")} into ${envFile}, then try again.`,
   );
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createDemoBrain } from "./brain.ts";
 import type { ModelServerRequest, Reply } from "./server.ts";
 
-const brain = createDemoBrain("ANTHROPIC_API_KEY");
+const brain = createDemoBrain({ keyName: "ANTHROPIC_API_KEY", envFile: "/srv/daimon/.env" });
 
 function toolOf(name: string, fields: Record<string, unknown>, required = Object.keys(fields)) {
   return { name, input_schema: { type: "object" as const, properties: fields, required } };
@@ -66,7 +66,7 @@ test("hi is answered with what this is and what to try", async () => {
   for (const question of ["hi", "Hi!", "Hello there", "good morning", "Hey Daimon"]) {
     const { text, calls } = await play(question);
     assert.match(text, /demo: no model/, question);
-    assert.match(text, /ANTHROPIC_API_KEY/);
+    assert.match(text, /ANTHROPIC_API_KEY=… in \/srv\/daimon\/\.env/);
     assert.equal(calls.length, 0);
   }
 });

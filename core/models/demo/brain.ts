@@ -1,12 +1,16 @@
 import { type Brain, type ModelServerRequest, type Reply, textOf } from "./server.ts";
 
 /** What the brain goes by: the question, and what its tool calls since then came to. */
-interface Turn {
+/** Under which name a real model's key is put, and where. */
+interface KeyHint {
+  readonly keyName: string;
+  readonly envFile: string;
+}
+
+interface Turn extends KeyHint {
   readonly question: string;
   readonly done: readonly Done[];
   readonly tools: ModelServerRequest["tools"];
-  /** The name under which a real model's key is put. */
-  readonly keyName: string;
 }
 
 interface Done {
@@ -61,9 +65,9 @@ const LONGEST = 3000;
  * The demo model's brain: rules, the same answer to the same request, no model. Like a model it knows only what
  * it is sent: the messages and the tools. It obeys the owner's question alone, never a tool's result.
  */
-export function createDemoBrain(keyName: string): Brain {
+export function createDemoBrain(hint: KeyHint): Brain {
   return (request) => {
-    const turn = readTurn(request, keyName);
+    const turn = readTurn(request, hint);
     const failed = turn.done.find((each) => each.failed);
     const reply = failed ? { text: `It did not work: ${failed.text}` } : decide(turn);
     const words = reply.text?.split(/\s+/).length ?? 1;
@@ -82,16 +86,16 @@ function decide(turn: Turn): Reply {
 const ABILITIES =
   'Try "save idea: a video on webhooks", "what do you know about our competitors?", "list events" or "write the competitor report".';
 
-function greet({ keyName }: Turn): Reply {
+function greet({ keyName, envFile }: Turn): Reply {
   return {
-    text: `Hi! I am Daimon, and this is the demo: no model stands behind me yet, so I answer by a few rules. ${ABILITIES} With ${keyName}=… in home/.env and a restart, a real model answers here.`,
+    text: `Hi! I am Daimon, and this is the demo: no model stands behind me yet, so I answer by a few rules. ${ABILITIES} With ${keyName}=… in ${envFile} and a restart, a real model answers here.`,
   };
 }
 
-function help({ tools, keyName }: Turn): Reply {
+function help({ tools, keyName, envFile }: Turn): Reply {
   const names = tools.map((each) => each.name).join(", ");
   return {
-    text: `I am Daimon's demo: rules, no model. ${ABILITIES}${names ? ` My tools are ${names}.` : ""} Put ${keyName}=… in home/.env and start again for a real model.`,
+    text: `I am Daimon's demo: rules, no model. ${ABILITIES}${names ? ` My tools are ${names}.` : ""} Put ${keyName}=… in ${envFile} and start again for a real model.`,
   };
 }
 
@@ -203,7 +207,7 @@ function once(turn: Turn, name: RegExp, values: Record<string, unknown>, say: (d
   return done ? { text: say(done) } : { toolCalls: [{ name: tool.name, input: fill(tool, values) }] };
 }
 
-function readTurn(request: ModelServerRequest, keyName: string): Turn {
+function readTurn(request: ModelServerRequest, hint: KeyHint): Turn {
   const asked = request.messages.findLastIndex(
     (each) => each.role === "user" && each.content.some((block) => block.type === "text"),
   );
@@ -220,7 +224,7 @@ function readTurn(request: ModelServerRequest, keyName: string): Turn {
   const question = textOf(request.messages[asked]?.content.filter((block) => block.type === "text"))
     .replace(/\n\n\(Today is [^\n]*\)\s*$/, "")
     .trim();
-  return { question, done, tools: request.tools, keyName };
+  return { question, done, tools: request.tools, ...hint };
 }
 
 const toolLike = (turn: Turn, name: RegExp) => turn.tools.find((each) => name.test(each.name));
