@@ -46,7 +46,7 @@ export default defineCapability({
   triggers: [record],
   schedules: [reconcile],
   secrets: [
-    { name: "STRIPE_WEBHOOK_SECRET", description: "Signing secret of the webhook endpoint (whsec_…)" },
+    { name: "STRIPE_WEBHOOK_SECRET", description: "What Stripe signs with (whsec_…)", required: false },
     {
       name: "STRIPE_API_KEY",
       description: "A restricted key that may read events, to fetch what was missed (rk_…)",

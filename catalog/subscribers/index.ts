@@ -29,5 +29,5 @@ export default defineCapability({
   webhooks: [defineWebhook({ source: "kit", description: "Subscribers of a Kit account", ...schemes.kit })],
   triggers: [list],
   schedules: [week],
-  secrets: [{ name: "KIT_WEBHOOK_SECRET", description: "Signing secret of the webhook endpoint in Kit" }],
+  secrets: [{ name: "KIT_WEBHOOK_SECRET", description: "What Kit signs with", required: false }],
 });

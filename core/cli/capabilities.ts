@@ -49,6 +49,7 @@ function showAddresses(plan: Plan, made: readonly string[]): void {
   for (const { source, secret, setup } of plan.webhooks) {
     print(`Webhook  ${plan.addresses.find((address) => address.source === source)?.url}`);
     if (made.includes(secret)) print(`Secret   ${values[secret]}  (shown once; it stands in ${envFile})`);
+    if (!values[secret]) say(`Write the line ${secret}=… into ${envFile}: until then its requests are answered 503.`);
     if (setup) say(clean(setup).replaceAll("home/.env", envFile));
   }
 }

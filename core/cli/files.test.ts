@@ -141,3 +141,43 @@ test("the shell completes commands, options and their values", async (t) => {
   assert.match(await words("runs", "list", "--st"), /^--status\t/);
   assert.match(await words("runs", "list", "--status", "fa"), /^failed\t/);
 });
+
+test("add names the missing line and its file, and works once it stands there; a sender's own secret may come later", async (t) => {
+  const { home, run } = testCli(t);
+  const folder = dirname(home);
+  const from = join(folder, "wanting");
+  mkdirSync(from);
+  writeFileSync(
+    join(from, "index.ts"),
+    `import { defineCapability } from "daimon";
+     export default defineCapability({ name: "wanting", description: "Wants.", secrets: [{ name: "SHOP_KEY", description: "The shop's key" }] });`,
+  );
+  mkdirSync(join(folder, "capabilities"));
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  const environment = {
+    DAIMON_CAPABILITIES: join(folder, "capabilities"),
+    DAIMON_HOME: join(folder, "elsewhere"),
+  };
+  const add = (name: string) => run(["add", name, "--yes"], { environment });
+  const refused = await add(from);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /^secret SHOP_KEY is missing: The shop's key\.\n *Next: Write the line SHOP_KEY=… into elsewhere\/\.env, then try again\./m,
+  );
+  mkdirSync(environment.DAIMON_HOME);
+  writeFileSync(join(environment.DAIMON_HOME, ".env"), "SHOP_KEY=x\n");
+  assert.equal((await add(from)).code, 0);
+
+  const payments = await add("payments");
+  assert.deepEqual([payments.code, payments.stdout.includes("/hooks/stripe")], [0, true], payments.stderr);
+  const line = "Write the line STRIPE_WEBHOOK_SECRET=… into elsewhere/.env: until then its requests are answered 503.";
+  assert.ok(payments.stderr.includes(line), payments.stderr);
+  const installed = JSON.parse((await run(["list", "--json"], { environment })).stdout) as {
+    items: { name: string }[];
+  };
+  assert.deepEqual(
+    installed.items.map(({ name }) => name),
+    ["payments", "wanting"],
+  );
+});
