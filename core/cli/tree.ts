@@ -135,11 +135,17 @@ function addCapabilities(program: Command): void {
 }
 
 function addSending(program: Command): void {
-  const examples = ["github push --wait", "github --bad-signature", "github issues.opened --data @issue.json"];
+  const examples = [
+    "github push --wait",
+    "github --bad-signature",
+    "stripe --stale",
+    "github issues.opened --data @issue.json",
+  ];
   const description = "Send a signed sample webhook through the real door";
   read(program, "send <source> [type]", description, examples, act(EVENTS, "send"))
     .addOption(count("--times <count>", "so many deliveries"))
     .option("--bad-signature", "break the signature, to see it refused")
+    .option("--stale", "sign it as if long ago, to see it refused")
     .option("--duplicate", "send the same delivery twice")
     .option("--data <json>", "fields to change in the sample: JSON, @file, or @- for stdin")
     .option("--wait", "wait for the runs; exit 5 when one failed");

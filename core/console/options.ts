@@ -41,6 +41,8 @@ export interface SampleRequest {
   readonly type?: string;
   readonly times?: number;
   readonly badSignature?: boolean;
+  /** Signed as if too long ago. Throws `sample.invalid` where no time is signed. */
+  readonly stale?: boolean;
   readonly duplicate?: boolean;
   /** Merged over the recorded payload, over each item where that is a list; a list takes its place. */
   readonly data?: Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[];

@@ -173,6 +173,28 @@ test("a sample of every sender comes in through the real door; again it is the s
   }
 });
 
+test("a stale sample is refused by every scheme that signs a time, and one that signs none says so", async (t) => {
+  const { sample, events } = await testDoor(t);
+  const timeless: string[] = [];
+  for (const source of Object.keys(SAMPLES) as Name[]) {
+    const { verify } = schemes[source] as Scheme;
+    if (verify.scheme === "token" || ("timestamp" in verify && verify.timestamp)) {
+      const [stale] = await sample(source, { stale: true });
+      assert.equal(stale?.status, 401, source);
+      assert.match(JSON.stringify(stale?.body), /timestamp too far from now|token expired/, source);
+    } else {
+      timeless.push(source);
+      await assert.rejects(sample(source, { stale: true }), {
+        code: "sample.invalid",
+        message: `${source} signs no time, so nothing of it can be stale.`,
+        next: "A delivery that comes again is known by its key: --duplicate.",
+      });
+    }
+    assert.deepEqual(await events(source), [], source);
+  }
+  assert.ok(timeless.includes("github") && !timeless.includes("stripe"), timeless.join());
+});
+
 test("items of one delivery are events of their own: together or not at all, the request kept once", async (t) => {
   const { sample, events, database, door } = await testDoor(t);
   const values = [message("wamid.1"), message("wamid.2")];

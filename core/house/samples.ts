@@ -23,7 +23,7 @@ export interface SampleOptions {
 
 /**
  * Signs recorded payloads as their sender would and posts them through the real door at `url`.
- * Throws `source.missing`, `sample.missing` or `secret.missing`.
+ * Throws `source.missing`, `sample.missing`, `sample.invalid` or `secret.missing`.
  */
 export async function sendSamples(request: SampleRequest, options: SampleOptions): Promise<SampleDelivery[]> {
   const source = options.sources.get(request.source);
@@ -38,12 +38,13 @@ export async function sendSamples(request: SampleRequest, options: SampleOptions
   const sample = findSample(options.samples, request);
   const recorded = sample ? JSON.parse(await readFile(sample.file, "utf8")) : {};
   const type = sample?.type ?? request.type ?? "test";
+  const at = () => (request.stale ? staleTime(source.webhook, options.now()) : options.now());
   const deliveries: SampleDelivery[] = [];
   let key: string = randomUUID();
   for (let time = 0; time < (request.times ?? (request.duplicate ? 2 : 1)); time++) {
     if (time > 0 && !request.duplicate) key = randomUUID();
     const given = { recorded, data: request.data, type, key, again: time > 0 && !request.duplicate };
-    const signed = sign(toRequest(source.webhook, given), source, { ...options, wrong: request.badSignature });
+    const signed = sign(toRequest(source.webhook, given), source, { ...options, now: at, wrong: request.badSignature });
     deliveries.push({ ...(await post(signed, options.url)), key });
   }
   return deliveries;
@@ -162,6 +163,18 @@ function sign(
   // A wrong one is still one that the scheme can use.
   const used = wrong && !pair ? Buffer.from(randomUUID()).toString("hex") : secret;
   return signRequest(request, webhook.verify, { secret: used, privateKey: pair?.privateKey, now: now(), publicUrl });
+}
+
+/** Longer ago than the scheme lets pass; a token has ended by then. */
+function staleTime({ source, verify }: Webhook, now: Date): Date {
+  const timestamp = "timestamp" in verify ? verify.timestamp : undefined;
+  if (verify.scheme !== "token" && !timestamp)
+    throw new DaimonError(
+      "sample.invalid",
+      `${source} signs no time, so nothing of it can be stale.`,
+      "A delivery that comes again is known by its key: --duplicate.",
+    );
+  return new Date(now.getTime() - (timestamp?.toleranceSeconds ?? 0) * 1000 - 2 * 3_600_000);
 }
 
 async function post(request: RawRequest, url: string): Promise<Omit<SampleDelivery, "key">> {

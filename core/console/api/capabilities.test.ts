@@ -107,9 +107,10 @@ test("samples are listed without where they stand, and sent as asked", async (t)
     },
   });
   assert.deepEqual((await house.json("/api/samples")).items, [{ source: "shop", type: "sold", file: "sold.json" }]);
-  const sent = await house.ask("POST", "/api/samples", { body: { source: "shop", badSignature: true } });
+  const spoilt = { source: "shop", badSignature: true, stale: true };
+  const sent = await house.ask("POST", "/api/samples", { body: spoilt });
   assert.deepEqual(await sent.json(), { deliveries: [{ status: 202, body: { id: "evt_1" }, key: "k" }] });
-  assert.deepEqual(asked, [{ source: "shop", badSignature: true }]);
+  assert.deepEqual(asked, [spoilt]);
   for (const body of [{}, { source: "shop", times: 0 }, { source: "shop", data: [1] }]) {
     assert.equal((await house.ask("POST", "/api/samples", { body })).status, 400);
   }

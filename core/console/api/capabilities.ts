@@ -16,6 +16,7 @@ const SAMPLE = z.object({
   type: text(200).optional(),
   times: z.number().int().min(1).max(1000).optional(),
   badSignature: z.boolean().optional(),
+  stale: z.boolean().optional(),
   duplicate: z.boolean().optional(),
   data: z.union([FIELDS, z.array(FIELDS)]).optional(),
 });
