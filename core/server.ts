@@ -23,7 +23,7 @@ export interface WebServerOptions {
   readonly port: number;
   readonly intake: () => Intake | undefined;
   /** Everything that is not a webhook or a health check. */
-  readonly app: () => { fetch(request: Request): Response | Promise<Response> } | undefined;
+  readonly app: () => { fetch(request: Request, bindings: object): Response | Promise<Response> } | undefined;
   /** False while starting and draining. */
   readonly ready: () => boolean;
   readonly metrics: () => Promise<string>;
@@ -34,7 +34,7 @@ export interface WebServerOptions {
  * Throws `port.taken`.
  */
 export async function startWebServer(options: WebServerOptions): Promise<WebServer> {
-  const page = getRequestListener((request) => options.app()?.fetch(request) ?? starting());
+  const page = getRequestListener((request, bindings) => options.app()?.fetch(request, bindings) ?? starting());
   const server = createServer(
     { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
     (request, response) => {

@@ -7,7 +7,11 @@ import type { ConsoleOptions } from "./options.ts";
 
 /** What a request carries once it has been let in. */
 export interface ConsoleEnv {
-  Variables: { login: Login };
+  Variables: {
+    login: Login;
+    /** Gives the place of an open stream back. */
+    leaveStream: () => void;
+  };
 }
 
 /** A one-time link below `base` (`http://127.0.0.1:4242`), good for 10 minutes; its code stands in the fragment, which no server sees or logs. */

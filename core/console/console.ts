@@ -18,6 +18,7 @@ import { type ConsoleEnv, createWrongCounter, guardDoor, requireLogin } from "./
 import { answerError } from "./errors.ts";
 import type { ConsoleOptions } from "./options.ts";
 import { createPages } from "./pages.ts";
+import { limitStreams } from "./stream.ts";
 
 const MOST_BYTES = 1024 * 1024;
 
@@ -42,6 +43,8 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
   app.use("/api/*", bodyLimit({ maxSize: MOST_BYTES, onError: tooLarge }));
   app.route("/api", sessionRoutes(options, wrong));
   app.use("/api/*", requireLogin(options, wrong));
+  const streams = limitStreams();
+  app.use("/api/live", streams).use("/api/chat", streams);
   const rooms = [
     loginRoutes,
     systemRoutes,

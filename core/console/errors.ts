@@ -11,7 +11,6 @@ const EXACT: Readonly<Record<string, ContentfulStatusCode>> = {
   "auth.scope": 403,
   "auth.origin": 403,
   "auth.host": 421,
-  "auth.often": 429,
   "request.large": 413,
 };
 
@@ -26,6 +25,7 @@ const BY_WORD: Readonly<Record<string, ContentfulStatusCode>> = {
   path: 400,
   archived: 400,
   binary: 400,
+  often: 429,
   down: 503,
   unavailable: 503,
   unready: 503,

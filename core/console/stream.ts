@@ -1,5 +1,9 @@
-import type { Context } from "hono";
-import type { Clock } from "../base/clock.ts";
+import type { HttpBindings } from "@hono/node-server";
+import type { Context, MiddlewareHandler } from "hono";
+import { DaimonError } from "../base/errors.ts";
+import { isLoginAlive, type Login } from "../store/logins.ts";
+import type { ConsoleEnv } from "./auth.ts";
+import type { ConsoleOptions } from "./options.ts";
 
 /** An answer that is sent piece by piece, as server-sent events. */
 export interface EventStream {
@@ -13,22 +17,55 @@ export interface EventStream {
 const BEAT_MILLISECONDS = 15_000;
 /** A reader that is this many bytes behind gets no more: it costs no further memory, and comes again when it has caught up. */
 const MOST_BEHIND = 1024 * 1024;
+/** A connection on which nothing moves for so long is cut off, with what is left to be read. */
+const STILL_MILLISECONDS = 3 * BEAT_MILLISECONDS;
+/** Open streams of one login, and of all. */
+const MOST_OF_LOGIN = 64;
+const MOST = 256;
+const STREAM = "text/event-stream";
+
+/** Stands before what answers with a stream, so that nothing is begun for which there is no room: 429, or 503. */
+export function limitStreams(): MiddlewareHandler<ConsoleEnv> {
+  const open = new Set<Login>();
+  return async (context, next) => {
+    const login = context.get("login");
+    const own = [...open].filter(({ hash }) => hash === login.hash).length;
+    if (own >= MOST_OF_LOGIN || open.size >= MOST) {
+      const seconds = BEAT_MILLISECONDS / 1000;
+      context.header("Retry-After", String(seconds));
+      throw own >= MOST_OF_LOGIN
+        ? new DaimonError(
+            "stream.often",
+            `This login has ${own} streams open.`,
+            `Close some, or wait ${seconds} seconds.`,
+          )
+        : new DaimonError("stream.busy", `${MOST} streams are open.`, `Try again in ${seconds} seconds.`);
+    }
+    open.add(login);
+    const leave = () => open.delete(login);
+    context.set("leaveStream", leave);
+    await next();
+    if (context.res.headers.get("content-type") !== STREAM) leave();
+  };
+}
 
 /**
  * Answers with server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). A comment
- * every 15 s keeps proxies from closing it; at each the stream ends unless `alive` still says so.
+ * every 15 s keeps proxies from closing it; at each the stream ends unless the login still stands.
  */
 export function openStream(
-  context: Context,
-  options: { clock: Clock; alive: () => Promise<boolean>; closing?: AbortSignal | undefined },
+  context: Context<ConsoleEnv>,
+  options: Pick<ConsoleOptions, "database" | "clock" | "closing">,
   work: (stream: EventStream) => void,
 ): Response {
+  const { database, clock } = options;
   // Nobody would read it, or say when to stop.
   if (context.req.method === "HEAD") return context.body(null, 200);
   const encoder = new TextEncoder();
   const ended = new AbortController();
   let stopBeat = () => {};
   const forget = () => {
+    context.get("leaveStream")();
     stopBeat();
     ended.abort();
   };
@@ -44,11 +81,11 @@ export function openStream(
       if (controller.desiredSize! < -MOST_BEHIND) end();
     };
     const beat = async () => {
-      if (!(await options.alive().catch(() => true))) return end();
+      if (!(await isLoginAlive(database, context.get("login"), clock.now()).catch(() => true))) return end();
       write(": beat\n\n");
-      if (!ended.signal.aborted) stopBeat = options.clock.after(BEAT_MILLISECONDS, beat);
+      if (!ended.signal.aborted) stopBeat = clock.after(BEAT_MILLISECONDS, beat);
     };
-    stopBeat = options.clock.after(BEAT_MILLISECONDS, beat);
+    stopBeat = clock.after(BEAT_MILLISECONDS, beat);
     options.closing?.addEventListener("abort", end, { signal: ended.signal });
     write(": open\n\n");
     work({
@@ -61,6 +98,7 @@ export function openStream(
     { start, cancel: forget },
     new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }),
   );
+  (context.env as Partial<HttpBindings> | undefined)?.outgoing?.setTimeout(STILL_MILLISECONDS);
   // `X-Accel-Buffering` asks a proxy not to hold the pieces back.
-  return context.body(body, 200, { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" });
+  return context.body(body, 200, { "Content-Type": STREAM, "X-Accel-Buffering": "no" });
 }

@@ -2,7 +2,6 @@ import { Hono } from "hono";
 import { z } from "zod";
 import type { LiveChange } from "../../base/live.ts";
 import { type Failure, FINISHED } from "../../define/run.ts";
-import { isLoginAlive } from "../../store/logins.ts";
 import { findRunState, type RunState } from "../../store/views/runs.ts";
 import { listConversations, listMessages } from "../../store/views/talk.ts";
 import type { ConsoleEnv } from "../auth.ts";
@@ -21,7 +20,7 @@ const QUESTION = z.object({
 
 /** Conversations, their messages, and asking. */
 export function conversationRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
-  const { database, actions, live, clock } = options;
+  const { database, actions, live } = options;
   const app = new Hono<ConsoleEnv>();
   app.get("/conversations", async (context) =>
     context.json(await listConversations(database, readQuery(context, PAGE))),
@@ -34,19 +33,17 @@ export function conversationRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
 
   app.post("/chat", async (context) => {
     const question = await readBody(context, QUESTION);
-    const login = context.get("login");
     // Heard from before the run starts, so that no piece of the answer is missed.
     const early: LiveChange[] = [];
     let hear = (change: LiveChange) => void early.push(change);
     const unsubscribe = live.subscribe((change) => hear(change));
-    const channel = login.kind === "token" ? "cli" : "web";
+    const channel = context.get("login").kind === "token" ? "cli" : "web";
     const started = await actions.chat({ ...question, channel }).catch((error: unknown) => {
       unsubscribe();
       throw error;
     });
     const { runId, eventId } = started;
-    const alive = () => isLoginAlive(database, login, clock.now());
-    return openStream(context, { clock, alive, closing: options.closing }, (stream) => {
+    return openStream(context, options, (stream) => {
       stream.signal.addEventListener("abort", unsubscribe);
       stream.send("run", { runId, eventId, conversation: started.conversation });
       const look = follow(options, stream, runId);

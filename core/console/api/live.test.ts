@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { Socket } from "node:net";
 import { test } from "node:test";
 import { createLive, type Live } from "../../base/live.ts";
-import { testHttp } from "../../test/console.ts";
+import { testConsole, testHttp } from "../../test/console.ts";
 
 /** A live channel that counts who listens. */
 function countedLive(): Live & { listeners: number } {
@@ -100,4 +102,57 @@ test("a reader that is too slow gets no more than fits, instead of filling memor
   // The house goes on for all others.
   const next = await house.stream("/api/live");
   assert.equal((await next.next())?.event, ": open");
+});
+
+test("a connection on which nothing moves for three beats is cut off, whatever is left for it to read", async (t) => {
+  const live = countedLive();
+  const house = await testHttp(t, { live });
+  const sockets: Socket[] = [];
+  house.server.on("connection", (socket: Socket) => sockets.push(socket));
+  const feed = await house.stream("/api/live");
+  await feed.next();
+  const [socket] = sockets;
+  assert.equal(socket!.timeout, 45_000);
+  socket!.emit("timeout");
+  await once(socket!, "close");
+  assert.deepEqual([live.listeners, house.clock.waiting.size], [0, 0]);
+  await assert.rejects(feed.next());
+});
+
+test("one login has so many streams at most, and all together have; what is refused says when to come again", async (t) => {
+  let asked = 0;
+  const chat = async () => {
+    asked++;
+    throw new Error("a question was kept that nobody hears the answer of");
+  };
+  const house = await testConsole(t, { actions: { chat } });
+  const tokens = await Promise.all([1, 2, 3, 4, 5].map(() => house.token("admin")));
+  const open = (token: string) => house.ask("GET", "/api/live", { token });
+  const streams: Response[] = [];
+  const fill = async (token: string, many: number) => {
+    for (let count = 0; count < many; count++) {
+      const stream = await open(token);
+      assert.equal(stream.status, 200);
+      streams.push(stream);
+    }
+  };
+  const refused = async (answer: Response, status: number, code: string) => {
+    assert.deepEqual([answer.status, answer.headers.get("retry-after")], [status, "15"]);
+    const { error } = (await answer.json()) as { error: { code: string; message: string; next: string } };
+    assert.equal(error.code, code);
+    assert.match(error.next, /15 seconds/);
+  };
+  await fill(tokens[0]!, 64);
+  await refused(await open(tokens[0]!), 429, "stream.often");
+  await refused(await house.ask("POST", "/api/chat", { token: tokens[0]!, body: { text: "hi" } }), 429, "stream.often");
+  assert.equal((await house.ask("HEAD", "/api/live", { token: tokens[1]! })).status, 200);
+  assert.equal((await house.ask("POST", "/api/chat", { token: tokens[1]!, body: {} })).status, 400);
+  for (const token of tokens.slice(1, 4)) await fill(token, 64);
+  await refused(await open(tokens[4]!), 503, "stream.busy");
+  assert.equal(asked, 0);
+  await streams[0]!.body!.cancel();
+  await fill(tokens[4]!, 1);
+  await refused(await open(tokens[4]!), 503, "stream.busy");
+  for (const stream of streams.slice(1)) await stream.body!.cancel();
+  assert.equal(house.clock.waiting.size, 0);
 });
