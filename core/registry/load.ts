@@ -4,19 +4,21 @@ import { basename, join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Environment } from "../base/environment.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
+import type { Failure } from "../define/run.ts";
 import { fingerprint, listFiles, nameWithin } from "./files.ts";
 import { guardImports } from "./imports.ts";
 import type { Installed, Refused, Registry, Sample } from "./registry.ts";
 import { checkAgentFile, checkCapability, checkName, checkSecrets, claimNames } from "./rules.ts";
 import { parseCapability } from "./shape.ts";
 import { listenForStrays } from "./strays.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 /** How long a capability's `index.ts` may take to be imported. */
 const IMPORT_MILLISECONDS = 5000;
 
 /**
- * Imports and checks each capability of `folder`, side by side. One that fails is refused with a sentence and the
- * rest is loaded. Where two want one name, the first in the alphabet has it: `taken` tells who has `"tool save_idea"`.
+ * Imports and checks each capability of `folder`, one after another, so that one that never ends can be named. One that
+ * fails is refused with a sentence and the rest is loaded. Where two want one name, the first in the alphabet has it: `taken` tells who has `"tool save_idea"`.
  */
 export async function loadCapabilities(
   folder: string,
@@ -30,9 +32,13 @@ export async function loadCapabilities(
     .sort();
   const strays = new Map<string, Error>();
   const stopListening = listenForStrays((home, error) => strays.set(home, error));
-  const loaded = await Promise.all(
-    names.map((name) => loadCapability(join(folder, name), now).catch((error: unknown) => toFailure(error))),
-  );
+  const loaded: (Installed | Failure)[] = [];
+  const watchdog = startWatchdog();
+  for (const name of names) {
+    watchdog.watch(join(folder, name));
+    loaded.push(await loadCapability(join(folder, name), now).catch((error: unknown) => toFailure(error)));
+  }
+  watchdog.stop();
   // A rejection that nobody awaits is told of a turn later.
   await new Promise(setImmediate);
   stopListening();

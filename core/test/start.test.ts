@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { connect } from "../store/database.ts";
 import { readPidFile } from "../store/embedded/leftovers.ts";
@@ -36,4 +37,17 @@ test("a process whose database dies while it starts is ready in the end, or ends
     await starting.kill();
   }
   assert.equal(keeper.ended(), undefined);
+});
+
+test("a capability that never lets go of the process while it is imported is named, with how to remove it, and the start ends", async (t) => {
+  const system = testSystem(t);
+  system.install("spinner", { "index.ts": "for (;;);" });
+  const starting = system.launch("web,worker,clock");
+  const folder = join(system.capabilities, "spinner");
+  await assert.rejects(starting.ready, ({ message }: Error) => {
+    assert.ok(message.includes(`The capability in ${folder} has kept the process busy for 10 seconds`), message);
+    assert.ok(message.includes(`Next: rm -r '${folder}', or move it away, and start again.`), message);
+    return true;
+  });
+  assert.ok(starting.ended());
 });
