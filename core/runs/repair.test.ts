@@ -282,3 +282,38 @@ test("each event of a burst is dead when their run has failed, and a replay of t
   assert.deepEqual(await outcomesOf(engine, runId), { total: 3, done: 3, runs: { completed: 1 } });
   assert.deepEqual(await eventsOf(engine, { outcome: "dead" }), []);
 });
+
+test("an event of a burst that is replayed alone is put right alone, and the others stay dead", async (t) => {
+  let broken = true;
+  const engine = await testEngine(t, {
+    order: {
+      ...{ debounce: { delay: "50ms" }, retry: { attempts: 1, delays: [] } },
+      run: async () => {
+        if (broken) throw new DaimonError("order.bad", "No tax was found.");
+      },
+    },
+  });
+  for (let n = 0; n < 3; n++) await engine.send("order", { n });
+  const [failed] = await runsOf(engine);
+  await engine.until(failed!.id, "failed");
+  const outcomes = async () => (await eventsOf(engine)).map((event) => event.outcome);
+  const events = await eventsOf(engine);
+  broken = false;
+  await later();
+  // Newest first: the run is kept as one of the newest, and has gathered the others.
+  const left = ["dead", "dead", "dead"];
+  for (const place of [1, 0, 2]) {
+    const { runIds } = await engine.runs.replay(events[place]!.id);
+    await engine.until(runIds[0]!, "completed");
+    left[place] = "dispatched";
+    assert.deepEqual(await outcomes(), left, `replayed the event at ${place}`);
+    const detail = await findEventDetail(engine.database, events[place]!.id);
+    assert.deepEqual([detail!.outcome, detail!.reason], ["dispatched", null]);
+    const latest = await latestEvents(engine.database, { limit: 10 });
+    assert.deepEqual(
+      latest.map((event) => event.outcome),
+      left,
+    );
+    assert.equal((await eventsOf(engine, { outcome: "dead" })).length, left.filter((one) => one === "dead").length);
+  }
+});

@@ -251,3 +251,27 @@ test("issues are listed the one that was last met first, page by page", async (t
   assert.equal(third.next, null);
   assert.deepEqual((await listIssues(database, { limit: 2, kind: "shape" })).items, []);
 });
+
+test("an issue of a burst closes when each of its events was put right, one by one in any order", async (t) => {
+  let broken = true;
+  const engine = await testEngine(t, {
+    pay: {
+      ...{ debounce: { delay: "50ms" }, retry: { attempts: 1, delays: [] } },
+      run: async () => {
+        if (broken) throw new Error("No");
+      },
+    },
+  });
+  let id = "";
+  for (const n of [1, 2, 3]) id = await engine.send("pay", { n });
+  await engine.until(id, "failed");
+  broken = false;
+  const events = await engine.database.query<{ id: string }>("select id from events order by id");
+  const closed: number[] = [];
+  for (const place of [2, 0, 1]) {
+    const { runIds } = await engine.runs.replay(events[place]!.id);
+    await engine.until(runIds[0]!, "completed");
+    closed.push((await closeSettled(engine.database, now)).length);
+  }
+  assert.deepEqual(closed, [0, 0, 1]);
+});
