@@ -17,6 +17,7 @@ import type { Step as StepRow } from "../define/run.ts";
 import { type Hub, openHub } from "../hub/hub.ts";
 import { openModels } from "../models/models.ts";
 import { guard } from "../policy/guard.ts";
+import { Halt } from "../runs/halt.ts";
 import { type JournalRoot, openJournal } from "../runs/journal.ts";
 import { answerApproval } from "../store/approvals.ts";
 import type { Database } from "../store/database.ts";
@@ -142,39 +143,39 @@ function openRun(database: Database, label: Label, clock: Clock) {
   let claim = 0;
   let attempts = 0;
   let crash = () => {};
-  let abort = new AbortController();
+  let halt = new Halt();
   return {
     kept,
     changes,
     keys: () => [...kept.keys()],
     /** What kill -9 leaves: nothing more is kept, and nobody is told. */
     crash: () => crash(),
-    cancel: () => abort.abort("canceled"),
+    cancel: () => halt.now("canceled"),
     /** So many tries have failed before. */
     failed: (tries: number) => {
       attempts = tries;
     },
     async carry<Result>(work: (root: JournalRoot) => Promise<Result>): Promise<Result | "suspended" | "crashed"> {
-      abort = new AbortController();
+      halt = new Halt();
       const root = openJournal({
         run: { ...run, attempts, claim: ++claim },
         kept: [...kept.values()],
         changed: false,
         database,
-        keep: async ({ claim: _, ...step }) => {
+        keepStep: async ({ claim: _, ...step }) => {
           kept.set(step.key, step);
           return true;
         },
         clock,
         live,
-        signal: abort.signal,
+        began: performance.now(),
+        halt,
         chance: () => 0,
-        onLost: () => {},
       });
       const crashed = new Promise<"crashed">((resolve) => {
         crash = () => {
           root.close();
-          abort.abort("lost");
+          halt.now("lost");
           resolve("crashed");
         };
       });
@@ -652,7 +653,7 @@ async function openChat(house: Awaited<ReturnType<typeof openHouse>>, text: stri
   const event = { ...house.event, data: { text, conversation: conversation.id, channel: "web" } };
   const answer = () =>
     house.carry(({ journal }) =>
-      house.agents.handler("default").run({ event } as unknown as Context<never>, journal),
+      house.agents.handler("default").run({ event } as unknown as Context<never>, () => journal),
     ) as Promise<{ text: string; error?: { code: string } }>;
   return { answer, said: () => lastMessages(house.database, conversation.id, 10) };
 }

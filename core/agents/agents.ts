@@ -144,10 +144,10 @@ export function createAgents(options: AgentsOptions): Agents {
     return { ...answer, messageId };
   };
 
-  const scheduled = async ({ event, send }: Context<Scheduled>, journal: StepJournal) => {
+  const scheduled = async ({ event, send }: Context<Scheduled>, journal: () => StepJournal) => {
     const { text, agent, words, late } = event.data;
     if (agent === null) return await send({ text: `Reminder${late > LATE ? `, meant for ${words}` : ""}: ${text}` });
-    const answer = await ask({ agent, prompt: text }, journal, event);
+    const answer = await ask({ agent, prompt: text }, journal(), event);
     await send({ text: answer.demo ? `${answer.text}\n\n(demo, no model)` : answer.text });
     return answer;
   };
@@ -166,7 +166,7 @@ export function createAgents(options: AgentsOptions): Agents {
       limits: options.agents().find((agent) => agent.name === name)?.limits ?? {},
       priority: 10,
       secret: noSecret,
-      run: (context, journal) => chat(name, context.event, journal),
+      run: (context, journal) => chat(name, context.event, journal()),
     }),
   };
 }

@@ -7,6 +7,7 @@ import type { Limits } from "../define/limits.ts";
 import type { StepJournal, StepRequest } from "../define/steps.ts";
 import type { Author, Hub } from "../hub/hub.ts";
 import type { ClaimedRun } from "../store/runs.ts";
+import type { Halt } from "./halt.ts";
 import type { Journal } from "./journal.ts";
 import type { RegisteredHandler } from "./registered.ts";
 import { effectiveLimits } from "./rules.ts";
@@ -29,38 +30,96 @@ export interface ContextServices {
   readonly publicUrl?: string | undefined;
 }
 
+interface Parts {
+  readonly run: ClaimedRun;
+  readonly handler: RegisteredHandler;
+  readonly journal: () => Journal;
+  readonly services: ContextServices;
+  readonly halt: Halt;
+}
+
 /** What a handler sees of its run. */
-export function createContext(options: {
-  run: ClaimedRun;
-  handler: RegisteredHandler;
-  journal: Journal;
-  services: ContextServices;
-  signal: AbortSignal;
-}): Context<never> {
-  const { run, journal, services } = options;
-  const steps = createSteps(run, journal, services);
-  return {
-    event: run.event as DaimonEvent as DaimonEvent<never>,
-    events: run.events as readonly DaimonEvent[] as readonly DaimonEvent<never>[],
-    step: steps,
-    hub: createHubAccess(journal, services.hub, { runId: run.id, eventId: run.event.id }),
-    agent: steps.agent,
-    wait: steps.waitForEvent,
-    approve: steps.approve,
-    send: (message) =>
-      journal.record({
+export function createContext(parts: Parts): Context<never> {
+  return new RunContext(parts);
+}
+
+/** A class, so that each part is made when a handler asks for it: all of them would cost more than a short run does. */
+class RunContext implements Context<never> {
+  readonly #parts: Parts;
+  #steps: Steps | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get event() {
+    return this.#parts.run.event as DaimonEvent as DaimonEvent<never>;
+  }
+
+  get events() {
+    return this.#parts.run.events as readonly DaimonEvent[] as readonly DaimonEvent<never>[];
+  }
+
+  get step() {
+    this.#steps ??= createSteps(this.#parts);
+    return this.#steps;
+  }
+
+  get hub() {
+    const { run, journal, services } = this.#parts;
+    return createHubAccess(journal(), services.hub, { runId: run.id, eventId: run.event.id });
+  }
+
+  get agent() {
+    return this.step.agent;
+  }
+
+  get wait() {
+    return this.step.waitForEvent;
+  }
+
+  get approve() {
+    return this.step.approve;
+  }
+
+  get send(): Context["send"] {
+    const { run, journal, services } = this.#parts;
+    return (message) =>
+      journal().record({
         name: "send",
         kind: "send",
         detail: message,
-        code: (notes) => services.send(message, { run, step: notes.key, label: journal.label }),
-      }),
-    emit: (event) => emitStep(journal, services, run.id, event),
-    secret: options.handler.secret,
-    address: (source) => addressOf(source, services.publicUrl),
-    log: services.log.with({ run: run.id, handler: run.handler }),
-    signal: options.signal,
-    now: run.event.source === "schedule" ? run.event.time : run.startedAt,
-  };
+        code: (notes) => services.send(message, { run, step: notes.key, label: journal().label }),
+      });
+  }
+
+  get emit(): Context["emit"] {
+    const { run, journal, services } = this.#parts;
+    return (event) => emitStep(journal(), services, run.id, event);
+  }
+
+  get secret() {
+    return this.#parts.handler.secret;
+  }
+
+  get address(): Context["address"] {
+    const { publicUrl } = this.#parts.services;
+    return (source) => addressOf(source, publicUrl);
+  }
+
+  get log() {
+    const { run, services } = this.#parts;
+    return services.log.with({ run: run.id, handler: run.handler });
+  }
+
+  get signal() {
+    return this.#parts.halt.signal;
+  }
+
+  get now() {
+    const { event, startedAt } = this.#parts.run;
+    return event.source === "schedule" ? event.time : startedAt;
+  }
 }
 
 function addressOf(source: string, publicUrl: string | undefined): string {
@@ -72,20 +131,20 @@ function addressOf(source: string, publicUrl: string | undefined): string {
   );
 }
 
-function createSteps(run: ClaimedRun, journal: Journal, services: ContextServices): Steps {
+function createSteps({ run, journal, services }: Parts): Steps {
   return {
     run: (name, code, options = {}) =>
-      journal.recordWithTries(
-        toRequest(name, () => code(journal.signal), options),
+      journal().recordWithTries(
+        toRequest(name, () => code(journal().signal), options),
         options.attempts,
       ),
-    sleep: journal.sleep,
-    lastEvent: journal.lastEvent,
-    waitForEvent: journal.waitForEvent,
-    approve: journal.approve,
+    sleep: (name, duration) => journal().sleep(name, duration),
+    lastEvent: (name, match) => journal().lastEvent(name, match),
+    waitForEvent: (name, match, timeout) => journal().waitForEvent(name, match, timeout),
+    approve: (name, request) => journal().approve(name, request),
     agent: (name, ask) => {
       const limits = effectiveLimits(ask.limits ?? {}, effectiveLimits(run.limits, services.limits));
-      return askStep(journal, name, (scope) => services.ask({ ...ask, limits }, scope, run.event));
+      return askStep(journal(), name, (scope) => services.ask({ ...ask, limits }, scope, run.event));
     },
   };
 }

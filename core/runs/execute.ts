@@ -8,7 +8,8 @@ import { type Database, isAway } from "../store/database.ts";
 import type { ClaimedRun, Release } from "../store/runs.ts";
 import type { StepSeed } from "../store/steps.ts";
 import { type ContextServices, createContext } from "./context.ts";
-import { type JournalRoot, openJournal } from "./journal.ts";
+import type { Halt, Interruption } from "./halt.ts";
+import { type Journal, type JournalRoot, openJournal } from "./journal.ts";
 import type { Suspension } from "./ledger.ts";
 import { toPlain } from "./record.ts";
 import type { RegisteredHandler } from "./registered.ts";
@@ -28,9 +29,6 @@ export interface ExecuteOptions {
   readonly chance: () => number;
 }
 
-/** Why an execution was broken off from outside: the reason of its AbortSignal. */
-export type Interruption = "canceled" | "lost" | "draining" | "limit.minutes";
-
 type Ending =
   | { readonly end: "completed"; readonly result: unknown }
   | { readonly end: "failed"; readonly error: unknown }
@@ -45,44 +43,45 @@ export async function executeRun(
   run: ClaimedRun,
   handler: RegisteredHandler | undefined,
   kept: readonly Step[],
-  abort: AbortController,
+  halt: Halt,
   options: ExecuteOptions,
 ): Promise<Release | null> {
-  const root = openJournal({
-    run,
-    kept,
-    changed: run.version !== null && run.version !== handler?.version,
-    database: options.database,
-    keep: options.keepStep,
-    clock: options.clock,
-    live: options.live,
-    signal: abort.signal,
-    onLost: () => abort.abort("lost" satisfies Interruption),
-    chance: options.chance,
-  });
-  const minutes = effectiveLimits(run.limits, options.allowed).minutes;
-  const timer = setTimeout(
-    () => abort.abort("limit.minutes" satisfies Interruption),
-    Math.max(0, minutes * 60_000 - run.workedMilliseconds),
-  );
-  const ending = abort.signal.aborted
-    ? await interrupted(abort.signal)
-    : await Promise.race([
-        carry(run, handler, root, abort.signal, options.services),
-        root.suspended.then((suspensions): Ending => ({ end: "suspended", suspensions })),
-        interrupted(abort.signal),
-      ]);
+  const began = performance.now();
+  const { promise: ending, resolve: end } = Promise.withResolvers<Ending>();
+  let root: JournalRoot | undefined;
+  let over = false;
+  // Opened for the handler's first step: one that takes none is done sooner without it.
+  const journal = () => {
+    if (root) return root.journal;
+    const changed = run.version !== null && run.version !== handler?.version;
+    root = openJournal({ ...options, run, kept, changed, began, halt });
+    if (over) root.close();
+    void root.suspended.then((suspensions) => end({ end: "suspended", suspensions }));
+    return root.journal;
+  };
+  if (kept.length > 0) journal();
+  const { minutes } = effectiveLimits(run.limits, options.allowed);
+  const left = Math.max(0, minutes * 60_000 - run.workedMilliseconds);
+  const timer = setTimeout(() => halt.now("limit.minutes"), left);
+  halt.onHalt((by) => end({ end: "interrupted", by }));
+  if (!halt.by) void carry(run, handler, { journal, halt, services: options.services }).then(end);
+  const ended = await ending;
+  over = true;
   clearTimeout(timer);
-  root.close();
-  return toRelease(run, handler, root, ending, options);
+  root?.close();
+  const { label, usdSpent: usd, workedMilliseconds } = root?.journal ?? untouched(run, began);
+  return toRelease(run, handler, { label, usd, workedMilliseconds }, ended, options);
+}
+
+/** What there is to say of a run that took no step. */
+function untouched(run: ClaimedRun, began: number): Pick<Journal, "label" | "usdSpent" | "workedMilliseconds"> {
+  return { label: run.label, usdSpent: 0, workedMilliseconds: run.workedMilliseconds + performance.now() - began };
 }
 
 async function carry(
   run: ClaimedRun,
   handler: RegisteredHandler | undefined,
-  root: JournalRoot,
-  signal: AbortSignal,
-  services: () => ContextServices,
+  { journal, halt, services }: { journal: () => Journal; halt: Halt; services: () => ContextServices },
 ): Promise<Ending> {
   try {
     if (!handler) {
@@ -99,25 +98,17 @@ async function carry(
         "The raw body is kept with the event; the sender must send it right.",
       );
     }
-    const context = createContext({ run, handler, journal: root.journal, services: services(), signal });
-    return { end: "completed", result: toPlain("result", await handler.run(context, root.journal)) };
+    const context = createContext({ run, handler, journal, halt, services: services() });
+    return { end: "completed", result: toPlain("result", await handler.run(context, journal)) };
   } catch (error) {
     return { end: "failed", error };
   }
 }
 
-function interrupted(signal: AbortSignal): Promise<Ending> {
-  return new Promise((resolve) => {
-    const tell = () => resolve({ end: "interrupted", by: signal.reason as Interruption });
-    if (signal.aborted) tell();
-    else signal.addEventListener("abort", tell, { once: true });
-  });
-}
-
 function toRelease(
   run: ClaimedRun,
   handler: RegisteredHandler | undefined,
-  root: JournalRoot,
+  spent: Pick<Release, "label" | "usd" | "workedMilliseconds">,
   ending: Ending,
   options: ExecuteOptions,
 ): Release | null {
@@ -130,10 +121,8 @@ function toRelease(
     error: null,
     waiting: null,
     wakeAt: null,
-    label: root.journal.label,
-    usd: root.journal.usdSpent,
-    workedMilliseconds: root.journal.workedMilliseconds,
     waits: [],
+    ...spent,
   } as const;
   switch (ending.end) {
     case "completed":

@@ -31,10 +31,11 @@ export interface JournalRoot {
 export function openJournal(options: LedgerOptions): JournalRoot {
   const { run, live } = options;
   const ledger = openLedger(options);
-  const began = performance.now();
   const below = (prefix: string): Journal => ({
     runId: run.id,
-    signal: options.signal,
+    get signal() {
+      return options.halt.signal;
+    },
     lastTry: ledger.attempt >= run.maxAttempts,
     get label() {
       return ledger.label;
@@ -43,7 +44,7 @@ export function openJournal(options: LedgerOptions): JournalRoot {
       return ledger.usd;
     },
     get workedMilliseconds() {
-      return run.workedMilliseconds + performance.now() - began;
+      return run.workedMilliseconds + performance.now() - options.began;
     },
     record: (request) => recordStep(ledger, request, { prefix }),
     recordWithTries: (request, tries) => recordStep(ledger, request, { prefix, tries }),

@@ -7,7 +7,8 @@ import { openLog } from "../base/log.ts";
 import { connect, type Database, isAway } from "../store/database.ts";
 import { testDatabase } from "../test/database.ts";
 import { testEngine } from "../test/engine.ts";
-import { executeRun, type Interruption } from "./execute.ts";
+import { executeRun } from "./execute.ts";
+import { Halt } from "./halt.ts";
 
 test("a worker whose connections are all busy keeps its lease, and a long look around does not cost it", async (t) => {
   const { connection } = await testDatabase(t);
@@ -158,8 +159,8 @@ test("once a worker has stopped it begins nothing more, and leaves nothing runni
 
 test("a run that was lost before its turn came does not begin at all", async () => {
   let begun = false;
-  const abort = new AbortController();
-  abort.abort("lost" satisfies Interruption);
+  const halt = new Halt();
+  halt.now("lost");
   const label = { integrity: "trusted", privacy: "public" } as const;
   const event = { id: "evt_1", source: "test", type: "x", key: "1", time: new Date(), data: {}, problem: null, label };
   const run = {
@@ -178,7 +179,7 @@ test("a run that was lost before its turn came does not begin at all", async () 
       begun = true;
     },
   };
-  const written = await executeRun(run, handler, [], abort, {
+  const written = await executeRun(run, handler, [], halt, {
     ...{ database: {} as Database, services: () => ({ log: openLog({}) }) as never, keepStep: async () => true },
     ...{ live: createLive(), clock: systemClock, allowed: run.limits, chance: () => 0 },
   });

@@ -7,6 +7,7 @@ import { join } from "../policy/labels.ts";
 import type { Database } from "../store/database.ts";
 import type { ClaimedRun, WaitSeed } from "../store/runs.ts";
 import type { StepSeed } from "../store/steps.ts";
+import type { Halt } from "./halt.ts";
 import { nextStepKey } from "./rules.ts";
 
 /** Why a run lets go of its worker, and what will wake it. */
@@ -23,14 +24,14 @@ export interface LedgerOptions {
   readonly kept: readonly Step[];
   /** The code that runs is not the code that kept these steps. */
   readonly changed: boolean;
+  /** When the execution began, by performance.now(). */
+  readonly began: number;
+  readonly halt: Halt;
   readonly database: Database;
   /** False: the run is no longer ours. */
-  readonly keep: (step: StepSeed) => Promise<boolean>;
+  readonly keepStep: (step: StepSeed) => Promise<boolean>;
   readonly clock: Clock;
   readonly live: Live;
-  readonly signal: AbortSignal;
-  /** A step could not be kept because the run is no longer ours. */
-  readonly onLost: () => void;
   readonly chance: () => number;
 }
 
@@ -113,10 +114,10 @@ export function openLedger(options: LedgerOptions): Ledger {
     async keep(step) {
       const finishedAt = step.status === "started" ? null : clock.now();
       const { attempt, label } = this;
-      const ours = await options.keep({ ...step, runId: run.id, claim: run.claim, attempt, label, finishedAt });
+      const ours = await options.keepStep({ ...step, runId: run.id, claim: run.claim, attempt, label, finishedAt });
       if (!ours) {
         closed = true;
-        options.onLost();
+        options.halt.now("lost");
         await NEVER;
       }
       options.live.publish({ kind: "step", id: run.id, name: step.key, status: step.status });

@@ -33,7 +33,7 @@ async function execute<Value>(
   request: StepRequest<Value>,
   step: { key: string; kept: Step | undefined; tries: number | undefined },
 ): Promise<{ value: Value } | { pause: Pause }> {
-  const { clock, signal } = ledger.options;
+  const { clock, halt } = ledger.options;
   const notes = takeNotes(ledger, step.key, request.detail);
   const row = { key: step.key, kind: request.kind, startedAt: clock.now(), value: null, error: null } as const;
   try {
@@ -44,7 +44,7 @@ async function execute<Value>(
     await ledger.keep({ ...row, status: "completed", value, detail: notes.detail, usd: notes.usd });
     return { value: value as Value };
   } catch (thrown) {
-    if (signal.aborted || isAway(thrown)) throw thrown;
+    if (halt.by || isAway(thrown)) throw thrown;
     const error = toFailure(thrown);
     const count = triesOf(step.kept) + 1;
     const detail = step.tries === undefined ? notes.detail : { tries: count, of: step.tries };

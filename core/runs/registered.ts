@@ -14,7 +14,8 @@ export interface RegisteredHandler extends Pick<Trigger, "concurrency" | "deboun
   readonly priority: number;
   /** A secret of its capability. */
   readonly secret: (name: string) => string;
-  readonly run: (context: Context<never>, journal: StepJournal) => Promise<unknown>;
+  /** The journal is opened when it is asked for. */
+  readonly run: (context: Context<never>, journal: () => StepJournal) => Promise<unknown>;
 }
 
 /** A trigger's part in dispatch: which handler runs on which events. */

@@ -82,7 +82,8 @@ export function repairHandlers(options: {
     limits: {},
     priority: 0,
     secret: () => "",
-    async run({ step, event }, { runId }) {
+    async run({ step, event }, journal) {
+      const { runId } = journal();
       const { filter } = (event as { data: Repair }).data;
       await step.run("find", async (signal) => {
         if (kind === "retry") return await noteRuns(database, runId, filter as RunFilter);

@@ -7,7 +7,8 @@ import { releaseHeld } from "../store/held.ts";
 import { handBack, takeOver } from "../store/processes.ts";
 import { type ClaimedRun, claimRuns, deleteWaits, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
 import { keepSteps, type StepSeed, stepsOf } from "../store/steps.ts";
-import { type ExecuteOptions, executeRun, type Interruption } from "./execute.ts";
+import { type ExecuteOptions, executeRun } from "./execute.ts";
+import { Halt, type Interruption } from "./halt.ts";
 import type { Presence } from "./presence.ts";
 import type { Handlers } from "./registered.ts";
 
@@ -44,7 +45,7 @@ const QUICK_MILLISECONDS = 5;
 interface Underway {
   readonly run: ClaimedRun;
   readonly kept: readonly Step[];
-  readonly abort: AbortController;
+  readonly halt: Halt;
   done: Promise<void> | undefined;
 }
 
@@ -83,9 +84,9 @@ export function createWorker(options: WorkerOptions): Worker {
   };
 
   const room = () => {
-    const ahead = pace < QUICK_MILLISECONDS ? options.concurrency : 0;
+    const ahead = pace < QUICK_MILLISECONDS ? 4 * options.concurrency : 0;
     const places = options.concurrency + ahead - executing - ready.length;
-    return Math.min(places, 5 * options.concurrency - underway.size) - expected;
+    return Math.min(places, 10 * options.concurrency - underway.size) - expected;
   };
 
   const claim = async () => {
@@ -111,7 +112,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const resumed = runs.filter((run) => run.claim > 1).map((run) => run.id);
     const kept = resumed.length > 0 ? Map.groupBy(await stepsOf(database, resumed), (step) => step.runId) : null;
     for (const run of runs) {
-      const one: Underway = { run, kept: kept?.get(run.id) ?? [], abort: new AbortController(), done: undefined };
+      const one: Underway = { run, kept: kept?.get(run.id) ?? [], halt: new Halt(), done: undefined };
       underway.set(run.id, one);
       ready.push(one);
     }
@@ -138,12 +139,12 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   };
 
-  const carry = async ({ run, kept, abort }: Underway) => {
+  const carry = async ({ run, kept, halt }: Underway) => {
     options.live.publish({ kind: "run", id: run.id, status: "running", name: run.handler });
     const began = performance.now();
     try {
       executing++;
-      const written = await executeRun(run, options.handlers.get(run.handler), kept, abort, execution).finally(() => {
+      const written = await executeRun(run, options.handlers.get(run.handler), kept, halt, execution).finally(() => {
         executing--;
         pace += (performance.now() - began - pace) / 16;
         replace();
@@ -188,7 +189,7 @@ export function createWorker(options: WorkerOptions): Worker {
   };
 
   const interrupt = (runs: Iterable<Underway | undefined>, by: Interruption) => {
-    for (const one of runs) one?.abort.abort(by);
+    for (const one of runs) one?.halt.now(by);
   };
 
   // A claim whose answer was lost, or a run that could not be written: the table says that we carry it, and we
