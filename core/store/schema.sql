@@ -170,11 +170,11 @@ begin
   end if;
   return query
     with mine as (
-      select id from runs where status = 'queued' and key is null
+      select ctid as place from runs where status = 'queued' and key is null
       order by priority desc, id limit most - taken for update skip locked
     )
     update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, clock_timestamp()), wake_at = null, waiting = null
-    from mine where runs.id = mine.id
+    from mine where runs.ctid = mine.place
     returning runs.id, runs.event_id, runs.handler, runs.version, runs.attempts, runs.max_attempts, runs.delays, runs.claim,
       runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
 end $$;
