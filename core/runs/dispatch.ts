@@ -14,9 +14,11 @@ import {
   type SharedRequest,
   toName,
 } from "../store/events.ts";
+import { type ClaimedRun, toClaimedRun } from "../store/runs.ts";
 import { at, matchesType, matchesWhere } from "./match.ts";
 import type { Handlers, RegisteredHandler } from "./registered.ts";
 import { effectiveLimits } from "./rules.ts";
+import type { Worker } from "./worker.ts";
 
 /** A run that is asked for by name, beside those that triggers start. */
 export interface NamedRun {
@@ -46,6 +48,8 @@ export function createDispatch(options: {
   live: Live;
   /** Told after runs were queued. */
   onQueued: () => void;
+  /** The worker of this process: what it has a place for begins as it is kept. */
+  worker: Pick<Worker, "reserve">;
   now: () => Date;
   allowed: Required<Limits>;
 }): Dispatch {
@@ -54,21 +58,40 @@ export function createDispatch(options: {
     async (groups: Group[]) => {
       const seeds = groups.flatMap((group) => group.seeds);
       const shared = groups.flatMap((group) => group.shared ?? []);
-      const kept = await keepEvents(options.database, seeds, shared);
+      const kept = await keepAndBegin(seeds, shared);
       if (shared.length === 0) return kept.map((one) => [one]);
       const rest = kept.values();
       return groups.map((group) => [...rest.take(group.seeds.length)]);
     },
     { most: 512, lanes: 2, beside: 64 },
   );
+  const keepAndBegin = async (seeds: EventSeed[], shared: SharedRequest[]) => {
+    const places = options.worker.reserve(seeds.flatMap(({ runs }) => runs.filter(isFree)).map((run) => run.id));
+    if (!places) return await keepEvents(options.database, seeds, shared);
+    const { worker, ids } = places;
+    const claimed = seeds.map((seed) => ({
+      ...seed,
+      runs: seed.runs.map((run) => (ids.has(run.id) ? { ...run, worker } : run)),
+    }));
+    const begun: ClaimedRun[] = [];
+    try {
+      const kept = await keepEvents(options.database, claimed, shared);
+      kept.forEach(({ begun: some }, place) => {
+        for (const run of some?.runs ?? []) begun.push(toClaimedRun(seeds[place]!, run, some!.at));
+      });
+      return kept;
+    } finally {
+      places.begin(begun);
+    }
+  };
   const seedOf = (event: NewEvent, decision?: Decision, parsed?: unknown): EventSeed => {
     const data = event.data === BODY ? parsed : event.data;
     const context = { now: options.now(), allowed: options.allowed };
     return toSeed(event, decision ?? decide(options.handlers, event, data), data, context);
   };
-  const tell = ({ event, outcome }: EventSeed, { eventId, runIds, duplicate }: KeptEvent) => {
+  const tell = ({ event, outcome }: EventSeed, { eventId, runIds, duplicate, begun }: KeptEvent) => {
     if (duplicate) return;
-    if (runIds.length > 0) options.onQueued();
+    if (runIds.length > (begun?.runs.length ?? 0)) options.onQueued();
     options.live.publish({ kind: "event", id: eventId, status: outcome, name: `${event.source} ${event.type}` });
   };
   return {
@@ -89,6 +112,9 @@ export function createDispatch(options: {
     },
   };
 }
+
+/** Nothing is counted before it may begin. */
+const isFree = ({ key, burst, rate }: RunSeed) => key === null && !burst && !rate;
 
 /** What triggers make of an event: its outcome, the reason in words, and its runs. */
 export function decide(

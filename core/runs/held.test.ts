@@ -25,7 +25,15 @@ function dispatcher(database: Database, held: Held, now: () => Date = () => new 
   };
   const triggers = () => [{ handler: handler.name, on: { source: "test", type: "*" } }];
   const handlers = { get: () => handler, triggers };
-  return createDispatch({ database, handlers, live: createLive(), onQueued: () => {}, now, allowed: ALLOWED });
+  return createDispatch({
+    database,
+    handlers,
+    live: createLive(),
+    onQueued: () => {},
+    worker: { reserve: () => null },
+    now,
+    allowed: ALLOWED,
+  });
 }
 
 async function processes(t: TestContext, count: number, held: Held) {

@@ -92,6 +92,7 @@ export function createRuns(options: RunsOptions): Runs {
     handlers,
     live: options.live,
     onQueued,
+    worker: { reserve: (runIds) => worker.reserve(runIds) },
     now: options.clock.now,
     allowed: options.allowed,
   });

@@ -27,8 +27,19 @@ export interface Worker {
   start(): Promise<void>;
   /** There may be something to claim. */
   wake(): void;
+  /** Places for those of these runs, which are about to be kept, that can begin at once. Null: others come first, or there is none. */
+  reserve(runIds: readonly string[]): Places | null;
   /** Claims no more; waits so long for what is under way, then hands it back. */
   stop(drainMilliseconds: number): Promise<void>;
+}
+
+/** Places that are held for runs until they are kept. */
+export interface Places {
+  /** In whose name they are claimed. */
+  readonly worker: string;
+  readonly ids: ReadonlySet<string>;
+  /** Carries those that were kept, and gives the other places back. To be called once, whatever came. */
+  begin(kept: readonly ClaimedRun[]): void;
 }
 
 /** How often the net is drawn in when nothing wakes the worker. */
@@ -68,6 +79,8 @@ export function createWorker(options: WorkerOptions): Worker {
   const ready: Underway[] = [];
   /** How long a run's handler takes, in milliseconds: a moving average. */
   let pace = 2 * QUICK_MILLISECONDS;
+  /** They hold a place, and are being kept. */
+  const arriving = new Set<string>();
   /** Claims that are under way, and how many runs they may bring. */
   let claims = 0;
   let expected = 0;
@@ -85,7 +98,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   const room = () => {
     const ahead = pace < QUICK_MILLISECONDS ? 4 * options.concurrency : 0;
-    const places = options.concurrency + ahead - executing - ready.length;
+    const places = options.concurrency + ahead - executing - ready.length - arriving.size;
     return Math.min(places, 10 * options.concurrency - underway.size) - expected;
   };
 
@@ -124,9 +137,23 @@ export function createWorker(options: WorkerOptions): Worker {
     fill();
   };
 
+  const reserve = (runIds: readonly string[]): Places | null => {
+    const { id: worker, stopped } = presence;
+    if (!open || stopped || backlog || claims > 0 || ready.length > 0 || !presence.holds()) return null;
+    const ids = new Set(runIds.slice(0, Math.max(0, options.concurrency - executing - arriving.size)));
+    if (ids.size === 0) return null;
+    for (const id of ids) arriving.add(id);
+    const begin = (kept: readonly ClaimedRun[]) => {
+      for (const id of ids) arriving.delete(id);
+      if (open && presence.id === worker) void take(kept);
+    };
+    // One turn of the event loop later: who has sent the event is answered first.
+    return { worker, ids, begin: (kept) => void setImmediate(begin, kept) };
+  };
+
   /** When no claim is under way any more: what one brings after a stop is handed back with the rest. */
   const claimed = async () => {
-    while (claims > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (claims > 0 || arriving.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   };
 
   const fill = () => {
@@ -195,7 +222,7 @@ export function createWorker(options: WorkerOptions): Worker {
   // A claim whose answer was lost, or a run that could not be written: the table says that we carry it, and we
   // do not. Seen twice in a row, it is given back.
   const handBackStrays = (carried: readonly string[]) => {
-    const missing = claims > 0 ? [] : carried.filter((run) => !underway.has(run));
+    const missing = claims > 0 ? [] : carried.filter((run) => !underway.has(run) && !arriving.has(run));
     const strays = missing.filter((run) => missed.has(run));
     missed = new Set(missing);
     if (strays.length === 0) return;
@@ -251,6 +278,7 @@ export function createWorker(options: WorkerOptions): Worker {
       await look();
     },
     wake,
+    reserve,
     async stop(drainMilliseconds) {
       open = false;
       clearTimeout(poll);

@@ -20,6 +20,8 @@ export interface RunSeed {
   readonly delays: readonly number[];
   readonly limits: Limits;
   readonly parentId: string | null;
+  /** The worker that claims it as it is kept, unless a pause holds it back. Not for one with a key, a burst or a rate. */
+  readonly worker?: string;
   /** It begins at `wakeAt`, and until then gathers the events of the burst's name; `until` is the latest it may begin. */
   readonly burst?: { readonly name: string; readonly wakeAt: Date; readonly until: Date | null };
   /** Of this name so many may begin within so many milliseconds. */
@@ -47,6 +49,8 @@ export interface KeptEvent {
   readonly eventId: string;
   readonly runIds: readonly string[];
   readonly duplicate: boolean;
+  /** Those of its runs that are their worker's already, and since when. */
+  readonly begun?: { readonly runs: readonly RunSeed[]; readonly at: Date };
 }
 
 // Columns travel as arrays, one statement however many rows; all bodies and headers as one binary value, each
@@ -81,12 +85,14 @@ const KEEP = `
     from incoming on conflict (source, key) do nothing
     returning id, source, request_id
   ), held as (
-    select hold_pauses($33) as paused
+    select hold_pauses($34) as paused
   ), queued as (
-    insert into runs (${RUN}, status, waiting)
-    select ${RUN_OF}, case when h.by is null then 'queued' else 'waiting' end, h.by
-    from held, ${runsFrom(20, RUN_TYPES)} join kept on kept.id = r.event_id,
-      lateral (select held_by(paused, r.handler, kept.source, null, null) as by) h
+    insert into runs (${RUN}, status, waiting, worker, claim, started_at)
+    select ${RUN_OF}, case when h.by is not null then 'waiting' when c.worker is not null then 'running' else 'queued' end, h.by,
+      c.worker, case when c.worker is null then 0 else 1 end, case when c.worker is not null then now() end
+    from held, ${runsFrom(20, [...RUN_TYPES, "text"], ", worker")} join kept on kept.id = r.event_id,
+      lateral (select held_by(paused, r.handler, kept.source, null, null) as by) h,
+      lateral (select case when h.by is null then r.worker end as worker) c
   ), wanted as (
     select w.run_id from waits w join incoming i on i.source = w.source
     where i.id in (select id from kept)
@@ -95,7 +101,8 @@ const KEEP = `
     update runs set status = 'queued', wake_at = null
     where status = 'waiting' and exists (select from wanted) and id in (select run_id from wanted)
   )
-  select id, request_id as "requestId" from kept`;
+  select id, request_id as "requestId", date_part('epoch', now()) * 1000 as at, (select nullif(paused, '{}') from held) as paused
+  from kept`;
 const KEEP_REQUESTS = `
   insert into requests (id, method, url, headers, body)
   select s.id, s.method, s.url, s.headers, substring($1::bytea from s.body_from for s.body_length)
@@ -153,14 +160,20 @@ export async function keepEvents(
   const kept = simple
     ? await keepSeeds(database, seeds)
     : await database.transaction((inside) => keepTogether(inside, seeds, shared, runIds));
-  const ids = new Set(kept.map((row) => row.id));
+  const rows = new Map(kept.map((row) => [row.id, row]));
   return await Promise.all(
-    seeds.map((seed) =>
-      ids.has(seed.id)
-        ? { eventId: seed.id, runIds: seed.runs.map(({ id }) => runIds.get(id) ?? id), duplicate: false }
-        : keepDuplicate(database, seed),
-    ),
+    seeds.map((seed) => {
+      const row = rows.get(seed.id);
+      if (!row) return keepDuplicate(database, seed);
+      const ids = seed.runs.map(({ id }) => runIds.get(id) ?? id);
+      return { eventId: seed.id, runIds: ids, duplicate: false, begun: begunOf(seed, row) };
+    }),
   );
+}
+
+function begunOf({ event, runs }: EventSeed, { at, paused }: NewRow): NonNullable<KeptEvent["begun"]> {
+  const isPaused = (run: RunSeed) => pausesOf(event.source, [run]).some((name) => paused?.includes(name));
+  return { runs: runs.filter((run) => run.worker && !isPaused(run)), at: new Date(at) };
 }
 
 const mayBeHeld = (run: RunSeed) => run.burst !== undefined || run.rate !== undefined;
@@ -168,6 +181,10 @@ const mayBeHeld = (run: RunSeed) => run.burst !== undefined || run.rate !== unde
 interface NewRow {
   readonly id: string;
   readonly requestId: string | null;
+  /** When the transaction began, in milliseconds. */
+  readonly at: number;
+  /** Those of the names that are paused, if any is. */
+  readonly paused: readonly string[] | null;
 }
 
 /** In one statement. Returns those that were not there. */
@@ -184,10 +201,10 @@ async function keepSeeds(database: Database, seeds: readonly EventSeed[]): Promi
     return row;
   });
   const runs = seeds.flatMap((seed) =>
-    seed.runs.flatMap((run) => (mayBeHeld(run) ? [] : [runRow(seed.id, seed.event.label, run)])),
+    seed.runs.flatMap((run) => (mayBeHeld(run) ? [] : [[...runRow(seed.id, seed.event.label, run), run.worker]])),
   );
   const names = new Set(seeds.flatMap((seed) => pausesOf(seed.event.source, seed.runs)));
-  const values = [Buffer.concat(pieces), ...columns(rows, 18), ...columns(runs, RUN_TYPES.length), [...names]];
+  const values = [Buffer.concat(pieces), ...columns(rows, 18), ...columns(runs, RUN_TYPES.length + 1), [...names]];
   return await database.query<NewRow>(KEEP, values, "keep-events");
 }
 

@@ -3,10 +3,13 @@ import type { Limits } from "../define/limits.ts";
 import type { Failure, RunStatus, Waiting } from "../define/run.ts";
 import type { Database } from "./database.ts";
 import {
+  BODY,
   columns,
   type EventRow,
+  type EventSeed,
   earliestAfter,
   type RawEvent,
+  type RunSeed,
   toEventRow,
   toJson,
   toJsonOrNull,
@@ -63,6 +66,20 @@ const CLAIM = `select r.id as run_id, r.event_id, r.handler, r.version, r.attemp
     r.usd, r.worked_ms, date_part('epoch', r.started_at) * 1000 as started, r.integrity as run_integrity, r.privacy as run_privacy,
     exists (select from bursts b where b.run_id = r.id) as gathered, ${EVENT}
   from claim_runs($1, $2) r left join lateral (select * from events where events.id = r.event_id limit 1) e on true`;
+
+/** A run that was claimed as it was kept, as `claimRuns` would have brought it. */
+export function toClaimedRun(
+  { id, event: { label, data, request, ...event } }: EventSeed,
+  run: RunSeed,
+  at: Date,
+): ClaimedRun {
+  const whole = data === BODY ? { data: null, body: request!.body } : { data: JSON.parse(toJson(data)), body: null };
+  const { source, type, key, time, problem = null } = event;
+  const row = toEventRow({ id, source, type, key, time, problem, ...label, ...whole });
+  const { handler, version, attempts: maxAttempts, delays, limits } = run;
+  const begun = { claim: 1, attempts: 0, usd: 0, workedMilliseconds: 0, startedAt: at };
+  return { id: run.id, handler, version, maxAttempts, delays, limits, label, ...begun, event: row, events: [row] };
+}
 
 type ClaimedRow = Omit<RawEvent, "time"> & {
   run_id: string;
