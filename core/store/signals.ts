@@ -11,6 +11,9 @@ export interface Signals {
   close(): Promise<void>;
 }
 
+// Not waited for until it is on the disk: what a crash swallows, the poll finds.
+const SAY = "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+
 /**
  * Listens on a connection of its own, which is opened again when it breaks. What is said is said outside every
  * transaction: a NOTIFY inside one makes all commits take turns.
@@ -46,7 +49,7 @@ export function openSignals(
     while (waiting.size > 0 && !closed) {
       const [key, { signal, text }] = waiting.entries().next().value!;
       waiting.delete(key);
-      await options.database.query("select pg_notify($1, $2)", [`daimon_${signal}`, text], "say").catch(() => {});
+      await options.database.query(SAY, [`daimon_${signal}`, text], "say").catch(() => {});
     }
     saying = false;
   };
