@@ -38,88 +38,37 @@ interface Parts {
   readonly halt: Halt;
 }
 
-/** What a handler sees of its run. */
-export function createContext(parts: Parts): Context<never> {
-  return new RunContext(parts);
-}
-
-/** A class, so that each part is made when a handler asks for it: all of them would cost more than a short run does. */
-class RunContext implements Context<never> {
-  readonly #parts: Parts;
-  #steps: Steps | undefined;
-
-  constructor(parts: Parts) {
-    this.#parts = parts;
-  }
-
-  get event() {
-    return this.#parts.run.event as DaimonEvent as DaimonEvent<never>;
-  }
-
-  get events() {
-    return this.#parts.run.events as readonly DaimonEvent[] as readonly DaimonEvent<never>[];
-  }
-
-  get step() {
-    this.#steps ??= createSteps(this.#parts);
-    return this.#steps;
-  }
-
-  get hub() {
-    const { run, journal, services } = this.#parts;
-    return createHubAccess(journal(), services.hub, { runId: run.id, eventId: run.event.id });
-  }
-
-  get agent() {
-    return this.step.agent;
-  }
-
-  get wait() {
-    return this.step.waitForEvent;
-  }
-
-  get approve() {
-    return this.step.approve;
-  }
-
-  get send(): Context["send"] {
-    const { run, journal, services } = this.#parts;
-    return (message) =>
+/** What a handler sees of its run. What costs more than a short run does is made when the handler asks for it. */
+export function createContext({ run, handler, journal, services, halt }: Parts): Context<never> {
+  const step = createSteps({ run, journal, services });
+  return {
+    event: run.event as DaimonEvent as DaimonEvent<never>,
+    events: run.events as readonly DaimonEvent[] as readonly DaimonEvent<never>[],
+    step,
+    get hub() {
+      return createHubAccess(journal(), services.hub, { runId: run.id, eventId: run.event.id });
+    },
+    agent: step.agent,
+    wait: step.waitForEvent,
+    approve: step.approve,
+    send: (message) =>
       journal().record({
         name: "send",
         kind: "send",
         detail: message,
         code: (notes) => services.send(message, { run, step: notes.key, label: journal().label }),
-      });
-  }
-
-  get emit(): Context["emit"] {
-    const { run, journal, services } = this.#parts;
-    return (event) => emitStep(journal(), services, run.id, event);
-  }
-
-  get secret() {
-    return this.#parts.handler.secret;
-  }
-
-  get address(): Context["address"] {
-    const { publicUrl } = this.#parts.services;
-    return (source) => addressOf(source, publicUrl);
-  }
-
-  get log() {
-    const { run, services } = this.#parts;
-    return services.log.with({ run: run.id, handler: run.handler });
-  }
-
-  get signal() {
-    return this.#parts.halt.signal;
-  }
-
-  get now() {
-    const { event, startedAt } = this.#parts.run;
-    return event.source === "schedule" ? event.time : startedAt;
-  }
+      }),
+    emit: (event) => emitStep(journal(), services, run.id, event),
+    secret: handler.secret,
+    address: (source) => addressOf(source, services.publicUrl),
+    get log() {
+      return services.log.with({ run: run.id, handler: run.handler });
+    },
+    get signal() {
+      return halt.signal;
+    },
+    now: run.event.source === "schedule" ? run.event.time : run.startedAt,
+  };
 }
 
 function addressOf(source: string, publicUrl: string | undefined): string {
@@ -131,7 +80,7 @@ function addressOf(source: string, publicUrl: string | undefined): string {
   );
 }
 
-function createSteps({ run, journal, services }: Parts): Steps {
+function createSteps({ run, journal, services }: Pick<Parts, "run" | "journal" | "services">): Steps {
   return {
     run: (name, code, options = {}) =>
       journal().recordWithTries(
