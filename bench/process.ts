@@ -51,7 +51,7 @@ export async function startEngine(peer: string): Promise<EngineProcess> {
   const child = fork(HOST, [peer], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     serialization: "advanced",
-    env: { PATH: process.env.PATH, HOME: import.meta.dirname, NO_COLOR: "1", NODE_ENV: "production", ...Object.fromEntries(Object.entries(process.env).filter(([k]) => k.startsWith("K_"))), ...(process.env.NODEOPT ? { NODE_OPTIONS: process.env.NODEOPT } : {}) },
+    env: { PATH: process.env.PATH, HOME: import.meta.dirname, NO_COLOR: "1", NODE_ENV: "production" },
   });
   running.add(child);
   let said = "";

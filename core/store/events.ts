@@ -5,7 +5,7 @@ import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Database } from "./database.ts";
 import { DEAD_REASON } from "./filters.ts";
-import { giveTurns } from "./held.ts";
+import { giveTurns, holdPauses } from "./held.ts";
 
 /** A run to be queued with its event. */
 export interface RunSeed {
@@ -85,7 +85,7 @@ const KEEP = `
     from incoming on conflict (source, key) do nothing
     returning id, source, request_id
   ), held as (
-    select hold_pauses($34) as paused
+    select ${holdPauses("$34")} as paused
   ), queued as (
     insert into runs (${RUN}, status, waiting, worker, claim, started_at)
     select ${RUN_OF}, case when h.by is not null then 'waiting' when c.worker is not null then 'running' else 'queued' end, h.by,
@@ -112,7 +112,7 @@ const KEEP_REQUESTS = `
 // Bursts are taken in the order of their names, so that two statements which want the same ones take turns.
 const ADD = `
   with held as (
-    select hold_pauses($2) as paused
+    select ${holdPauses("$2")} as paused
   ), added as (
     select r.*, held_by(paused, r.handler, $1, r.rate_limit, r.rate_ms) as by
     from held, ${runsFrom(3, [...RUN_TYPES, ...HELD_TYPES], ", rate, rate_limit, rate_ms, burst, burst_at, until")}

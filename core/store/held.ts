@@ -4,6 +4,9 @@ import type { Database } from "./database.ts";
 /** Two that pause or resume take turns, so that a run which is held by two things is never left without one of them. */
 const LOCK = 7_240_424_203;
 
+/** Of these names those that are paused. They stay so until the transaction ends: whoever resumes waits for it. */
+export const holdPauses = (names: string) => `array(select name from pauses where name = any(${names}) for key share)`;
+
 /** A run that may have to wait for its turn. */
 interface Fresh {
   readonly id: string;
@@ -56,7 +59,7 @@ async function closeBursts(inside: Database, now: Date): Promise<void> {
        select r.id, r.handler, e.source, r.rate_limit, r.rate_ms from runs r join events e on e.id = r.event_id
        where r.status = 'waiting' and r.wake_at <= $1 and r.burst is not null order by r.id for update of r skip locked
      ), held as (
-       select hold_pauses(array(select handler from due union select 'source:' || source from due)) as paused
+       select ${holdPauses("array(select handler from due union select 'source:' || source from due)")} as paused
      ), let_go as (
        select id, held_by(paused, handler, source, rate_limit, rate_ms) as by from due, held
      )

@@ -197,13 +197,6 @@ begin
     returning r.id;
 end $$;
 
--- Of these names those that are paused. They stay so until the transaction ends: whoever resumes waits for it.
--- A function, because the planner would believe a table that is nearly always empty to be a large one.
-create function hold_pauses(names text[]) returns text[] language plpgsql as $$
-begin
-  return array(select name from pauses where name = any(names) for key share);
-end $$;
-
 -- What holds a run back that has not begun and gathers no events: a pause, else its rate, else nothing (null).
 create function held_by(paused text[], handler text, source text, rate_limit integer, rate_ms bigint) returns jsonb language sql stable as $$
   select case when handler = any(paused) then jsonb_build_object('kind', 'paused', 'name', handler)

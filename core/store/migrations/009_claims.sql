@@ -1,4 +1,5 @@
--- A claim finds its rows again by their place (ctid), not once more by their id.
+-- A claim finds its rows again by their place (ctid), not once more by their id. Pauses are held by the statement itself.
+drop function hold_pauses;
 create or replace function claim_runs(me text, most integer)
   returns table (id text, event_id text, handler text, version text, attempts integer, max_attempts integer, delays integer[], claim integer,
     integrity text, privacy text, limits jsonb, usd double precision, worked_ms bigint, started_at timestamptz)
