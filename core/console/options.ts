@@ -4,21 +4,12 @@ import type { Log } from "../base/log.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Config } from "../define/config.ts";
 import type { HubAccess } from "../define/context.ts";
-import type { Failure } from "../define/run.ts";
+import type { Models } from "../models/models.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Repair } from "../runs/repair.ts";
 import type { Schedules } from "../schedules/schedules.ts";
 import type { Database } from "../store/database.ts";
 import type { Verdict } from "../store/runs.ts";
-
-/** A model behind a role, and what keeps it from answering. */
-export interface ModelView {
-  readonly role: string;
-  readonly provider: string;
-  readonly model: string;
-  readonly demo: boolean;
-  readonly problem?: Failure;
-}
 
 /** One thing that `doctor` looked at. */
 export interface Check {
@@ -101,7 +92,7 @@ export interface ConsoleOptions {
   readonly database: Database;
   readonly live: Live;
   readonly hub: Pick<HubAccess, "map" | "search" | "read">;
-  readonly models: { list(): readonly ModelView[] };
+  readonly models: Pick<Models, "list">;
   readonly config: Config;
   readonly clock: Clock;
   readonly log: Log;

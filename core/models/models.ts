@@ -34,7 +34,7 @@ export interface ModelRequest {
 }
 
 /** Figures of one call, kept with its step. Tokens; the three kinds of input do not overlap. */
-interface CallDetail {
+export interface CallDetail {
   readonly role: string;
   readonly provider: string;
   readonly model: string;

@@ -70,6 +70,9 @@ interface View extends Pick<ConsoleOptions, "hasSecret" | "config"> {
   readonly lastOf: ReadonlyMap<string, Date | null>;
 }
 
+/** A capability as it is shown. */
+export type CapabilityView = Awaited<ReturnType<typeof toItem>>;
+
 async function toItem(installed: Shown, view: View, problem: Failure | null) {
   const { capability, skillFolder } = installed;
   const { base, hasSecret } = view;

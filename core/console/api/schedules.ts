@@ -78,6 +78,9 @@ export function scheduleRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   return app;
 }
 
+/** A schedule as it is shown. */
+export type ScheduleView = ReturnType<typeof toView>;
+
 function toView(row: ScheduleRow, now: Date) {
   const { policy, label, conversationId, nextAt, dueAt, ...rest } = row;
   const { next, clockChange } = row.paused ? { next: [], clockChange: null } : forecast(row, now);

@@ -1,26 +1,35 @@
+import type { Trigger } from "../../define/capability.ts";
+import type { EventOutcome as Outcome } from "../../define/event.ts";
+import type { Label } from "../../define/label.ts";
+import type { Failure, Run as KeptRun, Step as KeptStep, RunStatus } from "../../define/run.ts";
+import type { CallDetail, Models } from "../../models/models.ts";
+import type { Forecast } from "../../schedules/schedules.ts";
+import type { Approval as KeptApproval } from "../../store/approvals.ts";
+import type { Message as KeptMessage } from "../../store/messages.ts";
+import type { Progress as KeptProgress } from "../../store/repairs.ts";
+import type { CapabilityView } from "../api/capabilities.ts";
+import type { ScheduleView } from "../api/schedules.ts";
 import { go } from "./router.ts";
 
-/** The API's shapes as docs/reference/api.md writes them; times are ISO 8601 in UTC. */
+export type { Failure, RunStatus } from "../../define/run.ts";
+export type { Check, SampleDelivery as Delivery } from "../options.ts";
+export type { Label, Outcome };
 
-export interface Failure {
-  readonly code: string;
-  readonly message: string;
-  readonly next?: string;
-  /** Where in the capability's own code, innermost first. */
-  readonly at?: readonly string[];
-}
-export interface Label {
-  readonly integrity: "trusted" | "untrusted";
-  readonly privacy: "public" | "private" | "secret";
-}
+/** A value as JSON brings it: its times are ISO 8601 in UTC. */
+type Wire<Value> = Value extends Date
+  ? string
+  : Value extends object
+    ? { [Field in keyof Value]: Wire<Value[Field]> }
+    : Value;
+
+/** The API's shapes as docs/reference/api.md writes them: what the house keeps, and what the views add to it. */
+
 export interface Page<Item> {
   readonly items: Item[];
   readonly next: string | null;
   /** How many events a search by text has looked through for a page that is not full. */
   readonly searched?: number;
 }
-export type RunStatus = "queued" | "running" | "waiting" | "completed" | "failed" | "canceled";
-export type Outcome = "dispatched" | "ignored" | "filtered" | "skipped" | "dead";
 
 export interface EventItem {
   readonly id: string;
@@ -52,41 +61,12 @@ export interface EventDetail extends Omit<EventItem, "runs"> {
   readonly runs: RunDetail[];
 }
 
-export interface Run {
-  readonly id: string;
-  readonly eventId: string;
-  readonly parentId: string | null;
+export interface Run extends Wire<Omit<KeptRun, "version" | "priority" | "key">> {
   readonly issueId: string | null;
-  readonly handler: string;
-  readonly status: RunStatus;
-  readonly attempts: number;
-  readonly maxAttempts: number;
-  readonly label: Label;
-  readonly limits: { readonly turns?: number; readonly usd?: number; readonly minutes?: number };
-  readonly usd: number;
-  readonly waiting:
-    | { readonly kind: "sleep"; readonly step: string }
-    | { readonly kind: "event"; readonly step: string; readonly source: string; readonly type: string }
-    | { readonly kind: "approval"; readonly step: string; readonly approvalId: string }
-    | { readonly kind: "retry"; readonly attempt: number; readonly error: Failure }
-    | { readonly kind: "debounce"; readonly events: number; readonly until: string | null }
-    | { readonly kind: "paused"; readonly name: string }
-    | { readonly kind: "rate"; readonly limit: number; readonly milliseconds: number }
-    | null;
-  readonly error: Failure | null;
-  readonly result: unknown;
-  readonly createdAt: string;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  readonly wakeAt: string | null;
   readonly progress: Progress | null;
 }
-/** How far a replay or retry of many is; `total` is null until it is found, and `runs` stands in one run alone. */
-export interface Progress {
-  readonly total: number | null;
-  readonly done: number;
-  readonly runs?: Readonly<Partial<Record<RunStatus, number>>>;
-}
+/** How far a replay or retry of many is; `runs` stands in one run alone. */
+export type Progress = Omit<KeptProgress, "runs"> & Partial<KeptProgress>;
 /** What a filter means now; `next` when a search by text has more to look through. */
 export interface Preview<Item> {
   readonly count: number;
@@ -94,19 +74,7 @@ export interface Preview<Item> {
   readonly next: string | null;
   readonly filter: Readonly<Record<string, string>>;
 }
-export interface Step {
-  readonly key: string;
-  readonly kind: string;
-  readonly status: "started" | "completed" | "failed";
-  readonly value: unknown;
-  readonly error: Failure | null;
-  readonly attempt: number;
-  readonly label: Label;
-  readonly detail: unknown;
-  readonly usd: number;
-  readonly startedAt: string;
-  readonly finishedAt: string | null;
-}
+export type Step = Omit<Wire<KeptStep>, "runId">;
 export interface EventOfRun {
   readonly id: string;
   readonly source: string;
@@ -122,31 +90,15 @@ export interface RunDetail extends Run {
   readonly messages?: Message[];
 }
 /** The `detail` of a model step and of a tool step; each field may be missing. */
-export interface StepDetail {
-  readonly role?: string;
-  readonly provider?: string;
-  readonly model?: string;
-  readonly demo?: boolean;
-  readonly promptTokens?: number;
-  readonly inputTokens?: number;
-  readonly outputTokens?: number;
-  readonly cacheReadTokens?: number;
-  readonly cacheWriteTokens?: number;
+export interface StepDetail extends Partial<CallDetail> {
   readonly tool?: string;
   readonly input?: unknown;
   readonly effect?: string;
   readonly sink?: string;
 }
 
-export interface Approval {
-  readonly id: string;
-  readonly runId: string;
-  readonly title: string;
+export interface Approval extends Wire<Omit<KeptApproval, "step" | "digest" | "action">> {
   readonly action: { readonly tool: string; readonly input: unknown };
-  readonly status: "waiting" | "approved" | "denied" | "expired";
-  readonly expiresAt: string;
-  readonly createdAt: string;
-  readonly answeredAt: string | null;
 }
 export interface IssueItem {
   readonly id: string;
@@ -176,36 +128,8 @@ export interface IssueDetail extends IssueItem {
   readonly messages: readonly (Message & { readonly error: Failure | null })[];
 }
 /** When a schedule comes: of one that is there, and of one that is only thought of. */
-export interface ScheduleForecast {
-  readonly cron: string | null;
-  readonly zone: string;
-  readonly next: string[];
-  readonly clockChange: string | null;
-  readonly note?: string | null;
-}
-export interface Schedule extends ScheduleForecast {
-  readonly name: string;
-  readonly origin: "code" | "owner" | "agent";
-  readonly description: string | null;
-  readonly agent: string | null;
-  readonly text: string | null;
-  readonly label: Label;
-  readonly catchup: "none" | "one" | "all";
-  readonly window: string;
-  readonly overlap: "skip" | "queue" | "allow" | "cancel";
-  readonly jitter: string;
-  readonly jitterMs: number;
-  readonly onFailure: { readonly after: number };
-  readonly onRecovery: boolean;
-  readonly nextAt: string | null;
-  /** The nominal time of a tick that waits its turn. */
-  readonly heldAt: string | null;
-  readonly lastAt: string | null;
-  readonly paused: boolean;
-  readonly done: boolean;
-  readonly failures: number;
-  readonly createdAt: string;
-}
+export type ScheduleForecast = Wire<Omit<Forecast, "note"> & Partial<Pick<Forecast, "note">>>;
+export type Schedule = Wire<ScheduleView>;
 export interface Tick {
   readonly id: string;
   readonly nominal: string;
@@ -222,16 +146,7 @@ export interface Conversation {
   readonly title: string | null;
   readonly updatedAt: string;
 }
-export interface Message {
-  readonly id: string;
-  readonly direction: "in" | "out";
-  readonly author: string;
-  readonly text: string;
-  readonly state: string;
-  readonly runId: string | null;
-  readonly createdAt: string;
-  readonly detail?: unknown;
-}
+export type Message = Wire<Omit<KeptMessage, "conversationId" | "eventId">>;
 export interface Refusal {
   readonly source: string;
   readonly reason: string;
@@ -249,13 +164,7 @@ export interface SystemStatus {
   readonly demo: boolean;
   readonly owner: { readonly name: string; readonly zone: string };
   readonly envFile: string;
-  readonly models: {
-    readonly role: string;
-    readonly provider: string;
-    readonly model: string;
-    readonly demo: boolean;
-    readonly problem?: Failure | null;
-  }[];
+  readonly models: ReturnType<Models["list"]>;
   readonly counts: Record<"queued" | "running" | "waiting" | "failed", number>;
   readonly approvals: number;
   readonly issues: number;
@@ -289,35 +198,7 @@ export interface Costs {
     readonly demo: boolean;
   }[];
 }
-export interface CapabilityItem {
-  readonly name: string;
-  readonly description: string;
-  readonly webhooks: {
-    readonly source: string;
-    readonly url: string;
-    readonly ready: boolean;
-    readonly lastEventAt: string | null;
-    readonly expectEvery: string | null;
-  }[];
-  readonly triggers: { readonly name: string; readonly on: unknown }[];
-  readonly schedules: unknown[];
-  readonly tools: { readonly name: string; readonly description: string; readonly effect: string }[];
-  readonly agents: unknown[];
-  readonly skills: unknown[];
-  readonly secrets: {
-    readonly name: string;
-    readonly description: string;
-    readonly required: boolean;
-    readonly set: boolean;
-  }[];
-  readonly egress: string[];
-  readonly problem: Failure | null;
-}
-export interface Delivery {
-  readonly status: number;
-  readonly body: unknown;
-  readonly key: string;
-}
+export type CapabilityItem = Wire<CapabilityView>;
 export interface Token {
   readonly name: string;
   readonly scopes: string[];
@@ -326,24 +207,15 @@ export interface Token {
   readonly expiresAt: string;
 }
 /** A trigger or a source: whether it is paused, and how many runs it holds back by what. */
-export interface Pausable {
+export interface Pausable extends Pick<Trigger, "concurrency" | "debounce" | "rate"> {
   readonly name: string;
   readonly installed: boolean;
-  readonly concurrency?: { readonly key?: string; readonly limit: number };
-  readonly debounce?: { readonly key?: string; readonly delay: string; readonly most?: string };
-  readonly rate?: { readonly key?: string; readonly limit: number; readonly per: string };
   readonly paused: boolean;
   readonly pausedAt: string | null;
   readonly waiting: { readonly paused: number; readonly rate: number; readonly debounce: number };
 }
 export interface TriggerPage extends Page<Pausable> {
   readonly sources: Pausable[];
-}
-export interface Check {
-  readonly name: string;
-  readonly state: "ok" | "warning" | "failed";
-  readonly message: string;
-  readonly next?: string;
 }
 
 /** What the API answered instead: a code, a sentence, and what to do next. `status` 0: nothing was reached. */

@@ -1,13 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build, stop } from "esbuild";
-
-/** One file of the console as it is served. `immutable`: its address changes whenever its bytes do. */
-export interface Asset {
-  readonly type: string;
-  readonly body: Uint8Array;
-  readonly immutable: boolean;
-}
+import type { PageFile } from "../options.ts";
 
 const HERE = import.meta.dirname;
 const TYPES: Readonly<Record<string, string>> = {
@@ -18,7 +12,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** The console, bundled in memory: `/index.html`, `/icon.svg` and the hashed files below `/assets/`. */
-export async function buildBundle(): Promise<Map<string, Asset>> {
+export async function buildBundle(): Promise<Map<string, PageFile>> {
   const { outputFiles } = await build({
     absWorkingDir: HERE,
     entryPoints: { app: "main.tsx", style: "style/index.css" },
