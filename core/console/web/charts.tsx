@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { count, money } from "./format.ts";
+import { Table } from "./parts.tsx";
 
 const HEIGHT = 168;
 const LEFT = 52;
@@ -44,9 +45,7 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
         height={HEIGHT}
         role="img"
         aria-label={`Dollars a day: at most ${money(most)} in the last ${filled.length} days`}
-        onPointerLeave={() => {
-          pointed.value = null;
-        }}
+        onPointerLeave={() => (pointed.value = null)}
       >
         {[0, 0.5, 1].map((share) => (
           <g key={share}>
@@ -65,9 +64,7 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
           <g
             key={one.day}
             class={`bar${pointed.value === index ? " pointed" : ""}`}
-            onPointerEnter={() => {
-              pointed.value = index;
-            }}
+            onPointerEnter={() => (pointed.value = index)}
           >
             <title>{`${dayName(one.day)}: ${money(one.usd)}, ${one.calls} calls`}</title>
             <rect class="bar-hit" x={LEFT + index * slot} y={0} width={slot} height={HEIGHT - BOTTOM} />
@@ -89,27 +86,14 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
       </svg>
       <details class="chart-table">
         <summary>As a table</summary>
-        <table>
-          <thead>
-            <tr>
-              <th>Day</th>
-              <th class="align-right">Calls</th>
-              <th class="align-right">Cost</th>
-            </tr>
-          </thead>
-          <tbody>
-            {filled
-              .filter((one) => one.calls > 0)
-              .reverse()
-              .map((one) => (
-                <tr key={one.day}>
-                  <td>{dayName(one.day)}</td>
-                  <td class="align-right">{count(one.calls)}</td>
-                  <td class="align-right">{money(one.usd)}</td>
-                </tr>
-              ))}
-          </tbody>
-        </table>
+        <Table
+          words={["Day"]}
+          figures={["Calls", "Cost"]}
+          rows={filled
+            .filter((one) => one.calls > 0)
+            .reverse()
+            .map(({ day, calls, usd }) => ({ key: day, cells: [dayName(day), count(calls), money(usd)] }))}
+        />
       </details>
     </div>
   );

@@ -1,12 +1,12 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import type { ApiError, Failure, IssueItem, Label, Run } from "./api.ts";
+import { useEffect } from "preact/hooks";
+import type { ApiError, Failure, IssueItem, Label, Run, Spend } from "./api.ts";
 import { absolute, duration, heldBy, money, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
 import { useQuery } from "./query.ts";
-import { attempt, toast, zone } from "./state.ts";
+import { toast, zone } from "./state.ts";
 
 export type Tone = "good" | "bad" | "warn" | "info" | "idle";
 
@@ -43,12 +43,12 @@ export function Status({ value, tone, word }: { value: string; tone?: Tone; word
   );
 }
 
-/** A time relative to now, the whole of it on hover. */
-export function Time({ at }: { at: string | null | undefined }) {
-  if (!at) return <span class="faint">never</span>;
+/** A time relative to now, the whole of it on hover; `row`: at the end of one. */
+export function Time({ at, row }: { at: string | null | undefined; row?: boolean }) {
+  if (!at) return <span class={row ? "row-time faint" : "faint"}>never</span>;
   const date = new Date(at);
   return (
-    <time dateTime={at} title={absolute(date, zone.value)}>
+    <time class={row ? "row-time" : undefined} dateTime={at} title={absolute(date, zone.value)}>
       {relative(date, now.value, zone.value)}
     </time>
   );
@@ -223,6 +223,75 @@ export function Pending({ error, lines = 6 }: { error: ApiError | null; lines?: 
   );
 }
 
+/** What the page of one thing is before its answer is there. */
+export function PendingPage(props: { title: string; back: { href: string; text: string }; error: ApiError | null }) {
+  return (
+    <PageBody title={props.title} back={props.back}>
+      <Pending error={props.error} lines={8} />
+    </PageBody>
+  );
+}
+
+/** Names and what they stand for. */
+export function Pairs(props: { class: string; of: readonly (readonly [string, ComponentChildren])[] }) {
+  return (
+    <dl class={props.class}>
+      {props.of.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** One of a page's figures, and a word on it. */
+export function Figure(props: { name: string; note?: ComponentChildren; wide?: boolean; children: ComponentChildren }) {
+  return (
+    <div class={props.wide ? "wide" : undefined}>
+      <dt>{props.name}</dt>
+      <dd class="num">{props.children}</dd>
+      {props.note && <dd class="faint">{props.note}</dd>}
+    </div>
+  );
+}
+
+/** A table whose first columns are words, and the others figures. */
+export function Table(props: {
+  words: readonly string[];
+  figures: readonly string[];
+  rows: readonly { readonly key: string; readonly cells: readonly ComponentChildren[] }[];
+}) {
+  const { words, figures, rows } = props;
+  const names = [...words, ...figures];
+  const side = (column: number) => (column < words.length ? undefined : "align-right");
+  return (
+    <table>
+      <thead>
+        <tr>
+          {names.map((name, column) => (
+            <th key={name} class={side(column)}>
+              {name}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(({ key, cells }) => (
+          <tr key={key}>
+            {cells.map((cell, column) => (
+              <td key={names[column]} class={side(column)}>
+                {cell}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
 /** Tabs that are links or buttons; the arrow keys are left to the page. */
 export function Tabs<Name extends string>(props: {
   label: string;
@@ -260,51 +329,34 @@ export function Tabs<Name extends string>(props: {
   );
 }
 
-/** A choice among words, for filters. */
-export function Choice(props: {
+/** Words to choose from, or what each is called. */
+export type Options<Word extends string = string> = readonly Word[] | Readonly<Record<Word, string>>;
+
+/** A choice among words. */
+export function Choice<Word extends string>(props: {
   label: string;
-  value: string;
-  options: readonly string[];
+  value: Word | "";
+  options: Options<Word>;
   /** What no choice is called; without it there is always one. */
   any?: string;
-  onPick: (value: string) => void;
+  onPick: (value: Word) => void;
 }) {
+  const { label, value, options, any, onPick } = props;
+  const named = Array.isArray(options) ? options.map((word) => [word, word]) : Object.entries<string>(options);
   return (
     <select
       class="field"
-      aria-label={props.label}
-      value={props.value}
-      onChange={(event) => props.onPick(event.currentTarget.value)}
+      aria-label={label}
+      value={value}
+      onChange={(event) => onPick(event.currentTarget.value as Word)}
     >
-      {props.any && <option value="">{props.any}</option>}
-      {props.options.map((option) => (
-        <option key={option} value={option}>
-          {option}
+      {any && <option value="">{any}</option>}
+      {named.map(([word, name]) => (
+        <option key={word} value={word}>
+          {name}
         </option>
       ))}
     </select>
-  );
-}
-
-/** A search box that tells what was typed after a short rest. */
-export function SearchBox(props: { label: string; value: string; onSearch: (text: string) => void }) {
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  return (
-    <span class="search">
-      <Icon name="search" size={14} />
-      <input
-        class="field"
-        type="search"
-        aria-label={props.label}
-        placeholder={props.label}
-        value={props.value}
-        onInput={(event) => {
-          const text = event.currentTarget.value.trim();
-          clearTimeout(timer.current);
-          timer.current = setTimeout(() => props.onSearch(text), 300);
-        }}
-      />
-    </span>
   );
 }
 
@@ -328,16 +380,6 @@ export function CopyableId({ id }: { id: string }) {
       <Id id={id} />
       <CopyButton text={id} />
     </span>
-  );
-}
-
-/** The end of a list, while there is more of it. */
-export function LoadMore({ list }: { list: { more: boolean; loadMore(): Promise<void> } }) {
-  if (!list.more) return null;
-  return (
-    <div class="load-more">
-      <Button onPress={() => attempt(list.loadMore)}>Load more</Button>
-    </div>
   );
 }
 
@@ -376,6 +418,18 @@ export function Meter({ value, limit, label }: { value: number; limit: number; l
     >
       <i style={{ width: `${value > 0 ? Math.max(1, share * 100) : 0}%` }} />
     </div>
+  );
+}
+
+/** What was spent of a limit. */
+export function SpendPanel({ title, of, aside }: { title: string; of: Spend; aside?: ComponentChildren }) {
+  return (
+    <Panel title={title} aside={aside}>
+      <p class="big num">
+        {money(of.usd)} <span class="faint">of {money(of.limitUsd)}</span>
+      </p>
+      <Meter value={of.usd} limit={of.limitUsd} label={title} />
+    </Panel>
   );
 }
 

@@ -59,34 +59,6 @@ export function FilterChips({ names }: { names: readonly string[] }) {
   );
 }
 
-const SPANS: readonly (readonly [string, string])[] = [
-  ["1h", "Last hour"],
-  ["24h", "Last day"],
-  ["7d", "Last 7 days"],
-  ["30d", "Last 30 days"],
-];
-
-/** How far back a list goes. */
-export function Since() {
-  const value = place.value.query.get("since") ?? "";
-  const known = SPANS.some(([one]) => one === value) || !value;
-  return (
-    <select
-      class="field"
-      aria-label="Since"
-      value={value}
-      onChange={(event) => setQuery("since", event.currentTarget.value)}
-    >
-      <option value="">Any time</option>
-      {[...SPANS, ...(known ? [] : [[value, `Since ${value}`] as const])].map(([one, text]) => (
-        <option key={one} value={one}>
-          {text}
-        </option>
-      ))}
-    </select>
-  );
-}
-
 const DONE = { "daimon:replay": ["replayed", "events"], "daimon:retry": ["retried", "runs"] } as const;
 
 /** How far a replay or retry of many is, and how the runs stand that came of it. */

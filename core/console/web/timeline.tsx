@@ -5,7 +5,7 @@ import { clock, count, duration, money, plural } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Fields, Json } from "./json.tsx";
 import { now } from "./live.ts";
-import { Empty, Panel, Problem, Status, type Tone } from "./parts.tsx";
+import { Empty, Pairs, Panel, Problem, Status, type Tone } from "./parts.tsx";
 import { zone } from "./state.ts";
 
 const KIND_ICONS: Readonly<Record<string, IconName>> = {
@@ -156,14 +156,7 @@ function StepInside({ step, detail }: { step: Step; detail: StepDetail }) {
   return (
     <div class="step-inside">
       {step.error && <Problem failure={step.error} />}
-      <dl class="small-figures">
-        {figures.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd class="num">{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Pairs class="small-figures num" of={figures} />
       {detail.input !== undefined && (
         <section>
           <h4>Input</h4>

@@ -1,5 +1,6 @@
 import type { Approval, Page } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
+import { Row } from "../listing.tsx";
 import { Empty, PageBody, Pending, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 
@@ -31,17 +32,13 @@ export function Approvals() {
               <h2 class="section">Answered</h2>
               <ul class="rows approval-rows">
                 {answered.map((one) => (
-                  <li key={one.id}>
-                    <a class="row" data-row href={`/runs/${one.runId}`}>
-                      <Status value={one.status} />
-                      <span class="row-main">
-                        <b>{one.title}</b> <code class="faint">{one.action.tool}</code>
-                      </span>
-                      <span class="row-time">
-                        <Time at={one.answeredAt ?? one.expiresAt} />
-                      </span>
-                    </a>
-                  </li>
+                  <Row key={one.id} href={`/runs/${one.runId}`}>
+                    <Status value={one.status} />
+                    <span class="row-main">
+                      <b>{one.title}</b> <code class="faint">{one.action.tool}</code>
+                    </span>
+                    <Time row at={one.answeredAt ?? one.expiresAt} />
+                  </Row>
                 ))}
               </ul>
             </>

@@ -1,7 +1,7 @@
 import type { Costs as CostsAnswer } from "../api.ts";
 import { DayBars } from "../charts.tsx";
 import { count, money } from "../format.ts";
-import { Empty, Meter, PageBody, Panel, Pending, Time } from "../parts.tsx";
+import { Empty, PageBody, Panel, Pending, SpendPanel, Table, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 
 export function Costs() {
@@ -13,18 +13,8 @@ export function Costs() {
       ) : (
         <>
           <div class="two">
-            <Panel title="Today">
-              <p class="big num">
-                {money(data.today.usd)} <span class="faint">of {money(data.today.limitUsd)}</span>
-              </p>
-              <Meter value={data.today.usd} limit={data.today.limitUsd} label="Spent today" />
-            </Panel>
-            <Panel title="This month">
-              <p class="big num">
-                {money(data.month.usd)} <span class="faint">of {money(data.month.limitUsd)}</span>
-              </p>
-              <Meter value={data.month.usd} limit={data.month.limitUsd} label="Spent this month" />
-            </Panel>
+            <SpendPanel title="Today" of={data.today} />
+            <SpendPanel title="This month" of={data.month} />
           </div>
           {data.calls.length === 0 ? (
             <Empty icon="costs" title="No model was called yet.">
@@ -52,71 +42,41 @@ export function Costs() {
 }
 
 function ModelTable({ models }: { models: CostsAnswer["models"] }) {
+  const tokens = ["inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens"] as const;
   return (
     <div class="table-scroll">
-      <table>
-        <thead>
-          <tr>
-            <th>Model</th>
-            <th class="align-right">Calls</th>
-            <th class="align-right">In</th>
-            <th class="align-right">Out</th>
-            <th class="align-right">From cache</th>
-            <th class="align-right">Into cache</th>
-            <th class="align-right">Cost</th>
-          </tr>
-        </thead>
-        <tbody>
-          {models.map((one) => (
-            <tr key={one.model}>
-              <td>{one.model}</td>
-              <td class="align-right">{count(one.calls)}</td>
-              <td class="align-right">{count(one.inputTokens)}</td>
-              <td class="align-right">{count(one.outputTokens)}</td>
-              <td class="align-right">{count(one.cacheReadTokens)}</td>
-              <td class="align-right">{count(one.cacheWriteTokens)}</td>
-              <td class="align-right">{money(one.usd)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        words={["Model"]}
+        figures={["Calls", "In", "Out", "From cache", "Into cache", "Cost"]}
+        rows={models.map((one) => ({
+          key: one.model,
+          cells: [one.model, count(one.calls), ...tokens.map((name) => count(one[name])), money(one.usd)],
+        }))}
+      />
     </div>
   );
 }
 
 function CallTable({ calls }: { calls: CostsAnswer["calls"] }) {
+  const tokens = ["promptTokens", "inputTokens", "outputTokens"] as const;
   return (
     <div class="table-scroll">
-      <table>
-        <thead>
-          <tr>
-            <th>When</th>
-            <th>Run and step</th>
-            <th>Model</th>
-            <th class="align-right">Prompt</th>
-            <th class="align-right">In</th>
-            <th class="align-right">Out</th>
-            <th class="align-right">Cost</th>
-          </tr>
-        </thead>
-        <tbody>
-          {calls.map((one) => (
-            <tr key={one.runId + one.step}>
-              <td>
-                <Time at={one.at} />
-              </td>
-              <td>
-                <a href={`/runs/${one.runId}`}>{one.step}</a>
-              </td>
-              <td>{one.demo ? "demo, no model" : one.model}</td>
-              <td class="align-right">{count(one.promptTokens)}</td>
-              <td class="align-right">{count(one.inputTokens)}</td>
-              <td class="align-right">{count(one.outputTokens)}</td>
-              <td class="align-right">{money(one.usd)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        words={["When", "Run and step", "Model"]}
+        figures={["Prompt", "In", "Out", "Cost"]}
+        rows={calls.map((one) => ({
+          key: one.runId + one.step,
+          cells: [
+            <Time key="at" at={one.at} />,
+            <a key="step" href={`/runs/${one.runId}`}>
+              {one.step}
+            </a>,
+            one.demo ? "demo, no model" : one.model,
+            ...tokens.map((name) => count(one[name])),
+            money(one.usd),
+          ],
+        }))}
+      />
     </div>
   );
 }

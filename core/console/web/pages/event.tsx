@@ -9,11 +9,11 @@ import {
   CopyButton,
   Elapsed,
   Empty,
-  Handler,
   Id,
   LabelMark,
   PageBody,
-  Pending,
+  Pairs,
+  PendingPage,
   Problem,
   Status,
   Tabs,
@@ -21,6 +21,9 @@ import {
 } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { attempt, toast, zone } from "../state.ts";
+import { RunRows } from "./runs.tsx";
+
+const BACK = { href: "/events", text: "Events" };
 
 type Tab = "data" | "headers" | "raw" | "runs";
 
@@ -36,14 +39,7 @@ export function EventPage({ id }: { id: string }) {
   const { data: event, error, reload } = useQuery<EventDetail>(`/api/events/${id}`, ["run", "step", "approval"]);
   const tab = useSignal<Tab>("data");
   const edits = useSignal(false);
-  const back = { href: "/events", text: "Events" };
-  if (!event) {
-    return (
-      <PageBody title="Event" back={back}>
-        <Pending error={error} lines={8} />
-      </PageBody>
-    );
-  }
+  if (!event) return <PendingPage title="Event" back={BACK} error={error} />;
   const replay = () =>
     attempt(async () => {
       const { runIds } = await request<{ runIds: string[] }>("POST", `/api/events/${id}/replays`);
@@ -60,7 +56,7 @@ export function EventPage({ id }: { id: string }) {
           {event.source} <span class="soft">{event.type}</span>
         </>
       }
-      back={back}
+      back={BACK}
       sub={
         <span class="facts">
           <Status value={event.outcome} />
@@ -99,9 +95,7 @@ export function EventPage({ id }: { id: string }) {
       <Tabs
         label="Parts of the event"
         current={tab.value}
-        onPick={(name) => {
-          tab.value = name;
-        }}
+        onPick={(name) => (tab.value = name)}
         tabs={[
           { name: "data", text: "Data" },
           ...(event.request
@@ -143,12 +137,7 @@ function WhyDead({ event }: { event: EventDetail }) {
 
 /** The way of the event in one line: came in, proved, kept, ran. */
 function Way({ event }: { event: EventDetail }) {
-  const finished = event.runs.filter((run) => run.finishedAt);
-  const last =
-    finished
-      .map((run) => run.finishedAt!)
-      .sort()
-      .at(-1) ?? null;
+  const finished = event.runs.flatMap((run) => run.finishedAt ?? []).sort();
   const came = event.source === "schedule" ? "Fired by the clock" : event.source === "chat" ? "You said it" : "Came in";
   return (
     <ol class="way">
@@ -188,7 +177,7 @@ function Way({ event }: { event: EventDetail }) {
           <span>
             {finished.length === event.runs.length ? (
               <>
-                done in <Elapsed from={event.receivedAt} to={last} />
+                done in <Elapsed from={event.receivedAt} to={finished.at(-1) ?? null} />
               </>
             ) : (
               `${event.runs.length - finished.length} under way`
@@ -203,16 +192,7 @@ function Way({ event }: { event: EventDetail }) {
 function TabContent({ event, tab }: { event: EventDetail; tab: Tab }) {
   const { request: raw } = event;
   if (tab === "headers" && raw) {
-    return (
-      <dl class="fields framed mono">
-        {Object.entries(raw.headers).map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    );
+    return <Pairs class="fields framed mono" of={Object.entries(raw.headers)} />;
   }
   if (tab === "raw" && raw) {
     const size = Math.floor((raw.bodyBase64.replace(/=+$/, "").length * 3) / 4);
@@ -232,26 +212,7 @@ function TabContent({ event, tab }: { event: EventDetail; tab: Tab }) {
         <p>{event.reason ?? MEANING[event.outcome]}</p>
       </Empty>
     ) : (
-      <ul class="rows run-rows">
-        {event.runs.map((run) => (
-          <li key={run.id}>
-            <a class="row" data-row href={`/runs/${run.id}`}>
-              <Status value={run.status} />
-              <span class="row-main">
-                <Handler name={run.handler} />
-                {run.error && <span class="faint"> {run.error.message}</span>}
-              </span>
-              <span class="row-cost faint">{plural(run.steps?.length ?? 0, "step")}</span>
-              <span class="row-took">
-                <Elapsed from={run.startedAt} to={run.finishedAt} />
-              </span>
-              <span class="row-time">
-                <Time at={run.createdAt} />
-              </span>
-            </a>
-          </li>
-        ))}
-      </ul>
+      <RunRows items={event.runs} />
     );
   }
   return (

@@ -2,23 +2,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { CapabilityItem, EventItem, Page, Refusal } from "../api.ts";
 import { plural } from "../format.ts";
-import {
-  Button,
-  Choice,
-  Command,
-  Empty,
-  Id,
-  LoadMore,
-  PageBody,
-  Pending,
-  SearchBox,
-  Status,
-  Tabs,
-  Time,
-} from "../parts.tsx";
+import { FilterChoice, Listing, Row, readFilter, SearchBox, Since } from "../listing.tsx";
+import { Button, Command, Empty, Id, PageBody, Status, Tabs, Time } from "../parts.tsx";
 import { type List, useList, useQuery } from "../query.ts";
-import { FilterChips, PutRight, Since } from "../repair.tsx";
-import { place, setQuery } from "../router.ts";
+import { FilterChips, PutRight } from "../repair.tsx";
 import { attempt } from "../state.ts";
 
 const FILTERS = ["source", "type", "outcome", "q", "since", "until", "handler", "error", "issue"];
@@ -27,8 +14,7 @@ const ENOUGH = 50;
 const OUTCOMES = ["dispatched", "ignored", "filtered", "skipped", "dead"];
 
 export function Events() {
-  const query = place.value.query;
-  const filter = Object.fromEntries(FILTERS.flatMap((name) => (query.get(name) ? [[name, query.get(name)!]] : [])));
+  const filter = readFilter(FILTERS);
   const text = new URLSearchParams(filter).toString();
   const list = useList<EventItem>(`/api/events${text ? `?${text}` : ""}`, ["event", "run"]);
   const capabilities = useQuery<Page<CapabilityItem>>("/api/capabilities");
@@ -37,7 +23,7 @@ export function Events() {
     "schedule",
     ...(capabilities.data?.items ?? []).flatMap((one) => one.webhooks.map((webhook) => webhook.source)),
     ...(list.items ?? []).map((event) => event.source),
-    ...query.getAll("source"),
+    ...(filter.source ? [filter.source] : []),
   ]);
   return (
     <PageBody
@@ -48,48 +34,34 @@ export function Events() {
       <div class="toolbar">
         <EventTabs current="events" />
         <span class="filters">
-          <SearchBox
-            label="Text, or customer.email:…"
-            value={query.get("q") ?? ""}
-            onSearch={(value) => setQuery("q", value)}
-          />
-          <Choice
-            label="Source"
-            any="Any source"
-            value={query.get("source") ?? ""}
-            options={[...sources].sort()}
-            onPick={(value) => setQuery("source", value)}
-          />
-          <Choice
-            label="Outcome"
-            any="Any outcome"
-            value={query.get("outcome") ?? ""}
-            options={OUTCOMES}
-            onPick={(value) => setQuery("outcome", value)}
-          />
+          <SearchBox label="Text, or customer.email:…" />
+          <FilterChoice name="source" label="Source" any="Any source" options={[...sources].sort()} />
+          <FilterChoice name="outcome" label="Outcome" any="Any outcome" options={OUTCOMES} />
           <Since />
         </span>
       </div>
       <FilterChips names={["type", "handler", "error", "issue", "until"]} />
-      <div class="listing">
-        <Fresh count={list.fresh} onShow={list.showFresh} />
-        {!list.items ? (
-          <Pending error={list.error} lines={10} />
-        ) : list.items.length > 0 ? (
-          <EventRows items={list.items} />
-        ) : filter.q && list.more ? null : text ? (
-          <Empty icon="search" title="No event is like that.">
-            <a href="/events">Take the filters away</a>
-          </Empty>
-        ) : (
-          <Empty icon="events" title="Nothing has come in yet.">
-            <p>Send a recorded GitHub push, signed as GitHub signs it:</p>
-            <Command text="npx daimon send github push" />
-          </Empty>
-        )}
-        {filter.q ? <Looking key={text} list={list} /> : list.items && <LoadMore list={list} />}
-      </div>
+      <Listing
+        list={list}
+        empty={filter.q && list.more ? null : <NoEvents filtered={text !== ""} />}
+        {...(filter.q ? { end: <Looking key={text} list={list} /> } : {})}
+      >
+        {(items) => <EventRows items={items} />}
+      </Listing>
     </PageBody>
+  );
+}
+
+function NoEvents({ filtered }: { filtered: boolean }) {
+  return filtered ? (
+    <Empty icon="search" title="No event is like that.">
+      <a href="/events">Take the filters away</a>
+    </Empty>
+  ) : (
+    <Empty icon="events" title="Nothing has come in yet.">
+      <p>Send a recorded GitHub push, signed as GitHub signs it:</p>
+      <Command text="npx daimon send github push" />
+    </Empty>
   );
 }
 
@@ -141,41 +113,24 @@ export function EventTabs({ current }: { current: "events" | "refusals" }) {
   );
 }
 
-/** "3 new": they wait on top until they are asked for, so that the list does not jump. */
-export function Fresh({ count, onShow }: { count: number; onShow: () => void }) {
-  return (
-    <div class="fresh" role="status">
-      {count > 0 && (
-        <button type="button" onClick={onShow}>
-          ↑ {count} new
-        </button>
-      )}
-    </div>
-  );
-}
-
 function EventRows({ items }: { items: readonly EventItem[] }) {
   return (
     <ul class="rows event-rows">
       {items.map((event) => (
-        <li key={event.id}>
-          <a class="row" data-row href={`/events/${event.id}`}>
-            <Status value={event.outcome} />
-            <span class="row-main">
-              <b>{event.source}</b> <span>{event.type}</span>
-              {event.reason && <span class="faint"> {event.reason}</span>}
-            </span>
-            <span class="row-id">
-              <Id id={event.id} />
-            </span>
-            <span class="row-runs">
-              <RunsOf runs={event.runs} />
-            </span>
-            <span class="row-time">
-              <Time at={event.receivedAt} />
-            </span>
-          </a>
-        </li>
+        <Row key={event.id} href={`/events/${event.id}`}>
+          <Status value={event.outcome} />
+          <span class="row-main">
+            <b>{event.source}</b> <span>{event.type}</span>
+            {event.reason && <span class="faint"> {event.reason}</span>}
+          </span>
+          <span class="row-id">
+            <Id id={event.id} />
+          </span>
+          <span class="row-runs">
+            <RunsOf runs={event.runs} />
+          </span>
+          <Time row at={event.receivedAt} />
+        </Row>
       ))}
     </ul>
   );

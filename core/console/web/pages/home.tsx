@@ -1,8 +1,9 @@
 import type { Approval, EventItem, IssueItem, Page, Refusal } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
-import { money, plural } from "../format.ts";
+import { plural } from "../format.ts";
 import { Icon } from "../icons.tsx";
-import { Command, Empty, KindMark, Meter, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
+import { Row } from "../listing.tsx";
+import { Command, Empty, KindMark, PageBody, Panel, Pending, Problem, SpendPanel, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { status } from "../state.ts";
 import { Checklist } from "./checklist.tsx";
@@ -24,7 +25,7 @@ export function Home() {
           <Feed />
         </div>
         <div class="home-side">
-          <Today />
+          {now && <SpendPanel title="Spent today" of={now.today} aside={<a href="/costs">Costs</a>} />}
           <Counts />
           <Models />
         </div>
@@ -42,7 +43,7 @@ function DemoBanner() {
   const file = status.value?.envFile ?? "home/.env";
   return (
     <section class="banner" aria-label="Demo">
-      <Mark />
+      <Icon name="alert" />
       <div>
         <p>
           <strong>demo, no model.</strong> A scripted stand-in answers, here on this machine. It costs nothing and knows
@@ -55,10 +56,6 @@ function DemoBanner() {
       </div>
     </section>
   );
-}
-
-function Mark() {
-  return <Icon name="alert" />;
 }
 
 /** What only a person can move: approvals and open issues. */
@@ -129,51 +126,30 @@ function Feed() {
         <ul class="rows feed-rows">
           {items.slice(0, 25).map((item) =>
             "event" in item ? (
-              <li key={item.event.id}>
-                <a class="row" data-row href={`/events/${item.event.id}`}>
-                  <span class="row-time">
-                    <Time at={item.at} />
-                  </span>
-                  <span class="row-main">
-                    <b>{item.event.source}</b> <span>{item.event.type}</span>
-                  </span>
-                  <span class="row-runs">
-                    {item.event.runs.total ? <RunsOf runs={item.event.runs} /> : <Status value={item.event.outcome} />}
-                  </span>
-                </a>
-              </li>
+              <Row key={item.event.id} href={`/events/${item.event.id}`}>
+                <Time row at={item.at} />
+                <span class="row-main">
+                  <b>{item.event.source}</b> <span>{item.event.type}</span>
+                </span>
+                <span class="row-runs">
+                  {item.event.runs.total ? <RunsOf runs={item.event.runs} /> : <Status value={item.event.outcome} />}
+                </span>
+              </Row>
             ) : (
-              <li key={item.refusal.source + item.refusal.reason}>
-                <a class="row" data-row href="/events/refusals">
-                  <span class="row-time">
-                    <Time at={item.at} />
-                  </span>
-                  <span class="row-main">
-                    <b>{item.refusal.source}</b> <span>{item.refusal.reason}</span>
-                    {item.refusal.count > 1 && <span class="faint"> {item.refusal.count} times</span>}
-                  </span>
-                  <span class="row-runs">
-                    <RefusalMark refusal={item.refusal} />
-                  </span>
-                </a>
-              </li>
+              <Row key={item.refusal.source + item.refusal.reason} href="/events/refusals">
+                <Time row at={item.at} />
+                <span class="row-main">
+                  <b>{item.refusal.source}</b> <span>{item.refusal.reason}</span>
+                  {item.refusal.count > 1 && <span class="faint"> {item.refusal.count} times</span>}
+                </span>
+                <span class="row-runs">
+                  <RefusalMark refusal={item.refusal} />
+                </span>
+              </Row>
             ),
           )}
         </ul>
       )}
-    </Panel>
-  );
-}
-
-function Today() {
-  const today = status.value?.today;
-  if (!today) return null;
-  return (
-    <Panel title="Spent today" aside={<a href="/costs">Costs</a>}>
-      <p class="big num">
-        {money(today.usd)} <span class="faint">of {money(today.limitUsd)}</span>
-      </p>
-      <Meter value={today.usd} limit={today.limitUsd} label="Spent today of the day's limit" />
     </Panel>
   );
 }

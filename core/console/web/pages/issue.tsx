@@ -5,12 +5,14 @@ import { MarkedJson } from "../json.tsx";
 import {
   Button,
   CopyableId,
+  Figure,
   Frames,
   Id,
   KindMark,
   PageBody,
   Panel,
   Pending,
+  PendingPage,
   Problem,
   Status,
   Time,
@@ -19,6 +21,8 @@ import { useQuery } from "../query.ts";
 import { PutRight } from "../repair.tsx";
 import { attempt, loadStatus } from "../state.ts";
 import { RunRows } from "./runs.tsx";
+
+const BACK = { href: "/issues", text: "Issues" };
 
 /** What closing one means. */
 const CLOSED = {
@@ -29,14 +33,7 @@ const CLOSED = {
 
 export function IssuePage({ id }: { id: string }) {
   const { data: issue, error, reload } = useQuery<IssueDetail>(`/api/issues/${id}`, ["issue", "run"]);
-  const back = { href: "/issues", text: "Issues" };
-  if (!issue) {
-    return (
-      <PageBody title="Issue" back={back}>
-        <Pending error={error} lines={8} />
-      </PageBody>
-    );
-  }
+  if (!issue) return <PendingPage title="Issue" back={BACK} error={error} />;
   const close = () =>
     attempt(async () => {
       await request("PATCH", `/api/issues/${id}`, { status: "closed" });
@@ -46,7 +43,7 @@ export function IssuePage({ id }: { id: string }) {
   return (
     <PageBody
       title={issue.title}
-      back={back}
+      back={BACK}
       sub={
         <span class="facts">
           <Status value={issue.status} />
@@ -140,36 +137,19 @@ function Evidence({ issue }: { issue: IssueDetail }) {
 function Figures({ issue }: { issue: IssueDetail }) {
   return (
     <dl class="figures">
-      <div>
-        <dt>Met</dt>
-        <dd class="num">{issue.count === 1 ? "once" : plural(issue.count, "time")}</dd>
-      </div>
-      <div>
-        <dt>First</dt>
-        <dd>
-          <Time at={issue.firstAt} />
-        </dd>
-      </div>
-      <div>
-        <dt>Last</dt>
-        <dd>
-          <Time at={issue.lastAt} />
-        </dd>
-      </div>
-      <div>
-        <dt>Opened</dt>
-        <dd>
-          <Time at={issue.openedAt} />
-        </dd>
-        {issue.openings > 1 && <dd class="faint">came back, {plural(issue.openings, "opening")}</dd>}
-      </div>
-      <div>
-        <dt>Last closed</dt>
-        <dd>
-          <Time at={issue.closedAt} />
-        </dd>
-        {issue.closedAt && <dd class="faint">{issue.closedBy ? `by ${issue.closedBy}` : "by itself"}</dd>}
-      </div>
+      <Figure name="Met">{issue.count === 1 ? "once" : plural(issue.count, "time")}</Figure>
+      <Figure name="First">
+        <Time at={issue.firstAt} />
+      </Figure>
+      <Figure name="Last">
+        <Time at={issue.lastAt} />
+      </Figure>
+      <Figure name="Opened" note={issue.openings > 1 && `came back, ${plural(issue.openings, "opening")}`}>
+        <Time at={issue.openedAt} />
+      </Figure>
+      <Figure name="Last closed" note={issue.closedAt && (issue.closedBy ? `by ${issue.closedBy}` : "by itself")}>
+        <Time at={issue.closedAt} />
+      </Figure>
     </dl>
   );
 }

@@ -1,10 +1,10 @@
 import type { IssueItem } from "../api.ts";
 import { plural } from "../format.ts";
-import { Choice, Empty, KindMark, LoadMore, PageBody, Pending, Tabs, Time } from "../parts.tsx";
+import { FilterChoice, Listing, Row } from "../listing.tsx";
+import { Empty, KindMark, PageBody, Tabs, Time } from "../parts.tsx";
 import { useList } from "../query.ts";
 import { place, setQuery } from "../router.ts";
 import { status } from "../state.ts";
-import { Fresh } from "./events.tsx";
 
 const TABS = { "": "Open", closed: "Closed", all: "All" } as const;
 
@@ -34,46 +34,35 @@ export function Issues() {
           onPick={(name) => setQuery("status", name)}
         />
         <span class="filters">
-          <Choice
-            label="Kind"
-            any="Any kind"
-            value={kind}
-            options={["failure", "silence", "shape"]}
-            onPick={(value) => setQuery("kind", value)}
-          />
+          <FilterChoice name="kind" label="Kind" any="Any kind" options={["failure", "silence", "shape"]} />
         </span>
       </div>
-      <div class="listing">
-        <Fresh count={list.fresh} onShow={list.showFresh} />
-        {!list.items ? (
-          <Pending error={list.error} />
-        ) : list.items.length === 0 ? (
+      <Listing
+        list={list}
+        empty={
           <Empty icon="check" title={tab === "" && !kind ? "Nothing is wrong." : "No issue is like that."}>
             <p>
               What fails in the same way is one issue here. It closes by itself when all of it was put right, and comes
               back when it fails again.
             </p>
           </Empty>
-        ) : (
+        }
+      >
+        {(items) => (
           <ul class="rows issue-rows">
-            {list.items.map((issue) => (
-              <li key={issue.id}>
-                <a class="row" data-row href={`/issues/${issue.id}`}>
-                  <KindMark issue={issue} />
-                  <span class="row-main">
-                    <b>{issue.title}</b> {issue.kind === "failure" && <span class="faint">{issue.about}</span>}
-                  </span>
-                  <span class="row-runs num">{issue.count === 1 ? "once" : plural(issue.count, "time")}</span>
-                  <span class="row-time">
-                    <Time at={issue.lastAt} />
-                  </span>
-                </a>
-              </li>
+            {items.map((issue) => (
+              <Row key={issue.id} href={`/issues/${issue.id}`}>
+                <KindMark issue={issue} />
+                <span class="row-main">
+                  <b>{issue.title}</b> {issue.kind === "failure" && <span class="faint">{issue.about}</span>}
+                </span>
+                <span class="row-runs num">{issue.count === 1 ? "once" : plural(issue.count, "time")}</span>
+                <Time row at={issue.lastAt} />
+              </Row>
             ))}
           </ul>
         )}
-        {list.items && <LoadMore list={list} />}
-      </div>
+      </Listing>
     </PageBody>
   );
 }

@@ -31,9 +31,7 @@ export function Refusals() {
                 <b>{one.source}</b> <span>{one.reason}</span>
               </span>
               <span class="row-runs num">{one.count === 1 ? "once" : `${count(one.count)} times`}</span>
-              <span class="row-time">
-                <Time at={one.lastAt} />
-              </span>
+              <Time row at={one.lastAt} />
             </li>
           ))}
         </ul>

@@ -4,10 +4,11 @@ import { ApprovalCard } from "../approval.tsx";
 import { dayAndTime, duration, failedLike, money, plural } from "../format.ts";
 import { Icon } from "../icons.tsx";
 import { Json } from "../json.tsx";
-import { now } from "../live.ts";
+import { type Change, now } from "../live.ts";
 import {
   Button,
   CopyableId,
+  Figure,
   Frames,
   Handler,
   Id,
@@ -15,7 +16,7 @@ import {
   Meter,
   PageBody,
   Panel,
-  Pending,
+  PendingPage,
   Problem,
   Status,
   Time,
@@ -28,28 +29,19 @@ import { attempt, zone } from "../state.ts";
 import { Timeline } from "../timeline.tsx";
 import { RunRows } from "./runs.tsx";
 
+const BACK = { href: "/runs", text: "Runs" };
 const ACTIVE = ["queued", "running", "waiting"];
 
 export function RunPage({ id }: { id: string }) {
   const many = useSignal(false);
-  const {
-    data: run,
-    error,
-    reload,
-  } = useQuery<RunDetail>(`/api/runs/${id}`, (change) => {
+  const concerns = (change: Change) => {
     if (change.kind === "approval" || change.kind === "message" || change.id.startsWith(id)) return true;
     // What came of a replay of many changes its page, too.
     return change.kind === "run" && many.value;
-  });
+  };
+  const { data: run, error, reload } = useQuery<RunDetail>(`/api/runs/${id}`, concerns);
   many.value = Boolean(run?.progress);
-  const back = { href: "/runs", text: "Runs" };
-  if (!run) {
-    return (
-      <PageBody title="Run" back={back}>
-        <Pending error={error} lines={8} />
-      </PageBody>
-    );
-  }
+  if (!run) return <PendingPage title="Run" back={BACK} error={error} />;
   const stop = () => attempt(() => request("DELETE", `/api/runs/${id}`).then(reload), "Asked to stop.");
   const retry = () =>
     attempt(
@@ -60,7 +52,7 @@ export function RunPage({ id }: { id: string }) {
     <PageBody
       title={run.handler}
       heading={<Handler name={run.handler} />}
-      back={back}
+      back={BACK}
       sub={
         <span class="facts">
           <Status value={run.status} />
@@ -141,43 +133,39 @@ function Figures({ run }: { run: RunDetail }) {
   const limit = run.limits.usd;
   return (
     <dl class="figures">
-      <div>
-        <dt>Took</dt>
-        <dd class="num">
-          {duration((run.finishedAt ? new Date(run.finishedAt) : now.value).getTime() - Date.parse(from))}
-        </dd>
-        {typeof waited === "number" && <dd class="faint">began after {duration(waited)}</dd>}
-      </div>
-      <div>
-        <dt>Cost</dt>
-        <dd class="num">{money(run.usd)}</dd>
-        {limit ? (
-          <dd class="faint">
-            <Meter value={run.usd} limit={limit} label="Cost of the run's limit" /> of {money(limit)}
-          </dd>
-        ) : null}
-      </div>
-      <div>
-        <dt>Model calls</dt>
-        <dd class="num">{turns}</dd>
-        {run.limits.turns ? <dd class="faint">of at most {run.limits.turns}</dd> : null}
-      </div>
-      <div>
-        <dt>Tries</dt>
-        <dd class="num">{Math.min(run.maxAttempts, run.attempts + (run.status === "failed" ? 0 : 1))}</dd>
-        <dd class="faint">of {run.maxAttempts}</dd>
-      </div>
-      <div>
-        <dt>Event</dt>
-        <dd>
-          <a href={`/events/${run.eventId}`}>{run.event ? `${run.event.source} ${run.event.type}` : "its event"}</a>
-        </dd>
-        {run.parentId && (
-          <dd class="faint">
-            started by <Id id={run.parentId} href={`/runs/${run.parentId}`} />
-          </dd>
-        )}
-      </div>
+      <Figure name="Took" note={typeof waited === "number" && `began after ${duration(waited)}`}>
+        {duration((run.finishedAt ? new Date(run.finishedAt) : now.value).getTime() - Date.parse(from))}
+      </Figure>
+      <Figure
+        name="Cost"
+        note={
+          limit && (
+            <>
+              <Meter value={run.usd} limit={limit} label="Cost of the run's limit" /> of {money(limit)}
+            </>
+          )
+        }
+      >
+        {money(run.usd)}
+      </Figure>
+      <Figure name="Model calls" note={run.limits.turns && `of at most ${run.limits.turns}`}>
+        {turns}
+      </Figure>
+      <Figure name="Tries" note={`of ${run.maxAttempts}`}>
+        {Math.min(run.maxAttempts, run.attempts + (run.status === "failed" ? 0 : 1))}
+      </Figure>
+      <Figure
+        name="Event"
+        note={
+          run.parentId && (
+            <>
+              started by <Id id={run.parentId} href={`/runs/${run.parentId}`} />
+            </>
+          )
+        }
+      >
+        <a href={`/events/${run.eventId}`}>{run.event ? `${run.event.source} ${run.event.type}` : "its event"}</a>
+      </Figure>
     </dl>
   );
 }

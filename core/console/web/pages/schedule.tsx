@@ -2,27 +2,34 @@ import { useSignal } from "@preact/signals";
 import { request, type Schedule, type Tick } from "../api.ts";
 import { fire } from "../deeds.ts";
 import { absolute, dayAndTime, duration } from "../format.ts";
-import { Button, Empty, LabelMark, LoadMore, PageBody, Panel, Pending, RunState, Status, Time } from "../parts.tsx";
+import { LoadMore } from "../listing.tsx";
+import {
+  Button,
+  Empty,
+  LabelMark,
+  PageBody,
+  Pairs,
+  Panel,
+  Pending,
+  PendingPage,
+  RunState,
+  Status,
+  Time,
+} from "../parts.tsx";
 import { useList, useQuery } from "../query.ts";
 import { go } from "../router.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";
 import { attempt, zone } from "../state.ts";
 import { pause } from "./schedules.tsx";
 
+const BACK = { href: "/schedules", text: "Schedules" };
 const ORIGIN = { code: "from a capability", owner: "made by you", agent: "made by an agent" };
 
 export function SchedulePage({ id: name }: { id: string }) {
   const path = `/api/schedules/${encodeURIComponent(name)}`;
   const { data: schedule, error, reload } = useQuery<Schedule>(path, ["schedule", "run"]);
   const writing = useSignal(false);
-  const back = { href: "/schedules", text: "Schedules" };
-  if (!schedule) {
-    return (
-      <PageBody title={name} back={back}>
-        <Pending error={error} />
-      </PageBody>
-    );
-  }
+  if (!schedule) return <PendingPage title={name} back={BACK} error={error} />;
   const remove = () =>
     attempt(async () => {
       await request("DELETE", path);
@@ -31,7 +38,7 @@ export function SchedulePage({ id: name }: { id: string }) {
   return (
     <PageBody
       title={name}
-      back={back}
+      back={BACK}
       sub={schedule.text ?? schedule.description}
       actions={
         <>
@@ -40,13 +47,7 @@ export function SchedulePage({ id: name }: { id: string }) {
               <Button kind="quiet" onPress={remove}>
                 Remove
               </Button>
-              <Button
-                onPress={() => {
-                  writing.value = !writing.value;
-                }}
-              >
-                Edit
-              </Button>
+              <Button onPress={() => (writing.value = !writing.value)}>Edit</Button>
             </>
           )}
           {!schedule.done && (
@@ -92,16 +93,7 @@ function Policy({ schedule }: { schedule: Schedule }) {
   if (jitterMs > 0) rows.push(["Jitter", `${duration(jitterMs)} of ${jitter}, the same each time`]);
   if (heldAt) rows.push(["Waits its turn", dayAndTime(new Date(heldAt), zone.value)]);
   if (schedule.label.integrity === "untrusted") rows.push(["Label", <LabelMark key="label" label={schedule.label} />]);
-  return (
-    <dl class="fields policy">
-      {rows.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Pairs class="fields policy" of={rows} />;
 }
 
 function Ticks({ path, name }: { path: string; name: string }) {
@@ -140,9 +132,7 @@ function Ticks({ path, name }: { path: string; name: string }) {
                 ))}
               </span>
               <span class="row-took">{tick.manual ? "by hand" : `${duration(tick.lateMs)} late`}</span>
-              <span class="row-time">
-                <Time at={tick.firedAt} />
-              </span>
+              <Time row at={tick.firedAt} />
             </li>
           ))}
         </ul>
