@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { type EventItem, type Preview, type Run, request } from "./api.ts";
 import { dayAndTime, plural } from "./format.ts";
-import { Button, Handler, Status } from "./parts.tsx";
+import { Button, Dialog, Handler, Status } from "./parts.tsx";
 import { go } from "./router.ts";
 import { attempt, zone } from "./state.ts";
 
@@ -19,12 +19,6 @@ export const KINDS = {
 export function Ask({ kind, filter, onClose }: { kind: keyof typeof KINDS; filter: Filter; onClose: () => void }) {
   const { path, verb, thing } = KINDS[kind];
   const found = useSignal<Found | null>(null);
-  const element = useRef<HTMLDialogElement>(null);
-  useLayoutEffect(() => {
-    const opened = element.current;
-    opened?.showModal();
-    return () => opened?.close();
-  }, []);
   useEffect(() => {
     let current = true;
     const look = async () => {
@@ -52,49 +46,47 @@ export function Ask({ kind, filter, onClose }: { kind: keyof typeof KINDS; filte
     });
   const all = plural(known?.count ?? 0, thing);
   return (
-    <dialog ref={element} class="dialog repair" aria-label={`${verb} many`} onClose={onClose}>
-      <div class="dialog-body">
-        <h2>{known ? `${verb} ${all}${known.next ? " so far" : ""}?` : "Looking which they are."}</h2>
-        <FilterWords filter={filter} />
-        {known && known.items.length > 0 && (
-          <ul class="meant-first">
-            {known.items.map((one) => (
-              <li key={one.id}>
-                <Status value={one.outcome ?? one.status} />
-                <span class="row-main">
-                  {one.handler ? (
-                    <Handler name={one.handler} />
-                  ) : (
-                    <>
-                      <b>{one.source}</b> {one.type}
-                    </>
-                  )}{" "}
-                  <span class="faint">{one.reason ?? one.error?.message}</span>
-                </span>
-              </li>
-            ))}
-            {known.count > known.items.length && <li class="faint">and {known.count - known.items.length} more</li>}
-          </ul>
-        )}
-        <p>
-          {kind === "retry"
-            ? "Each goes on where it stopped: its completed steps are kept and not done again."
-            : `${filter.handler ? `Only ${filter.handler} runs` : "Today's triggers run"} on each once more, in the order in which they came. What earlier runs did is not undone.`}
-        </p>
-        <div class="actions">
-          <Button onPress={onClose}>Not now</Button>
-          <Button
-            kind="primary"
-            icon="retry"
-            autofocus
-            disabled={!known || known.next !== null || known.count === 0}
-            onPress={order}
-          >
-            {known ? `${verb} ${all}` : verb}
-          </Button>
-        </div>
+    <Dialog label={`${verb} many`} class="repair" onClose={onClose}>
+      <h2>{known ? `${verb} ${all}${known.next ? " so far" : ""}?` : "Looking which they are."}</h2>
+      <FilterWords filter={filter} />
+      {known && known.items.length > 0 && (
+        <ul class="meant-first">
+          {known.items.map((one) => (
+            <li key={one.id}>
+              <Status value={one.outcome ?? one.status} />
+              <span class="row-main">
+                {one.handler ? (
+                  <Handler name={one.handler} />
+                ) : (
+                  <>
+                    <b>{one.source}</b> {one.type}
+                  </>
+                )}{" "}
+                <span class="faint">{one.reason ?? one.error?.message}</span>
+              </span>
+            </li>
+          ))}
+          {known.count > known.items.length && <li class="faint">and {known.count - known.items.length} more</li>}
+        </ul>
+      )}
+      <p>
+        {kind === "retry"
+          ? "Each goes on where it stopped: its completed steps are kept and not done again."
+          : `${filter.handler ? `Only ${filter.handler} runs` : "Today's triggers run"} on each once more, in the order in which they came. What earlier runs did is not undone.`}
+      </p>
+      <div class="actions">
+        <Button onPress={onClose}>Not now</Button>
+        <Button
+          kind="primary"
+          icon="retry"
+          autofocus
+          disabled={!known || known.next !== null || known.count === 0}
+          onPress={order}
+        >
+          {known ? `${verb} ${all}` : verb}
+        </Button>
       </div>
-    </dialog>
+    </Dialog>
   );
 }
 

@@ -1,12 +1,11 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Page, Schedule } from "./api.ts";
 import { fire } from "./deeds.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { KEYS } from "./keys.ts";
 import { NAV, NavLink } from "./nav.tsx";
-import { Button } from "./parts.tsx";
+import { Button, Dialog } from "./parts.tsx";
 import { useQuery } from "./query.ts";
 import { go } from "./router.ts";
 import { dialog, setStopped, status } from "./state.ts";
@@ -27,37 +26,21 @@ export function Dialogs() {
   }
 }
 
-function Dialog(props: { label: string; name: NonNullable<typeof dialog.value>; children: ComponentChildren }) {
-  const element = useRef<HTMLDialogElement>(null);
+function Over(props: { label: string; name: NonNullable<typeof dialog.value>; children: ComponentChildren }) {
   // By the time that a closing dialog says so, another may be open.
   const close = () => {
     if (dialog.value === props.name) dialog.value = null;
   };
-  useLayoutEffect(() => {
-    const opened = element.current;
-    opened?.showModal();
-    // Gives the focus back to where it was.
-    return () => opened?.close();
-  }, []);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Esc closes a dialog by itself
-    <dialog
-      ref={element}
-      class={`dialog ${props.name}`}
-      aria-label={props.label}
-      onClose={close}
-      onClick={(event) => {
-        if (event.target === element.current) close();
-      }}
-    >
-      <div class="dialog-body">{props.children}</div>
-    </dialog>
+    <Dialog label={props.label} class={props.name} onClose={close}>
+      {props.children}
+    </Dialog>
   );
 }
 
 function Help() {
   return (
-    <Dialog label="Keys" name="help">
+    <Over label="Keys" name="help">
       <header class="panel-head">
         <h2>Keys</h2>
         <Button kind="quiet" icon="close" label="Close" onPress={() => (dialog.value = null)} />
@@ -70,16 +53,14 @@ function Help() {
           </div>
         ))}
       </dl>
-    </Dialog>
+    </Over>
   );
 }
 
 function Stop() {
-  const close = () => {
-    dialog.value = null;
-  };
+  const close = () => (dialog.value = null);
   return (
-    <Dialog label="Stop everything" name="stop">
+    <Over label="Stop everything" name="stop">
       <h2>Stop everything?</h2>
       <p>
         Running runs are canceled within a second and nothing new begins. Events are still kept, and wait until you
@@ -99,20 +80,20 @@ function Stop() {
           Stop now
         </Button>
       </div>
-    </Dialog>
+    </Over>
   );
 }
 
 function More() {
   return (
-    <Dialog label="More pages" name="more">
+    <Over label="More pages" name="more">
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: Enter on a link is a click too */}
       <nav aria-label="More pages" onClick={() => (dialog.value = null)}>
         {NAV.slice(4).map((item) => (
           <NavLink key={item.href} item={item} />
         ))}
       </nav>
-    </Dialog>
+    </Over>
   );
 }
 
@@ -148,7 +129,7 @@ function Palette() {
     event.preventDefault();
   };
   return (
-    <Dialog label="Go to, search, do" name="palette">
+    <Over label="Go to, search, do" name="palette">
       <div class="palette-field">
         <Icon name="search" />
         <input
@@ -179,9 +160,7 @@ function Palette() {
             tabIndex={-1}
             aria-selected={index === at.value}
             onClick={() => choose(deed)}
-            onPointerMove={() => {
-              at.value = index;
-            }}
+            onPointerMove={() => (at.value = index)}
           >
             <Icon name={deed.icon} />
             <span>{deed.text}</span>
@@ -190,7 +169,7 @@ function Palette() {
         ))}
         {list.length === 0 && <p class="palette-none">Nothing of that name.</p>}
       </div>
-    </Dialog>
+    </Over>
   );
 }
 

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { plural } from "./format.ts";
+import { Pairs } from "./parts.tsx";
 
 const MANY = 200;
 
@@ -41,14 +42,13 @@ function standing({ marks = [], path = [] }: ValueProps): "marked" | "leads" | n
 export function Fields({ value }: { value: unknown }) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) return <Json value={value} open={9} />;
   return (
-    <dl class="fields">
-      {Object.entries(value).map(([name, one]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{typeof one === "string" ? <pre class="plain">{one}</pre> : <Json value={one} open={9} />}</dd>
-        </div>
-      ))}
-    </dl>
+    <Pairs
+      class="fields"
+      of={Object.entries(value).map(([name, one]) => [
+        name,
+        typeof one === "string" ? <pre class="plain">{one}</pre> : <Json value={one} open={9} />,
+      ])}
+    />
   );
 }
 

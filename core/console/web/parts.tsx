@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ApiError, Failure, IssueItem, Label, Run, Spend } from "./api.ts";
 import { absolute, duration, heldBy, money, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
@@ -252,8 +252,31 @@ export function Figure(props: { name: string; note?: ComponentChildren; wide?: b
     <div class={props.wide ? "wide" : undefined}>
       <dt>{props.name}</dt>
       <dd class="num">{props.children}</dd>
-      {props.note && <dd class="faint">{props.note}</dd>}
+      {props.note ? <dd class="faint">{props.note}</dd> : null}
     </div>
+  );
+}
+
+/** What lies over the page until it is answered, left by Esc, or clicked away. */
+export function Dialog(props: { label: string; class: string; onClose: () => void; children: ComponentChildren }) {
+  const element = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => {
+    const opened = element.current;
+    opened?.showModal();
+    // Gives the focus back to where it was.
+    return () => opened?.close();
+  }, []);
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Esc closes a dialog by itself
+    <dialog
+      ref={element}
+      class={`dialog ${props.class}`}
+      aria-label={props.label}
+      onClose={props.onClose}
+      onClick={(event) => event.target === element.current && props.onClose()}
+    >
+      <div class="dialog-body">{props.children}</div>
+    </dialog>
   );
 }
 

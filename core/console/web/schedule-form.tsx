@@ -1,8 +1,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type ApiError, asApiError, type Page, request, type Schedule, type ScheduleForecast } from "./api.ts";
+import { scheduleUrl } from "./deeds.ts";
 import { dayAndTime } from "./format.ts";
-import { Button, Problem } from "./parts.tsx";
+import { Button, Choice, Problem } from "./parts.tsx";
 import { useQuery } from "./query.ts";
 import { go } from "./router.ts";
 import { attempt, toast, zone } from "./state.ts";
@@ -22,36 +23,33 @@ const OVERLAP = {
 /** Makes a schedule, or changes one; shows when it would come while it is written. */
 export function ScheduleForm({ of, onDone }: { of?: Schedule; onDone: () => void }) {
   const agents = useQuery<Page<{ name: string }>>("/api/agents");
-  const asks = useSignal(of ? of.agent !== null : true);
-  const agent = useSignal(of?.agent ?? "default");
-  const when = useSignal(of?.cron ?? "");
-  const place = useSignal(of?.zone ?? zone.value);
-  const policy = useSignal({
-    ...{ catchup: of?.catchup ?? "one", overlap: of?.overlap ?? "skip", window: of?.window ?? "" },
-    ...{ jitter: of?.jitter ?? "", after: String(of?.onFailure.after ?? 1) },
+  const form = useSignal({
+    asks: of?.agent !== null,
+    agent: of?.agent ?? "default",
+    when: of?.cron ?? "",
+    text: of?.text ?? "",
+    place: of?.zone ?? zone.value,
+    catchup: of?.catchup ?? "one",
+    window: of?.window ?? "",
+    overlap: of?.overlap ?? "skip",
+    jitter: of?.jitter ?? "",
+    after: String(of?.onFailure.after ?? 1),
   });
-  const preview = usePreview(when.value, place.value);
-  const set = (change: Partial<typeof policy.value>) => {
-    policy.value = { ...policy.value, ...change };
+  const { asks, agent, when, text, place, catchup, window, overlap, jitter, after } = form.value;
+  const set = (change: Partial<typeof form.value>) => {
+    form.value = { ...form.value, ...change };
   };
-  const save = (form: HTMLFormElement) =>
+  const preview = usePreview(when, place);
+  const save = () =>
     attempt(async () => {
-      const data = new FormData(form);
-      const { catchup, overlap, window, jitter, after } = policy.value;
       const wish = {
-        ...(when.value.trim() ? { when: when.value } : {}),
-        ...{
-          text: String(data.get("text")),
-          agent: asks.value ? agent.value : null,
-          zone: place.value,
-          catchup,
-          overlap,
-        },
+        ...(when.trim() ? { when } : {}),
         ...(window.trim() ? { window } : {}),
+        ...{ text, agent: asks ? agent : null, zone: place, catchup, overlap },
         ...{ jitter: jitter.trim() || "0s", onFailure: { after: Number(after) } },
       };
       const made = of
-        ? await request<Schedule>("PATCH", `/api/schedules/${encodeURIComponent(of.name)}`, wish)
+        ? await request<Schedule>("PATCH", scheduleUrl(of.name), wish)
         : await request<Schedule>("POST", "/api/schedules", wish);
       toast("good", of ? `${made.name} is changed.` : `${made.name} is made.`);
       onDone();
@@ -63,97 +61,74 @@ export function ScheduleForm({ of, onDone }: { of?: Schedule; onDone: () => void
       class="schedule-form"
       onSubmit={(event) => {
         event.preventDefault();
-        void save(event.currentTarget);
+        void save();
       }}
     >
       <fieldset class="segments">
         <legend class="hidden">What it does</legend>
         {([true, false] as const).map((each) => (
           <label key={String(each)}>
-            <input
-              type="radio"
-              name="kind"
-              checked={asks.value === each}
-              onChange={() => {
-                asks.value = each;
-              }}
-            />
+            <input type="radio" name="kind" checked={asks === each} onChange={() => set({ asks: each })} />
             <span>{each ? "Ask an agent" : "Remind me"}</span>
           </label>
         ))}
       </fieldset>
+      <TextField
+        label="When"
+        name="when"
+        required={!of}
+        placeholder="every tuesday at 9:00 · tomorrow at 9 · in 20 minutes · 0 9 * * 2"
+        value={when}
+        onInput={(when) => set({ when })}
+      />
+      <Forecast preview={preview.data} error={when.trim() ? preview.error : null} />
       <label class="labeled">
-        <span>When</span>
-        <input
+        <span>{asks ? "What the agent is asked" : "What you are told"}</span>
+        <textarea
           class="field"
-          name="when"
-          required={!of}
-          autocomplete="off"
-          placeholder="every tuesday at 9:00 · tomorrow at 9 · in 20 minutes · 0 9 * * 2"
-          value={when.value}
-          onInput={(event) => {
-            when.value = event.currentTarget.value;
-          }}
+          name="text"
+          required
+          rows={3}
+          value={text}
+          onInput={(event) => set({ text: event.currentTarget.value })}
         />
       </label>
-      <Forecast preview={preview.data} error={when.value.trim() ? preview.error : null} />
-      <label class="labeled">
-        <span>{asks.value ? "What the agent is asked" : "What you are told"}</span>
-        <textarea class="field" name="text" required rows={3} value={of?.text ?? ""} />
-      </label>
       <div class="labeled-row">
-        {asks.value && (
+        {asks && (
           <WordChoice
             label="Agent"
-            words={Object.fromEntries((agents.data?.items ?? [{ name: agent.value }]).map(({ name }) => [name, name]))}
-            value={agent.value}
-            onPick={(name) => {
-              agent.value = name;
-            }}
+            options={(agents.data?.items ?? [{ name: agent }]).map(({ name }) => name)}
+            value={agent}
+            onPick={(agent) => set({ agent })}
           />
         )}
-        <label class="labeled">
-          <span>Time zone</span>
-          <input
-            class="field"
-            value={place.value}
-            required
-            onInput={(event) => {
-              place.value = event.currentTarget.value;
-            }}
-          />
-        </label>
+        <TextField label="Time zone" required value={place} onInput={(place) => set({ place })} />
       </div>
       <details class="more-fields">
         <summary>Missed and overlapping ticks, failures</summary>
         <div class="labeled-row">
           <WordChoice
             label="A missed tick"
-            words={MISSED}
-            value={policy.value.catchup}
+            options={MISSED}
+            value={catchup}
             onPick={(catchup) => set({ catchup, window: "" })}
           />
           <TextField
             label="At most so late"
-            value={policy.value.window}
-            placeholder={{ none: "1m", one: "7d", all: "24h" }[policy.value.catchup]}
+            value={window}
+            placeholder={{ none: "1m", one: "7d", all: "24h" }[catchup]}
             onInput={(window) => set({ window })}
           />
           <WordChoice
             label="The run before is not finished"
-            words={OVERLAP}
-            value={policy.value.overlap}
+            options={OVERLAP}
+            value={overlap}
             onPick={(overlap) => set({ overlap })}
           />
-          <TextField
-            label="Jitter"
-            value={policy.value.jitter}
-            placeholder="0s"
-            onInput={(jitter) => set({ jitter })}
-          />
+          <TextField label="Jitter" value={jitter} placeholder="0s" onInput={(jitter) => set({ jitter })} />
           <TextField
             label="Tell me after failures in a row"
-            value={policy.value.after}
+            value={after}
             placeholder="1"
             onInput={(after) => set({ after })}
           />
@@ -171,37 +146,30 @@ export function ScheduleForm({ of, onDone }: { of?: Schedule; onDone: () => void
   );
 }
 
-function TextField(props: { label: string; value: string; placeholder: string; onInput: (value: string) => void }) {
+interface TextFieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly name?: string;
+  readonly placeholder?: string;
+  readonly required?: boolean;
+  readonly onInput: (value: string) => void;
+}
+
+function TextField({ label, onInput, ...input }: TextFieldProps) {
   return (
     <label class="labeled">
-      <span>{props.label}</span>
-      <input
-        class="field"
-        autocomplete="off"
-        placeholder={props.placeholder}
-        value={props.value}
-        onInput={(event) => props.onInput(event.currentTarget.value)}
-      />
+      <span>{label}</span>
+      <input class="field" autocomplete="off" {...input} onInput={(event) => onInput(event.currentTarget.value)} />
     </label>
   );
 }
 
-function WordChoice<Word extends string>(props: {
-  label: string;
-  words: Readonly<Record<Word, string>>;
-  value: Word;
-  onPick: (word: Word) => void;
-}) {
+function WordChoice<Word extends string>(props: Parameters<typeof Choice<Word>>[0]) {
   return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the choice is one
     <label class="labeled">
       <span>{props.label}</span>
-      <select class="field" value={props.value} onChange={(event) => props.onPick(event.currentTarget.value as Word)}>
-        {(Object.keys(props.words) as Word[]).map((word) => (
-          <option key={word} value={word}>
-            {props.words[word]}
-          </option>
-        ))}
-      </select>
+      <Choice {...props} />
     </label>
   );
 }

@@ -135,8 +135,8 @@ function Card({ capability: one, known }: { capability: CapabilityItem; known: K
         </Line>
         <Line name="Schedules" list={one.schedules}>
           {one.schedules.map((schedule) => (
-            <p key={named(schedule)}>
-              <a href="/schedules">{named(schedule)}</a>
+            <p key={schedule}>
+              <a href="/schedules">{schedule}</a>
             </p>
           ))}
         </Line>
@@ -149,10 +149,10 @@ function Card({ capability: one, known }: { capability: CapabilityItem; known: K
           ))}
         </Line>
         <Line name="Agents" list={one.agents}>
-          <p>{one.agents.map(named).join(", ")}</p>
+          <p>{one.agents.join(", ")}</p>
         </Line>
         <Line name="Skills" list={one.skills}>
-          <p>{one.skills.map(named).join(", ")}</p>
+          <p>{one.skills.join(", ")}</p>
         </Line>
         <Line name="Secrets" list={one.secrets}>
           {one.secrets.map((secret) => (
@@ -184,15 +184,7 @@ function Line(props: { name: string; list: readonly unknown[] | undefined; child
   );
 }
 
-function named(one: unknown): string {
-  return typeof one === "string" ? one : String((one as { name?: unknown } | null)?.name ?? "");
-}
-
 /** `{source, type, where}` in words. */
-function describe(on: unknown): string {
-  if (typeof on === "string") return on;
-  const { source, type, where } = on as { source?: string; type?: string | string[]; where?: object };
-  return [source, [type ?? "*"].flat().join(" or "), where ? `where ${JSON.stringify(where)}` : ""]
-    .filter(Boolean)
-    .join(" ");
+function describe({ source, type = "*", where }: CapabilityItem["triggers"][number]["on"]): string {
+  return [source, [type].flat().join(" or "), where && `where ${JSON.stringify(where)}`].filter(Boolean).join(" ");
 }

@@ -34,23 +34,10 @@ export function Chat({ id }: { id: string }) {
   const title = conversations.data?.items.find((one) => one.id === id)?.title;
   return (
     <div class={`chat${listed.value ? " listing" : ""}`}>
-      <Conversations
-        list={conversations}
-        current={id}
-        onPick={() => {
-          listed.value = false;
-        }}
-      />
+      <Conversations list={conversations} current={id} onPick={() => (listed.value = false)} />
       <section class="talk" aria-label="Conversation">
         <header class="talk-head">
-          <Button
-            kind="quiet"
-            icon="runs"
-            label="Conversations"
-            onPress={() => {
-              listed.value = !listed.value;
-            }}
-          />
+          <Button kind="quiet" icon="runs" label="Conversations" onPress={() => (listed.value = !listed.value)} />
           <h1>{listed.value ? "Conversations" : (title ?? "Chat")}</h1>
           {status.value?.demo && <span class="demo-mark">demo, no model</span>}
           <a class="button quiet" href="/chat" aria-label="New conversation">
@@ -222,12 +209,7 @@ function Tools({ tools, runId }: { tools: Turn["tools"]; runId: string | null })
   const working = tools.some((tool) => tool.state === "started");
   const failed = tools.some((tool) => tool.state === "failed");
   return (
-    <details
-      class="tools"
-      onToggle={(event) => {
-        open.value = event.currentTarget.open;
-      }}
-    >
+    <details class="tools" onToggle={(event) => (open.value = event.currentTarget.open)}>
       <summary>
         <Icon name="tool" size={14} />
         {working ? "using" : "used"} {names}
@@ -274,14 +256,7 @@ function Foot({ turn }: { turn: Turn }) {
       <Time at={turn.at} />
       {turn.runId && (
         <>
-          <button
-            type="button"
-            class="link"
-            aria-expanded={open.value}
-            onClick={() => {
-              open.value = !open.value;
-            }}
-          >
+          <button type="button" class="link" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
             details
           </button>
           <a href={`/runs/${turn.runId}`}>run</a>
@@ -337,9 +312,7 @@ function Composer({ thread }: { thread: Thread }) {
           aria-label="Message"
           placeholder="Ask, or say what to do"
           value={thread.draft.value}
-          onInput={(event) => {
-            thread.draft.value = event.currentTarget.value;
-          }}
+          onInput={(event) => (thread.draft.value = event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
             event.preventDefault();

@@ -1,6 +1,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import {
+  ApiError,
   asApiError,
   type ChecklistStep,
   call,
@@ -11,6 +12,7 @@ import {
   request,
   type Schedule,
 } from "../api.ts";
+import { type Fired, scheduleUrl } from "../deeds.ts";
 import { shortId } from "../format.ts";
 import { Icon } from "../icons.tsx";
 import { Button, Panel, Problem, RunState } from "../parts.tsx";
@@ -156,22 +158,22 @@ async function deliver(result: Result, how: { badSignature?: boolean; duplicate?
 }
 
 function DeliveryLine({ delivery, badSignature }: { delivery: Delivery; badSignature?: boolean }) {
-  const body = readBody(delivery.body);
+  const { id, duplicate, error } = delivery.body as { id?: string; duplicate?: boolean; error?: Failure };
   return (
     <p>
       <code class="http" data-tone={delivery.status < 300 ? "good" : "bad"}>
         {delivery.status}
       </code>
-      {body.id ? (
+      {id ? (
         <>
-          <span>{body.duplicate || delivery.status === 200 ? "the first one's id" : "kept and dispatched as"}</span>
-          <a href={`/events/${body.id}`} title={body.id}>
-            {shortId(body.id)}
+          <span>{duplicate || delivery.status === 200 ? "the first one's id" : "kept and dispatched as"}</span>
+          <a href={`/events/${id}`} title={id}>
+            {shortId(id)}
           </a>
         </>
       ) : (
         <>
-          <span>{body.message}</span>
+          <span>{error?.message ?? "Refused."}</span>
           {badSignature && delivery.status === 401 && <a href="/events/refusals">See the refusals</a>}
         </>
       )}
@@ -179,51 +181,14 @@ function DeliveryLine({ delivery, badSignature }: { delivery: Delivery; badSigna
   );
 }
 
-/** The door's answer: the event's id, or why not. */
-function readBody(body: unknown): { id?: string; duplicate?: boolean; message: string } {
-  let parsed = body;
-  if (typeof body === "string") {
-    try {
-      parsed = JSON.parse(body);
-    } catch {
-      return { message: body };
-    }
-  }
-  const answer = (parsed ?? {}) as {
-    id?: string;
-    eventId?: string;
-    duplicate?: boolean;
-    error?: Failure | string;
-    message?: string;
-  };
-  const id = answer.eventId ?? answer.id;
-  const failure = answer.error;
-  return {
-    ...(id ? { id } : {}),
-    ...(answer.duplicate === undefined ? {} : { duplicate: answer.duplicate }),
-    message: (typeof failure === "string" ? failure : failure?.message) ?? answer.message ?? "Refused.",
-  };
-}
-
 async function report(result: Result): Promise<void> {
   const { items } = await request<Page<Schedule>>("GET", "/api/schedules");
   const schedule = items.find((one) => one.name.startsWith("competitor-analysis/")) ?? items[0];
   if (!schedule) {
-    result.value = (
-      <Problem
-        failure={{
-          code: "schedule.missing",
-          message: "No schedule is installed.",
-          next: "npx daimon add competitor-analysis",
-        }}
-      />
-    );
-    return;
+    const next = "npx daimon add competitor-analysis";
+    throw new ApiError(404, { code: "schedule.missing", message: "No schedule is installed.", next });
   }
-  const fired = await request<{ eventId: string; runIds: string[] }>(
-    "POST",
-    `/api/schedules/${encodeURIComponent(schedule.name)}/runs`,
-  );
+  const fired = await request<Fired>("POST", `${scheduleUrl(schedule.name)}/runs`);
   const runId = fired.runIds[0];
   result.value = (
     <p>
@@ -248,34 +213,23 @@ async function ask(result: Result): Promise<void> {
   const response = await call("POST", "/api/chat", { text: "What can you do?" });
   let text = "";
   let links: ComponentChildren = null;
-  const show = () => {
-    result.value = (
-      <>
-        <Prose text={text || "…"} name="answer" />
-        {links}
-      </>
-    );
-  };
   for await (const { event, data } of readEventStream(response.body!)) {
     const said = data as { text?: string; runId?: string; conversation?: string } & Partial<Failure>;
-    if (event === "run") {
+    if (event === "delta") text += said.text ?? "";
+    else if (event === "done") text = said.text ?? text;
+    else if (event === "run") {
       links = (
         <p>
           <a href={`/chat/${said.conversation}`}>Go on in the chat</a>
           <a href={`/runs/${said.runId}`}>Look at its run</a>
         </p>
       );
-    } else if (event === "delta") text += said.text ?? "";
-    else if (event === "done") text = said.text ?? text;
-    else if (event === "error") {
-      result.value = (
-        <>
-          <Problem failure={said as Failure} />
-          {links}
-        </>
-      );
-      return;
-    } else continue;
-    show();
+    }
+    result.value = (
+      <>
+        {event === "error" ? <Problem failure={said as Failure} /> : <Prose text={text || "…"} name="answer" />}
+        {links}
+      </>
+    );
   }
 }

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
-import { request, type Schedule, type Tick } from "../api.ts";
-import { fire } from "../deeds.ts";
+import type { Schedule, Tick } from "../api.ts";
+import { fire, pause, remove, scheduleUrl } from "../deeds.ts";
 import { absolute, dayAndTime, duration } from "../format.ts";
 import { LoadMore } from "../listing.tsx";
 import {
@@ -19,22 +19,16 @@ import {
 import { useList, useQuery } from "../query.ts";
 import { go } from "../router.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";
-import { attempt, zone } from "../state.ts";
-import { pause } from "./schedules.tsx";
+import { zone } from "../state.ts";
 
 const BACK = { href: "/schedules", text: "Schedules" };
 const ORIGIN = { code: "from a capability", owner: "made by you", agent: "made by an agent" };
 
 export function SchedulePage({ id: name }: { id: string }) {
-  const path = `/api/schedules/${encodeURIComponent(name)}`;
+  const path = scheduleUrl(name);
   const { data: schedule, error, reload } = useQuery<Schedule>(path, ["schedule", "run"]);
   const writing = useSignal(false);
   if (!schedule) return <PendingPage title={name} back={BACK} error={error} />;
-  const remove = () =>
-    attempt(async () => {
-      await request("DELETE", path);
-      go("/schedules");
-    }, `${name} is removed.`);
   return (
     <PageBody
       title={name}
@@ -44,7 +38,7 @@ export function SchedulePage({ id: name }: { id: string }) {
         <>
           {schedule.origin !== "code" && (
             <>
-              <Button kind="quiet" onPress={remove}>
+              <Button kind="quiet" onPress={() => remove(name, () => go("/schedules"))}>
                 Remove
               </Button>
               <Button onPress={() => (writing.value = !writing.value)}>Edit</Button>

@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
-import { type Page, request, type Schedule } from "../api.ts";
-import { fire } from "../deeds.ts";
+import type { Page, Schedule } from "../api.ts";
+import { fire, pause, remove } from "../deeds.ts";
 import { dayAndTime } from "../format.ts";
-import { Button, Command, Empty, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
+import { Button, Command, Empty, Figure, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";
-import { attempt, zone } from "../state.ts";
+import { zone } from "../state.ts";
 
 export function Schedules() {
   const { data, error, reload } = useQuery<Page<Schedule>>("/api/schedules", ["schedule", "run"]);
@@ -22,13 +22,7 @@ export function Schedules() {
       sub={`What the clock does. Times are in ${zone.value}.`}
       actions={
         !writing.value && (
-          <Button
-            kind="primary"
-            icon="plus"
-            onPress={() => {
-              writing.value = true;
-            }}
-          >
+          <Button kind="primary" icon="plus" onPress={() => (writing.value = true)}>
             New schedule
           </Button>
         )
@@ -62,13 +56,6 @@ export function Schedules() {
 /** Address of a schedule's own page. */
 const pageOf = ({ name }: Schedule) => `/schedules/${encodeURIComponent(name)}`;
 
-/** Pauses or resumes. */
-export const pause = ({ name, paused }: Schedule, onChange: () => void) =>
-  attempt(
-    () => request("PATCH", `/api/schedules/${encodeURIComponent(name)}`, { paused: !paused }).then(onChange),
-    paused ? `${name} runs again.` : `${name} is paused.`,
-  );
-
 /** What happens once: reminders and the like, those that are done below. */
 function Once({ schedules, onChange }: { schedules: readonly Schedule[]; onChange: () => void }) {
   const sorted = schedules.toSorted((one, other) => Number(one.done) - Number(other.done));
@@ -85,20 +72,8 @@ function Once({ schedules, onChange }: { schedules: readonly Schedule[]; onChang
             ) : (
               <span class="num">{one.nextAt ? dayAndTime(new Date(one.nextAt), zone.value) : "paused"}</span>
             )}
-            <span class="row-time">
-              <Time at={one.done ? one.lastAt : one.nextAt} />
-            </span>
-            <Button
-              kind="quiet"
-              icon="close"
-              label={`Remove ${one.name}`}
-              onPress={() =>
-                attempt(
-                  () => request("DELETE", `/api/schedules/${encodeURIComponent(one.name)}`).then(onChange),
-                  `${one.name} is removed.`,
-                )
-              }
-            />
+            <Time row at={one.done ? one.lastAt : one.nextAt} />
+            <Button kind="quiet" icon="close" label={`Remove ${one.name}`} onPress={() => remove(one.name, onChange)} />
           </li>
         ))}
       </ul>
@@ -123,34 +98,21 @@ function ScheduleCard({ schedule, onChange }: { schedule: Schedule; onChange: ()
     >
       <p class="lead">{schedule.text ?? schedule.description}</p>
       <dl class="figures schedule">
-        <div>
-          <dt>When</dt>
-          <dd>
-            <code>{schedule.cron}</code>
-          </dd>
-          <dd class="faint">{schedule.zone}</dd>
-        </div>
-        <div>
-          <dt>Next</dt>
-          <dd>{schedule.paused ? <Status value="paused" tone="warn" /> : <Time at={schedule.nextAt} />}</dd>
-        </div>
-        <div>
-          <dt>Last</dt>
-          <dd>
-            <Time at={schedule.lastAt} />
-          </dd>
-          {schedule.failures > 0 && (
-            <dd>
-              <Status value="failed" word={`failed ${schedule.failures}×`} />
-            </dd>
-          )}
-        </div>
-        <div class="wide">
-          <dt>Next five</dt>
-          <dd>
-            <Forecast preview={schedule} />
-          </dd>
-        </div>
+        <Figure name="When" note={schedule.zone}>
+          <code>{schedule.cron}</code>
+        </Figure>
+        <Figure name="Next">
+          {schedule.paused ? <Status value="paused" tone="warn" /> : <Time at={schedule.nextAt} />}
+        </Figure>
+        <Figure
+          name="Last"
+          note={schedule.failures > 0 && <Status value="failed" word={`failed ${schedule.failures}×`} />}
+        >
+          <Time at={schedule.lastAt} />
+        </Figure>
+        <Figure name="Next five" wide>
+          <Forecast preview={schedule} />
+        </Figure>
       </dl>
     </Panel>
   );

@@ -75,9 +75,7 @@ function Tokens() {
           label="What it may do"
           value={scope.value}
           options={["read", "write", "admin"]}
-          onPick={(value) => {
-            scope.value = value;
-          }}
+          onPick={(value) => (scope.value = value)}
         />
         <button class="button plain" type="submit">
           Create token
