@@ -1,4 +1,4 @@
-import type { ModelMessage, TextStreamPart, ToolSet } from "ai";
+import type { LanguageModelUsage, ModelMessage, TextStreamPart, ToolSet } from "ai";
 import { z } from "zod";
 import type { Tool } from "../define/tool.ts";
 
@@ -21,9 +21,11 @@ export interface Call {
   readonly maxOutputTokens: number;
   /** `run/step`; sent as a header, so that whoever stands between can tell calls apart. */
   readonly step: string;
+  /** What stays the same from call to call, so that it can be cached. */
   readonly system: string;
   readonly messages: readonly ModelMessage[];
   readonly tools: readonly Tool<never>[];
+  /** Is given each piece of the answer's text as it comes. */
   readonly onDelta?: ((text: string) => void) | undefined;
   readonly signal: AbortSignal;
   readonly patience: Patience;
@@ -40,8 +42,10 @@ export interface CallUsage {
 }
 
 export interface CallAnswer {
+  /** To be appended to the messages as they are, parts that nobody knows included. */
   readonly messages: ModelMessage[];
   readonly text: string;
+  /** `invalid` says why a call cannot be executed: no such tool, or an input that is no JSON. */
   readonly toolCalls: { id: string; name: string; input: unknown; invalid?: string }[];
   readonly finish: "stop" | "tool-calls" | "length" | "other";
   /** `null` when the provider reports none. */
@@ -204,20 +208,11 @@ function finishOf(reason: string): CallAnswer["finish"] {
   return reason === "stop" || reason === "tool-calls" || reason === "length" ? reason : "other";
 }
 
-function usageOf(usage: {
-  inputTokens: number | undefined;
-  outputTokens: number | undefined;
-  inputTokenDetails: { cacheReadTokens: number | undefined; cacheWriteTokens: number | undefined };
-}): CallUsage | null {
-  if (usage.inputTokens === undefined || usage.outputTokens === undefined) return null;
-  const cacheReadTokens = usage.inputTokenDetails.cacheReadTokens ?? 0;
-  const cacheWriteTokens = usage.inputTokenDetails.cacheWriteTokens ?? 0;
-  return {
-    plainTokens: Math.max(0, usage.inputTokens - cacheReadTokens - cacheWriteTokens),
-    cacheReadTokens,
-    cacheWriteTokens,
-    outputTokens: usage.outputTokens,
-  };
+function usageOf({ inputTokens, outputTokens, inputTokenDetails }: LanguageModelUsage): CallUsage | null {
+  if (inputTokens === undefined || outputTokens === undefined) return null;
+  const { cacheReadTokens = 0, cacheWriteTokens = 0 } = inputTokenDetails;
+  const plainTokens = Math.max(0, inputTokens - cacheReadTokens - cacheWriteTokens);
+  return { plainTokens, cacheReadTokens, cacheWriteTokens, outputTokens };
 }
 
 let library: Promise<typeof import("ai")> | undefined;

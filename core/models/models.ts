@@ -5,10 +5,9 @@ import type { Log } from "../base/log.ts";
 import type { Config } from "../define/config.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Failure } from "../define/run.ts";
-import type { Tool } from "../define/tool.ts";
 import type { Database } from "../store/database.ts";
 import { dayOf, type Reserved, reserve, settle, sweepReservations } from "../store/spend.ts";
-import { type CallAnswer, callModel, loadLibrary, type ModelMessage, type Patience } from "./call.ts";
+import { type Call, type CallAnswer, type CallUsage, callModel, loadLibrary, type Patience } from "./call.ts";
 import type { ModelServer } from "./demo/server.ts";
 import { DEMO_PRICE, findPrice, mostTokens, type Price } from "./prices.ts";
 import { asError, callProblem, limitProblem, priceUnknown } from "./problems.ts";
@@ -16,21 +15,14 @@ import { findTargets, type Target } from "./targets.ts";
 
 export type { ModelMessage } from "./call.ts";
 
-export interface ModelRequest {
+export interface ModelRequest extends Pick<Call, "system" | "messages" | "tools" | "onDelta" | "signal"> {
   /** A role of `daimon.config.ts`. */
   readonly role: string;
   readonly runId: string;
   /** The step that makes the call: no other call of the run has it. */
   readonly step: string;
-  /** What stays the same from call to call, so that it can be cached. */
-  readonly system: string;
-  readonly messages: readonly ModelMessage[];
-  readonly tools: readonly Tool<never>[];
   /** The run's; a missing `usd` is the config's. */
   readonly limits: Limits;
-  /** Is given each piece of the answer's text as it comes. */
-  readonly onDelta?: ((text: string) => void) | undefined;
-  readonly signal: AbortSignal;
 }
 
 /** Figures of one call, kept with its step. Tokens; the three kinds of input do not overlap. */
@@ -48,13 +40,7 @@ export interface CallDetail {
   readonly cacheWriteTokens: number;
 }
 
-export interface ModelAnswer {
-  /** To be appended to the messages as they are, parts that nobody knows included. */
-  readonly messages: ModelMessage[];
-  readonly text: string;
-  /** `invalid` says why a call cannot be executed: no such tool, or an input that is no JSON. */
-  readonly toolCalls: { id: string; name: string; input: unknown; invalid?: string }[];
-  readonly finish: "stop" | "tool-calls" | "length" | "other";
+export interface ModelAnswer extends Omit<CallAnswer, "usage"> {
   readonly detail: CallDetail;
   readonly usd: number;
 }
@@ -206,11 +192,10 @@ async function paidCall(
     request.signal.throwIfAborted();
     throw callProblem(result.failure, target);
   }
-  const { answer } = result;
-  const usd = answer.usage ? price.cost(answer.usage) : (held?.usd ?? 0);
-  if (held) await settleQuietly(room, held.id, answer.usage ? usd : null);
-  const { messages, text, toolCalls, finish } = answer;
-  return { messages, text, toolCalls, finish, detail: detailOf(answer, target, model, bytes), usd };
+  const { usage, ...said } = result.answer;
+  const usd = usage ? price.cost(usage) : (held?.usd ?? 0);
+  if (held) await settleQuietly(room, held.id, usage ? usd : null);
+  return { ...said, detail: detailOf(usage, target, model, bytes), usd };
 }
 
 /** Reserves in the run, the day and the month. Throws `limit.usd`. */
@@ -242,8 +227,8 @@ async function settleQuietly(room: Room, id: string, usd: number | null): Promis
   }
 }
 
-function detailOf(answer: CallAnswer, target: Target, model: string, bytes: number): CallDetail {
-  const { plainTokens = 0, cacheReadTokens = 0, cacheWriteTokens = 0, outputTokens = 0 } = answer.usage ?? {};
+function detailOf(usage: CallUsage | null, target: Target, model: string, bytes: number): CallDetail {
+  const { plainTokens = 0, cacheReadTokens = 0, cacheWriteTokens = 0, outputTokens = 0 } = usage ?? {};
   return {
     role: target.role,
     provider: target.demo ? "demo" : target.choice.provider,

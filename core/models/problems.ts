@@ -9,12 +9,13 @@ export const asError = ({ code, message, next }: Failure) => new DaimonError(cod
 
 const AGAIN = "It is tried a few times by itself."; // true before the last try and after it
 
+const say = (code: string, message: string, next: string) => new DaimonError(code, message, next);
+
 /** Why a call gave no answer, as a sentence with what to do next. Codes that another try may mend have no ending. */
 export function callProblem(failure: CallFailure, target: Target): DaimonError {
   const { said } = failure;
   const who = new URL(target.baseUrl).host;
   const short = said.slice(0, 200);
-  const say = (code: string, message: string, next: string) => new DaimonError(code, message, next);
   switch (failure.why) {
     case "status":
       return statusProblem(failure.status ?? 0, said, target);
@@ -43,7 +44,6 @@ function statusProblem(status: number, said: string, target: Target): DaimonErro
   const { role, choice, keyName, key, envFile } = target;
   const who = new URL(target.baseUrl).host;
   const because = `(${status}: ${said})`;
-  const say = (code: string, message: string, next: string) => new DaimonError(code, message, next);
   if (status === 402 || /credit balance|billing/i.test(said)) {
     return say(
       "model.invalid",
@@ -51,9 +51,7 @@ function statusProblem(status: number, said: string, target: Target): DaimonErro
       "Look at the account there: it has no credit.",
     );
   }
-  if (status === 401 && key === undefined) {
-    return asError(keyMissing(target));
-  }
+  if (status === 401 && key === undefined) return asError(keyMissing(target));
   if (status === 401 || status === 403) {
     return say(
       "model-key.wrong",

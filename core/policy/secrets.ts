@@ -73,24 +73,45 @@ export function createSecrets(environment: Environment, declared: readonly Secre
   };
 }
 
-/** Random values for the names that `home/.env` does not hold yet. The new file takes the old one's place at once. */
+/** Random values for the names that `home/.env` does not hold yet. */
 async function addToFile(home: string, names: string[]): Promise<{ kept: Record<string, string>; made: string[] }> {
   await mkdir(home, { recursive: true, mode: 0o700 });
+  let made: string[] = [];
+  const text = await rewriteFile(home, (before) => {
+    const there = parseEnv(before);
+    made = names.filter((name) => !there[name]);
+    const gap = before === "" || before.endsWith("\n") ? "" : "\n";
+    return before + gap + made.map((name) => `${name}=${randomBytes(32).toString("hex")}\n`).join("");
+  });
+  const all = parseEnv(text);
+  return { kept: Object.fromEntries(names.map((name) => [name, all[name]!])), made };
+}
+
+/** Takes values that were made by us (64 hex digits) out of `home/.env`; what a person wrote there stays. Returns their names. */
+export async function forgetSecrets(home: string, names: readonly string[]): Promise<string[]> {
+  if (names.length === 0 || !existsSync(join(home, ".env"))) return [];
+  let ours: string[] = [];
+  await rewriteFile(home, (before) => {
+    const values = parseEnv(before);
+    ours = names.filter((name) => /^[0-9a-f]{64}$/.test(values[name] ?? ""));
+    const lines = before.split("\n");
+    return lines.filter((line) => !ours.some((name) => line === `${name}=${values[name]}`)).join("\n");
+  });
+  return ours;
+}
+
+/** `home/.env` with what `change` makes of it, which is returned; the new file takes the old one's place at once. */
+async function rewriteFile(home: string, change: (before: string) => string): Promise<string> {
   const path = join(home, ".env");
   const file = existsSync(path) ? realpathSync(path) : path;
   const draft = `${file}.new`;
   const handle = await openAlone(draft);
   try {
-    const before = existsSync(file) ? await readFile(file, "utf8") : "";
-    const there = parseEnv(before);
-    const made = names.filter((name) => !there[name]);
-    const fresh = made.map((name) => [name, randomBytes(32).toString("hex")] as const);
-    const gap = before === "" || before.endsWith("\n") ? "" : "\n";
-    await handle.writeFile(before + gap + fresh.map(([name, text]) => `${name}=${text}\n`).join(""));
+    const text = change(existsSync(file) ? await readFile(file, "utf8") : "");
+    await handle.writeFile(text);
     await handle.sync();
     await rename(draft, file);
-    const all: Record<string, string | undefined> = { ...there, ...Object.fromEntries(fresh) };
-    return { kept: Object.fromEntries(names.map((name) => [name, all[name]!])), made };
+    return text;
   } catch (error) {
     await rm(draft, { force: true });
     throw error;

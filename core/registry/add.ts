@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
-import { readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { parseEnv } from "node:util";
 import { nextTime } from "../base/cron.ts";
 import type { Environment } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Secret } from "../define/capability.ts";
-import { createSecrets } from "../policy/secrets.ts";
+import { createSecrets, forgetSecrets } from "../policy/secrets.ts";
 import type { Description } from "./describe.ts";
 import { inspect } from "./inspect.ts";
 import { loadCapabilities } from "./load.ts";
@@ -131,18 +130,3 @@ const declaredIn = (folder: string): Promise<readonly Secret[]> =>
     (description) => description.secrets,
     () => [],
   );
-
-/** Takes values that were made by us (64 hex digits) out of `home/.env`; what a person wrote there stays. */
-async function forgetSecrets(home: string, names: readonly string[]): Promise<string[]> {
-  if (names.length === 0 || !existsSync(join(home, ".env"))) return [];
-  const file = await realpath(join(home, ".env"));
-  const before = await readFile(file, "utf8");
-  const values = parseEnv(before);
-  const ours = names.filter((name) => /^[0-9a-f]{64}$/.test(values[name] ?? ""));
-  const lines = before.split("\n").filter((line) => !ours.some((name) => line === `${name}=${values[name]}`));
-  if (ours.length > 0) {
-    await writeFile(`${file}.new`, lines.join("\n"), { mode: 0o600, flag: "wx" });
-    await rename(`${file}.new`, file);
-  }
-  return ours;
-}

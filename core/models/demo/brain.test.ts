@@ -30,7 +30,7 @@ async function play(question: string, results: Record<string, string | Error> = 
   ];
   const calls: { name: string; input: unknown }[] = [];
   for (let index = 0; index < 5; index++) {
-    const request = { model: "demo", system: "", messages, tools, maxTokens: 100, index, step: null };
+    const request = { model: "demo", system: "", messages, tools, index, step: null };
     const reply: Reply = await brain(request);
     assert.deepEqual(await brain(request), reply, "the same request has the same answer");
     if (!reply.toolCalls) return { calls, text: reply.text ?? "", pace: reply.pace ?? 0 };

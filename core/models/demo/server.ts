@@ -11,7 +11,6 @@ export interface ModelServerRequest {
   readonly system: string;
   readonly messages: readonly Message[];
   readonly tools: NonNullable<MessagesBody["tools"]>;
-  readonly maxTokens: number;
   /** How many well-formed requests came before this one. */
   readonly index: number;
   /** `run/step`, when the caller says it. */
@@ -67,10 +66,6 @@ export interface RecordedRequest {
   readonly step: string | null;
   /** The answer's status; 0 while it is not decided, or when the connection was closed unanswered. */
   status: number;
-  /** True once a message has begun: from here on the real API charges. */
-  paid: boolean;
-  /** True when the answer was sent to its last byte. */
-  finished: boolean;
 }
 
 export interface ModelServer {
@@ -99,7 +94,7 @@ const LARGEST = 32 * 1024 * 1024;
  * A model server on loopback that speaks Anthropic's Messages protocol and answers what `brain` says. The demo
  * model and every test stand on it. `keep`: how many requests it remembers (default all).
  */
-export async function startModelServer(options: { brain: Brain; port?: number; keep?: number }): Promise<ModelServer> {
+export async function startModelServer(options: { brain: Brain; keep?: number }): Promise<ModelServer> {
   const requests: RecordedRequest[] = [];
   const seen = new Set<string>();
   let count = 0;
@@ -114,14 +109,9 @@ export async function startModelServer(options: { brain: Brain; port?: number; k
       body: body ?? "",
       step: typeof step === "string" ? decodeURI(step) : null,
       status: 0,
-      paid: false,
-      finished: false,
     };
     requests.push(record);
     if (options.keep !== undefined && requests.length > options.keep) requests.shift();
-    response.once("finish", () => {
-      record.finished = true;
-    });
     const refuse = (status: number, message: string, retryAfter?: number) => {
       record.status = status;
       sendError(response, status, message, retryAfter);
@@ -137,7 +127,6 @@ export async function startModelServer(options: { brain: Brain; port?: number; k
       system: textOf(checked.body.system),
       messages: checked.messages,
       tools: checked.body.tools ?? [],
-      maxTokens: checked.body.max_tokens,
       index: count++,
       step: record.step,
     };
@@ -154,14 +143,13 @@ export async function startModelServer(options: { brain: Brain; port?: number; k
       return refuse(status, message ?? (status === 529 ? "Overloaded" : `Scripted ${status}`), retryAfter);
     }
     record.status = 200;
-    record.paid = true;
-    paid++;
+    paid++; // once a message has begun, the real API charges
     const answer = { reply, model: checked.body.model, usage: countTokens(checked, reply, seen) };
     if (checked.body.stream) await sendStream(response, answer);
     else sendWhole(response, answer);
   });
 
-  server.listen(options.port ?? 0, "127.0.0.1");
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
