@@ -129,15 +129,9 @@ export function createAgents(options: AgentsOptions): Agents {
       code: async (notes) => {
         const { text, ...rest } = answer;
         const mark = answer.demo ? { mark: "demo, no model" } : {};
-        const detail = { ...rest, ...mark, agent: name, label: join(journal.label, label) };
-        const { runId } = journal;
         return await options.answer({
-          conversationId: conversation,
-          author: name,
-          runId,
-          step: notes.key,
-          text,
-          detail,
+          ...{ conversationId: conversation, author: name, runId: journal.runId, step: notes.key, text },
+          detail: { ...rest, ...mark, agent: name, label: join(journal.label, label) },
         });
       },
     });
@@ -152,20 +146,17 @@ export function createAgents(options: AgentsOptions): Agents {
     return answer;
   };
 
+  // An agent's Markdown may change under a waiting run: its kept turns stand, and it goes on with the new words.
+  const both = { version: "1", retry: CHAT_RETRY, secret: noSecret };
   return {
     ask,
     schedule: (name) => ({
-      ...{ name: `schedule:${name}`, version: "1", retry: CHAT_RETRY, limits: {}, priority: 0, secret: noSecret },
+      ...{ ...both, name: `schedule:${name}`, limits: {}, priority: 0 },
       run: scheduled as RegisteredHandler["run"],
     }),
     handler: (name) => ({
-      name: `agent:${name}`,
-      // An agent's Markdown may change under a waiting run: its kept turns stand, and it goes on with the new words.
-      version: "1",
-      retry: CHAT_RETRY,
+      ...{ ...both, name: `agent:${name}`, priority: 10 },
       limits: options.agents().find((agent) => agent.name === name)?.limits ?? {},
-      priority: 10,
-      secret: noSecret,
       run: (context, journal) => chat(name, context.event, journal()),
     }),
   };
@@ -201,11 +192,7 @@ function earlier(messages: readonly ConversationMessage[], event: DaimonEvent) {
   const said = before.map(({ direction, text, detail }) =>
     direction === "in"
       ? { role: "user" as const, text, label: BLANK }
-      : {
-          role: "assistant" as const,
-          text,
-          label: (detail as Partial<AnswerDetail> | null)?.label ?? STRANGER,
-        },
+      : { role: "assistant" as const, text, label: (detail as Partial<AnswerDetail> | null)?.label ?? STRANGER },
   );
   const history = fitHistory(said);
   return { history, label: join(...history.map((one) => one.label)) };

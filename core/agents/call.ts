@@ -1,30 +1,20 @@
 import { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
-import type { DaimonEvent, NewEvent } from "../define/event.ts";
 import { BLANK, type Label } from "../define/label.ts";
 import type { StepJournal, StepNotes } from "../define/steps.ts";
-import type { Hub } from "../hub/hub.ts";
 import type { ModelAnswer } from "../models/models.ts";
 import type { Guard } from "../policy/guard.ts";
-import { openToolbox, outputLabel, type RegisteredTool } from "./toolbox.ts";
+import { openToolbox, outputLabel, type RegisteredTool, type Surroundings } from "./toolbox.ts";
 
 /** What a tool call stands in. */
-export interface CallOptions {
+export interface CallOptions extends Surroundings {
   readonly agent: { readonly name: string };
   readonly journal: StepJournal;
-  readonly event: DaimonEvent;
   readonly tools: ReadonlyMap<string, RegisteredTool>;
-  readonly hub: Hub;
   readonly guard: Guard;
   readonly redact: (text: string) => string;
-  readonly emit: (event: NewEvent) => Promise<string>;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly limits: { readonly minutes: number };
-  /** The join of all that the agent has read. */
-  readonly label: Label;
   /** What the owner wrote, when nothing from outside had been read before it. */
   readonly ownerText: string | undefined;
   /** The same call was made before, too often. */
@@ -47,30 +37,41 @@ const RESULT_TOKENS = 8000;
  * One tool call from the model, to the end: known, fitting, allowed or approved, made, kept. Whatever goes wrong
  * is the outcome that the model reads; only an aborted run throws.
  */
-export async function callTool(options: CallOptions, call: ModelAnswer["toolCalls"][number]): Promise<Outcome> {
-  const { journal } = options;
+export async function callTool(options: CallOptions, call: ToolCall): Promise<Outcome> {
+  const decided = await decide(options, call);
+  return typeof decided === "string" ? await refuse(options.journal, call, decided) : await make(options, decided);
+}
+
+type ToolCall = ModelAnswer["toolCalls"][number];
+
+/** A call that may be made. */
+interface Made {
+  readonly registered: RegisteredTool;
+  readonly input: unknown;
+  readonly sink: string;
+  readonly approved: boolean;
+}
+
+/** The call that may be made, or the sentence that says why it is not. */
+async function decide(options: CallOptions, call: ToolCall): Promise<Made | string> {
   const registered = options.tools.get(call.name);
   if (!registered) {
     const names = [...options.tools.keys()].join(", ");
-    return await refuse(journal, call, `There is no tool of that name. There are: ${names || "none"}.`);
+    return `There is no tool of that name. There are: ${names || "none"}.`;
   }
   const { tool } = registered;
-  if (call.invalid) return await refuse(journal, call, `The call cannot be read: ${call.invalid}`);
+  if (call.invalid) return `The call cannot be read: ${call.invalid}`;
   const parsed = await tool.input.safeParseAsync(call.input);
-  if (!parsed.success) return await refuse(journal, call, `The input does not fit:\n${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) return `The input does not fit:\n${z.prettifyError(parsed.error)}`;
   if (options.tried) {
-    return await refuse(
-      journal,
-      call,
-      "This same call was made before, with this result. Answer with what you have, or do something else.",
-    );
+    return "This same call was made before, with this result. Answer with what you have, or do something else.";
   }
   const input: unknown = parsed.data;
   let sink: string;
   try {
     sink = tool.sink?.(input as never) ?? "";
   } catch (error) {
-    return await refuse(journal, call, `Where it would go cannot be told: ${toFailure(error).message}`);
+    return `Where it would go cannot be told: ${toFailure(error).message}`;
   }
   const verdict = options.guard({
     tool: tool.name,
@@ -80,25 +81,14 @@ export async function callTool(options: CallOptions, call: ModelAnswer["toolCall
     ...(options.ownerText === undefined ? {} : { ownerText: options.ownerText }),
     ...(tool.approval ? { approval: true } : {}),
   });
-  if (verdict.decision === "deny") return await refuse(journal, call, `Not allowed: ${verdict.reason}.`);
+  if (verdict.decision === "deny") return `Not allowed: ${verdict.reason}.`;
   if (verdict.decision === "ask") {
     const title = `May ${options.agent.name} use ${tool.name}? You are asked because ${verdict.reason}.`;
-    if (!(await journal.approve("approve", { title, action: { tool: tool.name, input } }))) {
-      return await refuse(
-        journal,
-        call,
-        "The owner did not allow this call. Do not seek another way to it; say that it was not done.",
-      );
+    if (!(await options.journal.approve("approve", { title, action: { tool: tool.name, input } }))) {
+      return "The owner did not allow this call. Do not seek another way to it; say that it was not done.";
     }
   }
-  return await make(options, { registered, input, sink, approved: verdict.decision === "ask" });
-}
-
-interface Made {
-  readonly registered: RegisteredTool;
-  readonly input: unknown;
-  readonly sink: string;
-  readonly approved: boolean;
+  return { registered, input, sink, approved: verdict.decision === "ask" };
 }
 
 async function make(options: CallOptions, made: Made): Promise<Outcome> {

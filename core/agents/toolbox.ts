@@ -24,21 +24,25 @@ export interface OpenToolbox {
   label(): Label;
 }
 
-export interface ToolboxOptions {
-  readonly runId: string;
+/** What a tool call is made amid. */
+export interface Surroundings {
   readonly event: DaimonEvent;
-  /** The step's key. */
-  readonly step: string;
-  readonly agent: string;
-  /** What the run had read before the call. */
-  readonly label: Label;
-  /** A person has said yes to this very call. */
-  readonly approved: boolean;
-  readonly secret: (name: string) => string;
   readonly hub: Hub;
   readonly emit: (event: NewEvent) => Promise<string>;
   readonly clock: Clock;
   readonly log: Log;
+  /** The join of all that was read before the call. */
+  readonly label: Label;
+}
+
+export interface ToolboxOptions extends Surroundings {
+  readonly runId: string;
+  /** The step's key. */
+  readonly step: string;
+  readonly agent: string;
+  /** A person has said yes to this very call. */
+  readonly approved: boolean;
+  readonly secret: (name: string) => string;
   readonly signal: AbortSignal;
 }
 

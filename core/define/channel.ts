@@ -1,12 +1,3 @@
-/** What a person said, whatever the channel. */
-export interface IncomingMessage {
-  /** Stable within the channel: a chat id, a phone number, a thread. */
-  readonly conversation: string;
-  readonly text: string;
-  /** True when the sender is on the allow-list as the owner. */
-  readonly owner: boolean;
-}
-
 /** What delivering one message came to. `unknown`: it may or may not have arrived. */
 export type Delivery = { readonly state: "delivered"; readonly externalId?: string } | { readonly state: "unknown" };
 

@@ -7,6 +7,8 @@ export interface HubHit {
   readonly path: string;
   readonly lines: string;
   readonly text: string;
+  /** What the file is called, where the passage does not say so itself. */
+  readonly title?: string;
 }
 
 /** What a handler or a tool may do with the hub. Paths are relative to it; `archive/` is out of reach. */

@@ -11,7 +11,7 @@ import type { Tool } from "./tool.ts";
 import type { Webhook } from "./webhook.ts";
 
 export type { Capability, Schedule, Secret, Tick, Trigger } from "./capability.ts";
-export type { Channel, Delivery, IncomingMessage } from "./channel.ts";
+export type { Channel, Delivery } from "./channel.ts";
 export type { Config, ModelChoice } from "./config.ts";
 export type { Answer, Ask, Context, Handler, HubAccess, HubHit, Steps, Toolbox } from "./context.ts";
 export type { DaimonEvent, EventMatch, Where } from "./event.ts";

@@ -10,7 +10,7 @@ import { openMap } from "./map.ts";
 import { cleanPath, locate, refuseArchive } from "./paths.ts";
 import { type HubText, readHub } from "./read.ts";
 import { prepareRoot } from "./root.ts";
-import { openSearch, type SearchHit } from "./search.ts";
+import { openSearch } from "./search.ts";
 import { openSkills, type Skill } from "./skills.ts";
 import { openWrites, type Written } from "./writes.ts";
 
@@ -18,10 +18,8 @@ export type { Author } from "./commits.ts";
 export type { Skill } from "./skills.ts";
 
 /** The context: Markdown in git, in tiers. Paths are relative to `root`; archive/ is out of reach. */
-export interface Hub {
+export interface Hub extends Pick<HubAccess, "map" | "search"> {
   readonly root: string;
-  map: HubAccess["map"];
-  search(query: string, options?: Parameters<HubAccess["search"]>[1]): Promise<{ hits: SearchHit[]; tokens: number }>;
   /** Also lines, `file.md:12-31`, a folder (its overview and a list), and a skill's resources. */
   read(path: string, options?: { budget?: number }): Promise<HubText>;
   /** Creates a file and commits it. Throws `hub.exists`, `hub.identity`, … */

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DaimonError } from "../base/errors.ts";
+import type { HubAccess } from "../define/context.ts";
 import { labelOfFile, noteLabel, splitNote } from "./front-matter.ts";
 import { locate } from "./paths.ts";
 
@@ -25,11 +26,7 @@ const CLOSED = new Set(["archive", "skills"]);
 /** Tokens of a text by the estimate used everywhere in the house: bytes / 4. */
 const tokensOf = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4);
 
-interface MapOptions {
-  readonly under?: string;
-  /** Tokens; default 2000. */
-  readonly budget?: number;
-}
+type MapOptions = NonNullable<Parameters<HubAccess["map"]>[0]>;
 
 /** Draws the map again when what it costs has been paid off twenty times, or after `forget`. */
 export function openMap(root: string) {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import type { HubHit } from "../define/context.ts";
 import { searchTerms } from "./terms.ts";
 
 export interface SearchRequest {
@@ -10,14 +11,6 @@ export interface SearchRequest {
   readonly budget: number;
   /** Paths that were written since the last search. */
   readonly touched?: readonly string[];
-}
-
-export interface SearchHit {
-  readonly path: string;
-  readonly lines: string;
-  readonly text: string;
-  /** What the file is called, where the passage does not say so itself. */
-  readonly title?: string;
 }
 
 /** A passage that may answer, with the blend of its own score and its file's. */
@@ -192,7 +185,7 @@ function merge(list: readonly Candidate[], text: string): Candidate[] {
 }
 
 /** What is shown; the best passage of a file bears its title where nothing else says it. */
-function toHits(passages: readonly Candidate[], text: string): SearchHit[] {
+function toHits(passages: readonly Candidate[], text: string): HubHit[] {
   const best = Math.max(...passages.map(({ score }) => score));
   return passages.map(({ path, title, first, last, start, finish, score }) => {
     const passage = text.slice(start, finish).trimEnd();
@@ -202,7 +195,7 @@ function toHits(passages: readonly Candidate[], text: string): SearchHit[] {
 }
 
 /** What a hit costs as it is shown: `path:lines`, title and text, with their line ends. */
-const bytesOf = ({ path, lines, text, title = "" }: SearchHit) =>
+const bytesOf = ({ path, lines, text, title = "" }: HubHit) =>
   Buffer.byteLength(path) + lines.length + Buffer.byteLength(title) + Buffer.byteLength(text) + 4;
 
 function readNow(root: string, path: string): string {

@@ -34,17 +34,11 @@ export function readHub(
   const [first, last] = [Math.max(1, Number(from ?? 1)), Math.min(Number(to ?? total), total)];
   const wanted = from ? all.slice(first - 1, last).join("\n") : text;
   const most = (options.budget ?? 4000) * 4;
-  if (Buffer.byteLength(wanted) <= most) {
-    return {
-      path: place.path,
-      text: wanted,
-      truncated: false,
-      ...(from ? { lines: `${first}-${last}`, of: total } : {}),
-    };
-  }
-  const cut = cutText(wanted, most);
-  const end = first + cut.split("\n").length - 1;
-  return { path: place.path, text: cut, truncated: true, lines: `${first}-${end}`, of: total };
+  const whole = Buffer.byteLength(wanted) <= most;
+  const shown = whole ? wanted : cutText(wanted, most);
+  const end = whole ? last : first + shown.split("\n").length - 1;
+  const part = from || !whole ? { lines: `${first}-${end}`, of: total } : {};
+  return { path: place.path, text: shown, truncated: !whole, ...part };
 }
 
 /** As much as fits into `most` bytes, cut at a line's end if there is one, and never within a character. */

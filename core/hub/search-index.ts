@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import type { HubHit } from "../define/context.ts";
 import { chunkText, titleOf } from "./chunks.ts";
-import { createRanker, pack, type Ranker, type SearchHit, type SearchRequest, TOKENIZER } from "./rank.ts";
+import { createRanker, pack, type Ranker, type SearchRequest, TOKENIZER } from "./rank.ts";
 import { look, type Scanned, scanTexts } from "./scan.ts";
 
 // The one place of SQL outside core/store/: a cache of the hub's files, thrown away and built again at will. Another
@@ -42,7 +43,7 @@ export class SearchIndex {
   }
 
   /** The passages that answer best. An index that turns out to be damaged is built anew, once. */
-  search(request: SearchRequest, again = false): { hits: SearchHit[]; tokens: number } {
+  search(request: SearchRequest, again = false): { hits: HubHit[]; tokens: number } {
     try {
       this.#update(request.touched ?? []);
       return pack(this.#root, this.#ranker.rank(request), request.budget);

@@ -1,18 +1,17 @@
 import { Worker } from "node:worker_threads";
 import { DaimonError } from "../base/errors.ts";
-import type { SearchHit, SearchRequest } from "./rank.ts";
-
-export type { SearchHit } from "./rank.ts";
+import type { HubHit } from "../define/context.ts";
+import type { SearchRequest } from "./rank.ts";
 
 /** Finds passages of the hub. */
 export interface Search {
-  find(request: SearchRequest): Promise<{ hits: SearchHit[]; tokens: number }>;
+  find(request: SearchRequest): Promise<Found>;
   /** Tells that a file was written, so that the next search sees it. */
   touch(path: string): void;
   close(): Promise<void>;
 }
 
-type Found = { hits: SearchHit[]; tokens: number };
+type Found = { hits: HubHit[]; tokens: number };
 type Reply = { id: number; result: Found } | { id: number; problem: string };
 
 const IDLE_MILLISECONDS = 30_000;
