@@ -1,6 +1,7 @@
-import { spawn } from "node:child_process";
+import { type ExecFileException, execFile } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { DaimonError } from "../base/errors.ts";
 
 /**
@@ -21,30 +22,24 @@ const SETTINGS = [
 ].flatMap((setting) => ["-c", setting]);
 
 /** Runs git in `root` and returns what it printed. Throws `hub.git` with git's own words, or `hub.git-missing`. */
-export function git(
+export async function git(
   root: string,
   words: readonly string[],
   input?: Uint8Array | string,
   more: Record<string, string> = {},
 ): Promise<string> {
-  return new Promise((done, failed) => {
-    const child = spawn("git", [...SETTINGS, ...words], { cwd: root, env: { ...environment(), ...more } });
-    const out: Buffer[] = [];
-    let said = "";
-    child.stdout.on("data", (piece: Buffer) => out.push(piece));
-    child.stderr.on("data", (piece: Buffer) => {
-      said += piece;
-    });
-    child.stdin.on("error", () => {}); // git went away early: its exit code tells more
-    child.on("error", (error) => failed(existsSync(root) ? gitMissing(error) : error));
-    child.on("close", (code, signal) => {
-      if (code === 0) return done(Buffer.concat(out).toString());
-      const reason = said.trim().slice(0, 600) || `it ended with ${signal ?? code}`;
-      const next = `Look at it with: git -C ${root} status`;
-      failed(new DaimonError("hub.git", `git ${words[0]} failed in the hub: ${reason}`, next));
-    });
-    child.stdin.end(input);
-  });
+  const options = { cwd: root, env: { ...environment(), ...more }, maxBuffer: Number.POSITIVE_INFINITY };
+  const running = promisify(execFile)("git", [...SETTINGS, ...words], options);
+  running.child.stdin?.on("error", () => {}).end(input); // git went away early: its exit code tells more
+  try {
+    return (await running).stdout;
+  } catch (error) {
+    const { code, signal, stderr } = error as ExecFileException;
+    if (typeof code === "string") throw existsSync(root) ? gitMissing(error as Error) : error;
+    const reason = stderr?.trim().slice(0, 600) || `it ended with ${signal ?? code}`;
+    const next = `Look at it with: git -C ${root} status`;
+    throw new DaimonError("hub.git", `git ${words[0]} failed in the hub: ${reason}`, next);
+  }
 }
 
 /** Throws `hub.git-missing` when no `git` is on the PATH; starts no process. */
