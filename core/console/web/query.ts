@@ -1,4 +1,4 @@
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type ApiError, asApiError, type Page, request } from "./api.ts";
 import { type Change, type ChangeKind, onChange } from "./live.ts";
@@ -20,23 +20,22 @@ export function forgetAnswers(): void {
   known.clear();
 }
 
-/** The answer to `GET path`: at once what was known, then what is true, and again after each change of `kinds`. */
-export function useQuery<Data>(path: string | null, concerns: Concerns = []): Query<Data> {
-  const data = useSignal<{ path: string; value: Data } | undefined>(undefined);
+/** Asks for `path` now, and again after each change that concerns us; `take` gets what was known first, then each answer. */
+function useAnswers<Data>(path: string | null, concerns: Concerns, take: (data: Data, asked: boolean) => void) {
   const error = useSignal<ApiError | null>(null);
   const load = useRef(() => {});
   useEffect(() => {
     if (path === null) return;
     let current = true;
     error.value = null;
-    if (known.has(path)) data.value = { path, value: known.get(path) as Data };
+    if (known.has(path)) take(known.get(path) as Data, false);
     load.current = () => {
       request<Data>("GET", path).then(
-        (value) => {
-          known.set(path, value);
+        (data) => {
+          known.set(path, data);
           if (!current) return;
-          data.value = { path, value };
           error.value = null;
+          take(data, true);
         },
         (reason) => {
           if (current) error.value = asApiError(reason);
@@ -49,8 +48,16 @@ export function useQuery<Data>(path: string | null, concerns: Concerns = []): Qu
     };
   }, [path]);
   useChanges(concerns, () => load.current());
-  const shown = data.value?.path === path ? data.value?.value : undefined;
-  return { data: shown, error: error.value, reload: () => load.current() };
+  return { error: error.value, reload: () => load.current() };
+}
+
+/** The answer to `GET path`: at once what was known, then what is true, and again after each change that concerns us. */
+export function useQuery<Data>(path: string | null, concerns: Concerns = []): Query<Data> {
+  const shown = useSignal<{ path: string | null; data: Data } | undefined>(undefined);
+  const answers = useAnswers<Data>(path, concerns, (data) => {
+    shown.value = { path, data };
+  });
+  return { ...answers, data: shown.value?.path === path ? shown.value?.data : undefined };
 }
 
 export interface List<Item> {
@@ -67,73 +74,41 @@ export interface List<Item> {
 
 /** A paged list that never jumps: known items change in place, new ones wait until they are asked for. */
 export function useList<Item extends { readonly id: string }>(path: string, concerns: Concerns): List<Item> {
-  const items = useSignal<Item[] | undefined>(undefined);
-  const next = useSignal<string | null>(null);
-  const searched = useSignal(0);
-  const waiting = useSignal<Page<Item> | null>(null);
-  const error = useSignal<ApiError | null>(null);
-  const load = useRef(() => {});
-  const current = useRef(path);
-  useEffect(() => {
-    current.current = path;
-    waiting.value = null;
-    error.value = null;
-    const before = known.get(path) as Page<Item> | undefined;
-    items.value = before?.items;
-    next.value = before?.next ?? null;
-    searched.value = before?.searched ?? 0;
-    load.current = () => {
-      request<Page<Item>>("GET", path).then(
-        (page) => {
-          known.set(path, page);
-          if (current.current !== path) return;
-          error.value = null;
-          if (!items.value?.length || items.value === before?.items) {
-            items.value = page.items;
-            next.value = page.next;
-            searched.value = page.searched ?? 0;
-            return;
-          }
-          const changed = new Map(page.items.map((item) => [item.id, item]));
-          items.value = items.value.map((item) => changed.get(item.id) ?? item);
-          waiting.value = page;
-        },
-        (reason) => {
-          if (current.current === path) error.value = asApiError(reason);
-        },
-      );
-    };
-    load.current();
-  }, [path]);
-  useChanges(concerns, () => load.current());
-  const unseen = useComputed(() => {
-    const shown = new Set(items.value?.map((item) => item.id));
-    return waiting.value?.items.filter((item) => !shown.has(item.id)) ?? [];
+  // `page` is all that is shown, however often more was loaded; `waiting` the first page as it is now.
+  const state = useSignal<{ path: string; page: Page<Item>; asked: boolean; waiting: Page<Item> | null } | null>(null);
+  const { error } = useAnswers<Page<Item>>(path, concerns, (page, asked) => {
+    const before = state.value;
+    if (before?.path !== path || !before.asked || before.page.items.length === 0) {
+      state.value = { path, page, asked, waiting: null };
+      return;
+    }
+    const changed = new Map(page.items.map((item) => [item.id, item]));
+    const items = before.page.items.map((item) => changed.get(item.id) ?? item);
+    state.value = { ...before, page: { ...before.page, items }, waiting: page };
   });
+  const shown = state.value?.path === path ? state.value : null;
+  const ids = new Set(shown?.page.items.map((item) => item.id));
+  const unseen = shown?.waiting?.items.filter((item) => !ids.has(item.id)) ?? [];
   return {
-    items: items.value,
-    error: error.value,
-    fresh: unseen.value.length,
-    more: next.value !== null,
-    searched: searched.value,
+    items: shown?.page.items,
+    error,
+    fresh: unseen.length,
+    more: shown !== null && shown.page.next !== null,
+    searched: shown?.page.searched ?? 0,
     showFresh: () => {
-      const page = waiting.value;
-      if (!page) return;
-      const overlaps = unseen.value.length < page.items.length;
-      if (!overlaps) next.value = page.next;
-      items.value = overlaps ? [...unseen.value, ...(items.value ?? [])] : page.items;
-      waiting.value = null;
+      if (!shown?.waiting) return;
+      const overlaps = unseen.length < shown.waiting.items.length;
+      const page = overlaps ? { ...shown.page, items: [...unseen, ...shown.page.items] } : shown.waiting;
+      state.value = { ...shown, page, waiting: null };
     },
     loadMore: async () => {
-      const separator = path.includes("?") ? "&" : "?";
-      const page = await request<Page<Item>>(
-        "GET",
-        `${path}${separator}cursor=${encodeURIComponent(next.value ?? "")}`,
-      );
-      if (current.current !== path) return;
-      items.value = [...(items.value ?? []), ...page.items];
-      next.value = page.next;
-      searched.value += page.searched ?? 0;
+      const cursor = encodeURIComponent(shown?.page.next ?? "");
+      const more = await request<Page<Item>>("GET", `${path}${path.includes("?") ? "&" : "?"}cursor=${cursor}`);
+      const now = state.value;
+      if (now?.path !== path) return;
+      const searched = (now.page.searched ?? 0) + (more.searched ?? 0);
+      const items = [...now.page.items, ...more.items];
+      state.value = { ...now, asked: true, page: { items, next: more.next, searched } };
     },
   };
 }

@@ -4,11 +4,9 @@ import {
   ApiError,
   asApiError,
   type ChecklistStep,
-  call,
   type Delivery,
   type Failure,
   type Page,
-  readEventStream,
   request,
   type Schedule,
 } from "../api.ts";
@@ -18,6 +16,7 @@ import { Icon } from "../icons.tsx";
 import { Button, Panel, Problem, RunState } from "../parts.tsx";
 import { Prose } from "../prose.tsx";
 import { loadStatus, status } from "../state.ts";
+import { openThread, say, type Thread } from "../threads.ts";
 
 type Result = Signal<ComponentChildren>;
 
@@ -210,26 +209,23 @@ async function report(result: Result): Promise<void> {
 }
 
 async function ask(result: Result): Promise<void> {
-  const response = await call("POST", "/api/chat", { text: "What can you do?" });
-  let text = "";
-  let links: ComponentChildren = null;
-  for await (const { event, data } of readEventStream(response.body!)) {
-    const said = data as { text?: string; runId?: string; conversation?: string } & Partial<Failure>;
-    if (event === "delta") text += said.text ?? "";
-    else if (event === "done") text = said.text ?? text;
-    else if (event === "run") {
-      links = (
+  const thread = openThread(null);
+  result.value = <Answered thread={thread} />;
+  await say(thread, "What can you do?");
+}
+
+function Answered({ thread }: { thread: Thread }) {
+  const answer = thread.turns.value.at(-1)?.value;
+  const failure = thread.error.value ?? answer?.failure;
+  return (
+    <>
+      {failure ? <Problem failure={failure} /> : <Prose text={answer?.text || "…"} name="answer" />}
+      {answer?.runId && (
         <p>
-          <a href={`/chat/${said.conversation}`}>Go on in the chat</a>
-          <a href={`/runs/${said.runId}`}>Look at its run</a>
+          <a href={`/chat/${thread.id.value}`}>Go on in the chat</a>
+          <a href={`/runs/${answer.runId}`}>Look at its run</a>
         </p>
-      );
-    }
-    result.value = (
-      <>
-        {event === "error" ? <Problem failure={said as Failure} /> : <Prose text={text || "…"} name="answer" />}
-        {links}
-      </>
-    );
-  }
+      )}
+    </>
+  );
 }
