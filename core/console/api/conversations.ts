@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { LiveChange } from "../../base/live.ts";
+import { createLoop } from "../../base/loop.ts";
 import { type Failure, FINISHED } from "../../define/run.ts";
 import { findRunState, type RunState } from "../../store/views/runs.ts";
 import { listConversations, listMessages } from "../../store/views/talk.ts";
@@ -68,42 +69,24 @@ const LOOK_MILLISECONDS = 500;
 function follow(options: ConsoleOptions, stream: EventStream, runId: string): () => void {
   const { database, clock, log } = options;
   const told = new Set<string>();
-  let asked = false;
-  let wake = () => {};
-  const look = () => {
-    asked = true;
-    wake();
-  };
-  const pause = () =>
-    new Promise<void>((resolve) => {
-      if (asked) return resolve();
-      const callOff = clock.after(LOOK_MILLISECONDS, resolve);
-      wake = () => {
-        callOff();
-        resolve();
-      };
+  const look = async () => {
+    const state = await findRunState(database, runId).catch((error: unknown) => {
+      log.warn("a run cannot be looked at", { runId, error: String(error) });
     });
-  const watch = async () => {
-    while (!stream.signal.aborted) {
-      asked = false;
-      const state = await findRunState(database, runId).catch((error: unknown) => {
-        log.warn("a run cannot be looked at", { runId, error: String(error) });
-        return null;
-      });
-      for (const approval of state?.approvals ?? []) {
-        if (!told.has(approval.id)) stream.send("approval", approval);
-        told.add(approval.id);
-      }
-      if (state && FINISHED.includes(state.status)) {
-        sendEnd(stream, runId, state);
-        return stream.end();
-      }
-      await pause();
+    // Another look, which began before, may have ended it.
+    if (!state || stream.signal.aborted) return;
+    for (const approval of state.approvals) {
+      if (!told.has(approval.id)) stream.send("approval", approval);
+      told.add(approval.id);
     }
+    if (!FINISHED.includes(state.status)) return;
+    sendEnd(stream, runId, state);
+    stream.end();
   };
-  stream.signal.addEventListener("abort", look);
-  void watch();
-  return look;
+  const loop = createLoop(clock, look, () => LOOK_MILLISECONDS);
+  stream.signal.addEventListener("abort", () => void loop.stop());
+  loop.start();
+  return () => void look();
 }
 
 function sendEnd(stream: EventStream, runId: string, state: RunState): void {
