@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { Table } from "./figures.tsx";
 import { count, money } from "./format.ts";
-import { Table } from "./parts.tsx";
 
 const HEIGHT = 168;
 const LEFT = 52;

@@ -140,17 +140,25 @@ function pair(value: number, big: number, bigWord: string, small: number, smallW
   return `${whole} ${bigWord}${rest ? ` ${rest} ${smallWord}` : ""}`;
 }
 
-/** What holds a run back before it begins, in words; null for any other wait. */
-export function heldBy(held: Run["waiting"]): string | null {
-  switch (held?.kind) {
+/** What a waiting run waits for, in words. */
+export function waitingFor({ waiting }: Run): string {
+  switch (waiting?.kind) {
+    case "sleep":
+      return `sleeps in “${waiting.step}”`;
+    case "event":
+      return `waits for an event ${waiting.source} ${waiting.type}`;
+    case "approval":
+      return "waits for your approval";
+    case "retry":
+      return `waits before try ${waiting.attempt + 1}: ${waiting.error.message}`;
     case "debounce":
-      return `gathers events, ${held.events} so far`;
+      return `gathers events, ${waiting.events} so far`;
     case "paused":
-      return `waits: the ${held.name.replace(":", " ")} is paused`;
+      return `waits: the ${waiting.name.replace(":", " ")} is paused`;
     case "rate":
-      return `waits for its turn: at most ${held.limit} begin in ${duration(held.milliseconds)}`;
+      return `waits for its turn: at most ${waiting.limit} begin in ${duration(waiting.milliseconds)}`;
     default:
-      return null;
+      return "waits";
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
+import { Pairs } from "./figures.tsx";
 import { plural } from "./format.ts";
-import { Pairs } from "./parts.tsx";
 
 const MANY = 200;
 

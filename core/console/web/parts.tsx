@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import type { ApiError, Failure, IssueItem, Label, Run, Spend } from "./api.ts";
-import { absolute, duration, heldBy, money, relative, shortId } from "./format.ts";
+import type { ApiError, Failure, IssueItem, Label, Run } from "./api.ts";
+import { absolute, duration, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
 import { useQuery } from "./query.ts";
@@ -232,31 +232,6 @@ export function PendingPage(props: { title: string; back: { href: string; text: 
   );
 }
 
-/** Names and what they stand for. */
-export function Pairs(props: { class: string; of: readonly (readonly [string, ComponentChildren])[] }) {
-  return (
-    <dl class={props.class}>
-      {props.of.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
-
-/** One of a page's figures, and a word on it. */
-export function Figure(props: { name: string; note?: ComponentChildren; wide?: boolean; children: ComponentChildren }) {
-  return (
-    <div class={props.wide ? "wide" : undefined}>
-      <dt>{props.name}</dt>
-      <dd class="num">{props.children}</dd>
-      {props.note ? <dd class="faint">{props.note}</dd> : null}
-    </div>
-  );
-}
-
 /** What lies over the page until it is answered, left by Esc, or clicked away. */
 export function Dialog(props: { label: string; class: string; onClose: () => void; children: ComponentChildren }) {
   const element = useRef<HTMLDialogElement>(null);
@@ -277,41 +252,6 @@ export function Dialog(props: { label: string; class: string; onClose: () => voi
     >
       <div class="dialog-body">{props.children}</div>
     </dialog>
-  );
-}
-
-/** A table whose first columns are words, and the others figures. */
-export function Table(props: {
-  words: readonly string[];
-  figures: readonly string[];
-  rows: readonly { readonly key: string; readonly cells: readonly ComponentChildren[] }[];
-}) {
-  const { words, figures, rows } = props;
-  const names = [...words, ...figures];
-  const side = (column: number) => (column < words.length ? undefined : "align-right");
-  return (
-    <table>
-      <thead>
-        <tr>
-          {names.map((name, column) => (
-            <th key={name} class={side(column)}>
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(({ key, cells }) => (
-          <tr key={key}>
-            {cells.map((cell, column) => (
-              <td key={names[column]} class={side(column)}>
-                {cell}
-              </td>
-            ))}
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }
 
@@ -429,33 +369,6 @@ export function LabelMark({ label }: { label: Label }) {
   );
 }
 
-/** Spent of a limit, as a bar and as words. */
-export function Meter({ value, limit, label }: { value: number; limit: number; label: string }) {
-  const share = limit > 0 ? Math.min(1, value / limit) : 0;
-  return (
-    <div
-      class="meter"
-      role="img"
-      aria-label={`${label}: ${money(value)} of ${money(limit)}`}
-      data-tone={share >= 0.9 ? "bad" : share >= 0.7 ? "warn" : "info"}
-    >
-      <i style={{ width: `${value > 0 ? Math.max(1, share * 100) : 0}%` }} />
-    </div>
-  );
-}
-
-/** What was spent of a limit. */
-export function SpendPanel({ title, of, aside }: { title: string; of: Spend; aside?: ComponentChildren }) {
-  return (
-    <Panel title={title} aside={aside}>
-      <p class="big num">
-        {money(of.usd)} <span class="faint">of {money(of.limitUsd)}</span>
-      </p>
-      <Meter value={of.usd} limit={of.limitUsd} label={title} />
-    </Panel>
-  );
-}
-
 /** A run's status as it changes, leading to the run. */
 export function RunState({ id }: { id: string }) {
   const { data: run } = useQuery<Run>(`/api/runs/${id}`, (change) => change.kind === "run" && change.id === id);
@@ -486,21 +399,4 @@ const KIND_TONES: Readonly<Record<IssueItem["kind"], Tone>> = { failure: "bad", 
 export function KindMark({ issue }: { issue: IssueItem }) {
   const open = issue.status === "open";
   return <Status value={issue.status} tone={open ? KIND_TONES[issue.kind] : "idle"} word={issue.kind} />;
-}
-
-/** What a waiting run waits for, in words. */
-export function waitingFor(run: Run): string {
-  const waiting = run.waiting;
-  switch (waiting?.kind) {
-    case "sleep":
-      return `sleeps in “${waiting.step}”`;
-    case "event":
-      return `waits for an event ${waiting.source} ${waiting.type}`;
-    case "approval":
-      return "waits for your approval";
-    case "retry":
-      return `waits before try ${waiting.attempt + 1}: ${waiting.error.message}`;
-    default:
-      return heldBy(run.waiting) ?? "waits";
-  }
 }

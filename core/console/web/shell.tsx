@@ -1,12 +1,13 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { Dialogs } from "./dialogs.tsx";
+import { Meter } from "./figures.tsx";
 import { money } from "./format.ts";
 import { Icon, Mark } from "./icons.tsx";
 import { startKeys } from "./keys.ts";
 import { liveState, startLive } from "./live.ts";
 import { isHere, NAV, NavLink, waitingInMore } from "./nav.tsx";
-import { Button, Meter } from "./parts.tsx";
+import { Button } from "./parts.tsx";
 import { useChanges } from "./query.ts";
 import { dialog, dismiss, loadStatus, setStopped, status, toasts } from "./state.ts";
 

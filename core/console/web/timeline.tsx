@@ -1,11 +1,12 @@
 import { useSignal } from "@preact/signals";
 import { Fragment } from "preact";
 import type { Run, RunDetail, Step, StepDetail } from "./api.ts";
+import { Pairs } from "./figures.tsx";
 import { clock, count, duration, money, plural } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Fields, Json } from "./json.tsx";
 import { now } from "./live.ts";
-import { Empty, Pairs, Panel, Problem, Status, type Tone } from "./parts.tsx";
+import { Empty, Panel, Problem, Status, type Tone } from "./parts.tsx";
 import { zone } from "./state.ts";
 
 const KIND_ICONS: Readonly<Record<string, IconName>> = {

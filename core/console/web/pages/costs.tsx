@@ -1,7 +1,8 @@
 import type { Costs as CostsAnswer } from "../api.ts";
 import { DayBars } from "../charts.tsx";
+import { SpendPanel, Table } from "../figures.tsx";
 import { count, money } from "../format.ts";
-import { Empty, PageBody, Panel, Pending, SpendPanel, Table, Time } from "../parts.tsx";
+import { Empty, PageBody, Panel, Pending, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 
 export function Costs() {

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { type EventDetail, request } from "../api.ts";
 import { EditReplay } from "../edit.tsx";
+import { Pairs } from "../figures.tsx";
 import { bytes, clock, curl, failedLike, plural } from "../format.ts";
 import { Json } from "../json.tsx";
 import {
@@ -12,7 +13,6 @@ import {
   Id,
   LabelMark,
   PageBody,
-  Pairs,
   PendingPage,
   Problem,
   Status,

@@ -1,9 +1,10 @@
 import type { Approval, EventItem, IssueItem, Page, Refusal } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
+import { SpendPanel } from "../figures.tsx";
 import { plural } from "../format.ts";
 import { Icon } from "../icons.tsx";
 import { Row } from "../listing.tsx";
-import { Command, Empty, KindMark, PageBody, Panel, Pending, Problem, SpendPanel, Status, Time } from "../parts.tsx";
+import { Command, Empty, KindMark, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { status } from "../state.ts";
 import { Checklist } from "./checklist.tsx";

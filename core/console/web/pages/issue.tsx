@@ -1,11 +1,11 @@
 import { type EventDetail, type IssueDetail, request } from "../api.ts";
+import { Figure } from "../figures.tsx";
 import { plural } from "../format.ts";
 import { Icon } from "../icons.tsx";
 import { MarkedJson } from "../json.tsx";
 import {
   Button,
   CopyableId,
-  Figure,
   Frames,
   Id,
   KindMark,

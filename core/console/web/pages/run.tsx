@@ -1,26 +1,24 @@
 import { useSignal } from "@preact/signals";
 import { type Page, type Run, type RunDetail, request } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
-import { dayAndTime, duration, failedLike, money, plural } from "../format.ts";
+import { Figure, Meter } from "../figures.tsx";
+import { dayAndTime, duration, failedLike, money, plural, waitingFor } from "../format.ts";
 import { Icon } from "../icons.tsx";
 import { Json } from "../json.tsx";
 import { type Change, now } from "../live.ts";
 import {
   Button,
   CopyableId,
-  Figure,
   Frames,
   Handler,
   Id,
   LabelMark,
-  Meter,
   PageBody,
   Panel,
   PendingPage,
   Problem,
   Status,
   Time,
-  waitingFor,
 } from "../parts.tsx";
 import { Prose } from "../prose.tsx";
 import { useQuery } from "../query.ts";

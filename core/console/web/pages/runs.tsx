@@ -1,7 +1,7 @@
 import type { Progress, Run, Step } from "../api.ts";
-import { money, plural } from "../format.ts";
+import { money, plural, waitingFor } from "../format.ts";
 import { FilterChoice, Listing, Row, readFilter, SearchBox, Since } from "../listing.tsx";
-import { Elapsed, Empty, Handler, PageBody, Status, Tabs, Time, waitingFor } from "../parts.tsx";
+import { Elapsed, Empty, Handler, PageBody, Status, Tabs, Time } from "../parts.tsx";
 import { useList } from "../query.ts";
 import { FilterChips, PutRight } from "../repair.tsx";
 import { setQuery } from "../router.ts";

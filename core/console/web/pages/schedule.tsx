@@ -1,21 +1,10 @@
 import { useSignal } from "@preact/signals";
 import type { Schedule, Tick } from "../api.ts";
 import { fire, pause, remove, scheduleUrl } from "../deeds.ts";
+import { Pairs } from "../figures.tsx";
 import { absolute, dayAndTime, duration } from "../format.ts";
 import { LoadMore } from "../listing.tsx";
-import {
-  Button,
-  Empty,
-  LabelMark,
-  PageBody,
-  Pairs,
-  Panel,
-  Pending,
-  PendingPage,
-  RunState,
-  Status,
-  Time,
-} from "../parts.tsx";
+import { Button, Empty, LabelMark, PageBody, Panel, Pending, PendingPage, RunState, Status, Time } from "../parts.tsx";
 import { useList, useQuery } from "../query.ts";
 import { go } from "../router.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";

@@ -1,8 +1,9 @@
 import { useSignal } from "@preact/signals";
 import type { Page, Schedule } from "../api.ts";
 import { fire, pause, remove } from "../deeds.ts";
+import { Figure } from "../figures.tsx";
 import { dayAndTime } from "../format.ts";
-import { Button, Command, Empty, Figure, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
+import { Button, Command, Empty, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";
 import { zone } from "../state.ts";
