@@ -11,6 +11,7 @@ import {
   type RunDetail,
   readEventStream,
   request,
+  type StepDetail,
 } from "./api.ts";
 import { onChange } from "./live.ts";
 
@@ -99,18 +100,16 @@ export async function say(thread: Thread, text: string): Promise<void> {
     const response = await call("POST", "/api/chat", id ? { text, conversation: id } : { text });
     await follow(thread, answer, response.body!);
   } catch (error) {
-    if (answer.value.runId) {
-      thread.writing.value = null;
-      await watch(thread, answer);
-      return;
+    if (!answer.value.runId) {
+      return batch(() => {
+        thread.turns.value = thread.turns.value.filter((turn) => turn !== asked && turn !== answer);
+        thread.writing.value = null;
+        thread.error.value = asApiError(error);
+        thread.draft.value = text;
+      });
     }
-    batch(() => {
-      thread.turns.value = thread.turns.value.filter((turn) => turn !== asked && turn !== answer);
-      thread.writing.value = null;
-      thread.error.value = asApiError(error);
-      thread.draft.value = text;
-    });
   }
+  await watch(thread, answer);
 }
 
 /** Cancels the run of the answer that is being written. */
@@ -130,44 +129,23 @@ export async function tryAgain(thread: Thread, turn: Signal<Turn>): Promise<void
   await watch(thread, turn);
 }
 
+/** Shows the answer as it is written; how it ended is read from the run. */
 async function follow(thread: Thread, answer: Signal<Turn>, body: ReadableStream<Uint8Array>): Promise<void> {
   const change = (more: Partial<Turn>) => {
     answer.value = { ...answer.value, ...more };
   };
   for await (const { event, data } of readEventStream(body)) {
-    const said = data as Partial<Failure> & {
-      runId?: string;
-      conversation?: string;
-      text?: string;
-      name?: string;
-      state?: string;
-      usd?: number;
-      demo?: boolean;
-      error?: Failure;
-    };
-    if (event === "run") {
+    const said = data as { runId?: string; conversation?: string; text?: string; name?: string; state?: string };
+    if (event === "delta") change({ text: answer.value.text + (said.text ?? "") });
+    else if (event === "tool") change({ tools: withTool(answer.value.tools, said.name ?? "", said.state ?? "") });
+    else if (event === "run") {
       change({ runId: said.runId ?? null });
       if (said.conversation && !thread.id.value) {
         threads.set(said.conversation, thread);
         thread.id.value = said.conversation;
       }
-    } else if (event === "delta") change({ text: answer.value.text + (said.text ?? "") });
-    else if (event === "tool") change({ tools: withTool(answer.value.tools, said.name ?? "", said.state ?? "") });
-    else if (event === "done") {
-      change({
-        text: said.text ?? answer.value.text,
-        state: "done",
-        usd: said.usd ?? null,
-        demo: said.demo ?? false,
-        failure: said.error ?? null,
-      });
-    } else if (event === "error") {
-      const canceled = said.code === "run.canceled";
-      change({ state: canceled ? "canceled" : "failed", failure: canceled ? null : (said as Failure) });
     }
   }
-  thread.writing.value = null;
-  if (answer.value.state === "writing") await watch(thread, answer);
 }
 
 /** After a reload: the run of a last question without an answer, under way or failed. Both began in one moment. */
@@ -189,7 +167,7 @@ async function resume(thread: Thread, id: string, question: Turn): Promise<void>
   }
 }
 
-/** Follows a run by what is kept, when its stream is gone: until it is answered, failed or canceled. */
+/** Follows a run by what is kept of it, until it is answered, failed or canceled. */
 async function watch(thread: Thread, answer: Signal<Turn>): Promise<void> {
   thread.writing.value = answer;
   const runId = answer.value.runId!;
@@ -199,18 +177,20 @@ async function watch(thread: Thread, answer: Signal<Turn>): Promise<void> {
     const run = await request<RunDetail>("GET", `/api/runs/${runId}`).catch(() => null);
     const message = run?.messages?.findLast((one) => one.direction === "out");
     const tools = run?.steps.flatMap((step) => {
-      const tool = (step.detail as { tool?: string } | null)?.tool;
-      return tool ? [{ name: tool, state: step.status }] : [];
+      const tool = (step.detail as StepDetail | null)?.tool;
+      const failed = (step.value as { failed?: boolean } | null)?.failed;
+      return tool ? [{ name: tool, state: failed ? "failed" : step.status }] : [];
     });
     if (run?.status === "completed" || run?.status === "failed" || run?.status === "canceled") {
+      const result = run.result as { demo?: boolean; error?: Failure } | null;
       answer.value = {
         ...answer.value,
         text: message?.text ?? answer.value.text,
         state: run.status === "completed" ? "done" : run.status,
-        failure: run.status === "failed" ? run.error : null,
+        failure: (run.status === "failed" ? run.error : result?.error) ?? null,
         tools: tools ?? [],
         usd: run.usd,
-        demo: (run.result as { demo?: boolean } | null)?.demo === true,
+        demo: result?.demo === true,
       };
       thread.writing.value = null;
       return;
