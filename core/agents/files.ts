@@ -5,6 +5,7 @@ import { z } from "zod";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Failure } from "../define/run.ts";
+import { splitNote } from "../hub/front-matter.ts";
 
 /** The agent that answers in chat when no other is named. */
 export const DEFAULT_AGENT = join(import.meta.dirname, "default.md");
@@ -33,8 +34,8 @@ const frontMatter = z.strictObject({
 
 /** An agent from its Markdown. Throws `agent.invalid`, naming file and line. */
 export function parseAgent(markdown: string, path: string): Agent {
-  const [, front, body] = /^---\r?\n([\s\S]*?)(?:^|\n)---[ \t]*(?:\r?\n([\s\S]*))?$/.exec(markdown) ?? [];
-  if (front === undefined) throw invalid(path, 1, "it does not begin with a front matter between two lines of ---");
+  const { matter: front, body } = splitNote(markdown);
+  if (front === null) throw invalid(path, 1, "it does not begin with a front matter between two lines of ---");
   const counter = new LineCounter();
   const document = parseDocument(front, { lineCounter: counter });
   const line = (offset: number) => counter.linePos(offset).line + 1;
@@ -49,7 +50,7 @@ export function parseAgent(markdown: string, path: string): Agent {
     const missing = !document.hasIn(keys);
     throw invalid(path, lineOf(keys), `"${keys.join(".")}" ${missing ? "is missing" : what}`);
   }
-  const instructions = (body ?? "").trim();
+  const instructions = body.trim();
   if (!instructions) throw invalid(path, line(front.length) + 1, "there are no instructions below the front matter");
   const { tools, ...rest } = parsed.data;
   return {

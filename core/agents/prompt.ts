@@ -1,3 +1,4 @@
+import { DAYS, toWall } from "../base/zones.ts";
 import type { Skill } from "../hub/hub.ts";
 import type { ModelMessage } from "../models/models.ts";
 
@@ -67,12 +68,8 @@ export function fitHistory<Said extends { role: "user" | "assistant"; text: stri
   return fitting;
 }
 
+/** `Tuesday 2026-11-24, Europe/Amsterdam`. */
 function formatDay(now: Date, zone: string): string {
-  const day = new Intl.DateTimeFormat("en-CA", {
-    timeZone: zone,
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-  });
-  return `${new Intl.DateTimeFormat("en", { timeZone: zone, weekday: "long" }).format(now)} ${day.format(now)}, ${zone}`;
+  const wall = toWall(zone, now);
+  return `${DAYS[wall.getUTCDay()]} ${wall.toISOString().slice(0, 10)}, ${zone}`;
 }

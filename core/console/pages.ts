@@ -43,15 +43,13 @@ const compress = promisify(brotliCompress);
  * are there (a second at most). Whoever never opens a page never pays for them.
  */
 function createCompressed(): (file: PageFile) => Uint8Array | undefined {
-  const made = new WeakMap<PageFile, { bytes?: Uint8Array }>();
+  const made = new WeakMap<PageFile, Uint8Array | "making">();
   return (file) => {
     const known = made.get(file);
-    if (known) return known.bytes;
-    const fresh: { bytes?: Uint8Array } = {};
-    made.set(file, fresh);
-    void compress(file.body).then((bytes) => {
-      fresh.bytes = bytes;
-    });
+    if (known) return known === "making" ? undefined : known;
+    made.set(file, "making");
+    void compress(file.body).then((bytes) => made.set(file, bytes));
+    return undefined;
   };
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { join, sep } from "node:path";
 
 /** The files below `folder`, relative and sorted, without `.git` and, unless `packages`, without `node_modules`. */
 export async function listFiles(folder: string, packages = false): Promise<string[]> {
@@ -28,10 +28,4 @@ export async function fingerprint(folder: string, files?: readonly string[]): Pr
     hash.update(`${file}\0${bytes[place]!.length}\0`).update(bytes[place]!);
   }
   return hash.digest("hex").slice(0, 16);
-}
-
-/** `agents/researcher.md` → `researcher`; null for what is not directly in `within` with that ending. */
-export function nameWithin(file: string, within: string, ending: string): string | null {
-  const name = relative(within, file);
-  return name.endsWith(ending) && !name.includes(sep) ? name.slice(0, -ending.length) : null;
 }

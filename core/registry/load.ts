@@ -1,11 +1,11 @@
 import { existsSync, realpathSync } from "node:fs";
 import { readdir, readFile, realpath } from "node:fs/promises";
-import { basename, join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Environment } from "../base/environment.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Failure } from "../define/run.ts";
-import { fingerprint, listFiles, nameWithin } from "./files.ts";
+import { fingerprint, listFiles } from "./files.ts";
 import { guardImports } from "./imports.ts";
 import type { Installed, Refused, Registry, Sample } from "./registry.ts";
 import { checkAgentFile, checkCapability, checkName, checkSecrets, claimNames } from "./rules.ts";
@@ -64,8 +64,7 @@ export async function loadCapabilities(
 }
 
 /** Names of a capability's agents: those of their files. */
-export const agentNames = (installed: Installed): string[] =>
-  installed.agentFiles.map((file) => nameWithin(file, join(installed.folder, "agents"), ".md")!);
+export const agentNames = (installed: Installed): string[] => installed.agentFiles.map((file) => basename(file, ".md"));
 
 /**
  * One capability, checked by itself; names that others have and secrets are not looked at.
@@ -81,18 +80,18 @@ export async function loadCapability(folder: string, now: Date): Promise<Install
     fingerprint(folder, files),
   ]);
   checkCapability(capability, now);
-  const agents = files.filter((file) => nameWithin(file, "agents", ".md"));
+  const agentFiles = files
+    .filter((file) => dirname(file) === "agents" && file.endsWith(".md"))
+    .map((file) => join(folder, file));
   await Promise.all(
-    agents.map(async (file) =>
-      checkAgentFile(nameWithin(file, "agents", ".md")!, await readFile(join(folder, file), "utf8")),
-    ),
+    agentFiles.map(async (file) => checkAgentFile(basename(file, ".md"), await readFile(file, "utf8"))),
   );
   const skills = join(folder, "skills");
   return {
     capability,
     folder,
     version,
-    agentFiles: agents.map((file) => join(folder, file)),
+    agentFiles,
     skillFolder: existsSync(skills) ? skills : null,
     samples: samplesOf(folder, files, capability.webhooks?.map((webhook) => webhook.source) ?? []),
   };

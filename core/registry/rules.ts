@@ -7,6 +7,7 @@ import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Capability, Schedule, Secret } from "../define/capability.ts";
 import type { Tool } from "../define/tool.ts";
 import { secretsOf } from "../define/webhook.ts";
+import { splitNote } from "../hub/front-matter.ts";
 
 /** Refuses what no single field shows. `now` is what a cron is tried against. */
 export function checkCapability(capability: Capability, now: Date): void {
@@ -65,11 +66,11 @@ function checkInput(tool: Tool<never>): void {
 export function checkAgentFile(name: string, text: string): void {
   const place = `agent ${name}: agents/${name}.md`;
   const next = "It begins with ---, then YAML with at least `description: …`, then ---, then the instructions.";
-  const parts = /^---\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n([\s\S]*))?$/.exec(text);
-  if (!parts) throw refuse("agent", `${place} does not begin with front matter.`, next);
+  const { matter, body } = splitNote(text);
+  if (matter === null) throw refuse("agent", `${place} does not begin with front matter.`, next);
   let front: unknown;
   try {
-    front = parse(parts[1]!);
+    front = parse(matter);
   } catch (error) {
     const [reason] = toFailure(error).message.split("\n");
     throw refuse("agent", `${place} has front matter that is not YAML: ${reason}`, next);
@@ -78,7 +79,7 @@ export function checkAgentFile(name: string, text: string): void {
   const [issue] = shape.safeParse(front).error?.issues ?? [];
   if (issue?.path[0] === "name") throw refuse("agent", `${place} has another name in it than its file's.`, next);
   if (issue) throw refuse("agent", `${place} has no description.`, next);
-  if (!parts[2]?.trim()) throw refuse("agent", `${place} has no instructions.`, next);
+  if (!body.trim()) throw refuse("agent", `${place} has no instructions.`, next);
 }
 
 /** Refuses a folder whose capability goes by another name. */
