@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from "hono";
+import type { Context, Hono, MiddlewareHandler } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { DaimonError } from "../base/errors.ts";
 import type { Database } from "../store/database.ts";
@@ -13,6 +13,9 @@ export interface ConsoleEnv {
     leaveStream: () => void;
   };
 }
+
+/** Where the rooms of the API put their routes. */
+export type Api = Hono<ConsoleEnv>;
 
 /** A one-time link below `base` (`http://127.0.0.1:4242`), good for 10 minutes; its code stands in the fragment, which no server sees or logs. */
 export async function createLoginLink(database: Database, base: string, now: Date): Promise<string> {

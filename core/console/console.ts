@@ -14,7 +14,7 @@ import { runRoutes } from "./api/runs.ts";
 import { scheduleRoutes } from "./api/schedules.ts";
 import { systemRoutes } from "./api/system.ts";
 import { triggerRoutes } from "./api/triggers.ts";
-import { type ConsoleEnv, createWrongCounter, guardDoor, requireLogin } from "./auth.ts";
+import { type Api, type ConsoleEnv, createWrongCounter, guardDoor, requireLogin } from "./auth.ts";
 import { answerError } from "./errors.ts";
 import type { ConsoleOptions } from "./options.ts";
 import { createPages } from "./pages.ts";
@@ -41,10 +41,11 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
   app.onError((error, context) => answerError(context, error, options.log));
   app.use(securityHeaders, guardDoor(options));
   app.use("/api/*", bodyLimit({ maxSize: MOST_BYTES, onError: tooLarge }));
-  app.route("/api", sessionRoutes(options, wrong));
-  app.use("/api/*", requireLogin(options, wrong));
+  const api: Api = app.basePath("/api");
+  sessionRoutes(api, options, wrong);
+  api.use(requireLogin(options, wrong));
   const streams = limitStreams();
-  app.use("/api/live", streams).use("/api/chat", streams);
+  api.use("/live", streams).use("/chat", streams);
   const rooms = [
     loginRoutes,
     systemRoutes,
@@ -60,7 +61,7 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     hubRoutes,
     capabilityRoutes,
   ];
-  for (const routes of rooms) app.route("/api", routes(options));
+  for (const addRoutes of rooms) addRoutes(api, options);
   app.get("*", (context) => (NOT_PAGES.test(context.req.path) ? nothingHere() : pages.serve(context)));
   app.all("*", nothingHere);
   return app;

@@ -1,7 +1,6 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import { findApproval, listApprovals } from "../../store/views/talk.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
@@ -9,22 +8,20 @@ const QUERY = PAGE.extend({ status: z.enum(["waiting", "approved", "denied", "ex
 const ANSWER = z.object({ answer: z.enum(["approve", "deny"]) });
 
 /** Approvals, and answering them. */
-export function approvalRoutes({ database, actions, clock }: ConsoleOptions): Hono<ConsoleEnv> {
-  const app = new Hono<ConsoleEnv>();
+export function approvalRoutes(api: Api, { database, actions, clock }: ConsoleOptions): void {
   const find = async (id: string) => present(await findApproval(database, id, clock.now()), "approval", id);
 
-  app.get("/approvals", async (context) =>
+  api.get("/approvals", async (context) =>
     context.json(await listApprovals(database, readQuery(context, QUERY), clock.now())),
   );
 
-  app.get("/approvals/:id", async (context) => context.json(await find(readId(context, "approval"))));
+  api.get("/approvals/:id", async (context) => context.json(await find(readId(context, "approval"))));
 
-  app.post("/approvals/:id/answers", async (context) => {
+  api.post("/approvals/:id/answers", async (context) => {
     const id = readId(context, "approval");
     const { answer } = await readBody(context, ANSWER);
     await find(id);
     await actions.answerApproval(id, answer, context.get("login").name);
     return context.json(await find(id));
   });
-  return app;
 }

@@ -1,12 +1,11 @@
 import { readdir } from "node:fs/promises";
 import { basename } from "node:path";
-import { Hono } from "hono";
 import { z } from "zod";
 import { expectedEvery } from "../../define/config.ts";
 import type { Failure } from "../../define/run.ts";
 import type { Installed, Refused } from "../../registry/registry.ts";
 import { lastArrivals } from "../../store/issues.ts";
-import { type ConsoleEnv, ownOrigin } from "../auth.ts";
+import { type Api, ownOrigin } from "../auth.ts";
 import { readBody, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
@@ -24,10 +23,8 @@ const SAMPLE = z.object({
 type Shown = Pick<Installed, "capability" | "agentFiles" | "skillFolder">;
 
 /** What is installed: capabilities, agents, recorded payloads. */
-export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
-  const app = new Hono<ConsoleEnv>();
-
-  app.get("/capabilities", async (context) => {
+export function capabilityRoutes(api: Api, options: ConsoleOptions): void {
+  api.get("/capabilities", async (context) => {
     const base = options.config.publicUrl?.replace(/\/+$/, "") ?? ownOrigin(context, options)!;
     const { installed, refused } = options.capabilities();
     const sources = installed.flatMap(({ capability }) => (capability.webhooks ?? []).map(({ source }) => source));
@@ -40,7 +37,7 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
     return context.json({ items, next: null });
   });
 
-  app.get("/agents", (context) =>
+  api.get("/agents", (context) =>
     context.json({
       items: options
         .agents()
@@ -49,7 +46,7 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
     }),
   );
 
-  app.get("/samples", (context) => {
+  api.get("/samples", (context) => {
     const samples = options.capabilities().installed.flatMap((one) => one.samples);
     return context.json({
       items: samples.map(({ source, type, file }) => ({ source, type, file: basename(file) })),
@@ -57,11 +54,10 @@ export function capabilityRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
     });
   });
 
-  app.post("/samples", async (context) => {
+  api.post("/samples", async (context) => {
     const deliveries = await options.actions.sendSamples(await readBody(context, SAMPLE));
     return context.json({ deliveries });
   });
-  return app;
 }
 
 interface View extends Pick<ConsoleOptions, "hasSecret" | "config"> {

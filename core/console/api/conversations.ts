@@ -1,11 +1,10 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import type { LiveChange } from "../../base/live.ts";
 import { createLoop } from "../../base/loop.ts";
 import { type Failure, FINISHED } from "../../define/run.ts";
 import { findRunState, type RunState } from "../../store/views/runs.ts";
 import { listConversations, listMessages } from "../../store/views/talk.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { PAGE, present, readBody, readId, readQuery, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { type EventStream, openStream } from "../stream.ts";
@@ -20,19 +19,18 @@ const QUESTION = z.object({
 });
 
 /** Conversations, their messages, and asking. */
-export function conversationRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
+export function conversationRoutes(api: Api, options: ConsoleOptions): void {
   const { database, actions, live } = options;
-  const app = new Hono<ConsoleEnv>();
-  app.get("/conversations", async (context) =>
+  api.get("/conversations", async (context) =>
     context.json(await listConversations(database, readQuery(context, PAGE))),
   );
 
-  app.get("/conversations/:id/messages", async (context) => {
+  api.get("/conversations/:id/messages", async (context) => {
     const id = readId(context, "conversation");
     return context.json(present(await listMessages(database, id, readQuery(context, PAGE)), "conversation", id));
   });
 
-  app.post("/chat", async (context) => {
+  api.post("/chat", async (context) => {
     const question = await readBody(context, QUESTION);
     // Heard from before the run starts, so that no piece of the answer is missed.
     const early: LiveChange[] = [];
@@ -57,7 +55,6 @@ export function conversationRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
       for (const change of early) hear(change);
     });
   });
-  return app;
 }
 
 const LOOK_MILLISECONDS = 500;

@@ -1,8 +1,7 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import { type Difference, describeDifference } from "../../issues/shapes.ts";
 import { findIssueDetail, listIssues } from "../../store/views/issues.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
@@ -12,9 +11,8 @@ const QUERY = PAGE.extend({
 });
 
 /** Issues, and closing them. */
-export function issueRoutes({ database, actions }: ConsoleOptions): Hono<ConsoleEnv> {
-  const app = new Hono<ConsoleEnv>();
-  app.get("/issues", async (context) => context.json(await listIssues(database, readQuery(context, QUERY))));
+export function issueRoutes(api: Api, { database, actions }: ConsoleOptions): void {
+  api.get("/issues", async (context) => context.json(await listIssues(database, readQuery(context, QUERY))));
 
   const show = async (id: string) => {
     const issue = present(await findIssueDetail(database, id), "issue", id);
@@ -22,13 +20,12 @@ export function issueRoutes({ database, actions }: ConsoleOptions): Hono<Console
     return { ...issue, differences: (differences ?? []).map(describeDifference) };
   };
 
-  app.get("/issues/:id", async (context) => context.json(await show(readId(context, "issue"))));
+  api.get("/issues/:id", async (context) => context.json(await show(readId(context, "issue"))));
 
-  app.patch("/issues/:id", async (context) => {
+  api.patch("/issues/:id", async (context) => {
     const id = readId(context, "issue");
     await readBody(context, z.object({ status: z.literal("closed", "can only be set to closed") }));
     present((await actions.closeIssue(id, context.get("login").name)) || null, "issue", id);
     return context.json(await show(id));
   });
-  return app;
 }

@@ -1,8 +1,7 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import { createToken, endLogin, exchangeCode, listTokens, removeToken } from "../../store/logins.ts";
 import {
-  type ConsoleEnv,
+  type Api,
   createLoginLink,
   dropCookie,
   ownOrigin,
@@ -22,9 +21,9 @@ const TOKEN = z.object({
 });
 
 /** Signing in: the one route that needs no login. */
-export function sessionRoutes(options: ConsoleOptions, wrong: WrongCounter): Hono<ConsoleEnv> {
+export function sessionRoutes(api: Api, options: ConsoleOptions, wrong: WrongCounter): void {
   const { database, clock, log } = options;
-  return new Hono<ConsoleEnv>().post("/session", async (context) => {
+  api.post("/session", async (context) => {
     const { code } = await readBody(context, CODE);
     const device = (context.req.header("user-agent") ?? "unknown device").slice(0, 200);
     const secret = await exchangeCode(database, { code, device }, clock.now());
@@ -42,11 +41,10 @@ export function sessionRoutes(options: ConsoleOptions, wrong: WrongCounter): Hon
 }
 
 /** Signing out, login links and tokens. */
-export function loginRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
+export function loginRoutes(api: Api, options: ConsoleOptions): void {
   const { database, clock, log } = options;
-  const app = new Hono<ConsoleEnv>();
 
-  app.delete("/session", async (context) => {
+  api.delete("/session", async (context) => {
     const login = context.get("login");
     if (login.kind === "session") await endLogin(database, login, clock.now());
     dropCookie(context, options);
@@ -54,32 +52,31 @@ export function loginRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
   });
 
   for (const path of ["/logins", "/tokens", "/tokens/*"]) {
-    app.use(path, async (context, next) => {
+    api.use(path, async (context, next) => {
       requireScope(context.get("login"), "admin");
       await next();
     });
   }
 
-  app.post("/logins", async (context) => {
+  api.post("/logins", async (context) => {
     const base = options.config.publicUrl ?? ownOrigin(context, options)!;
     log.info("a login link was made", { by: context.get("login").name });
     return context.json({ url: await createLoginLink(database, base, clock.now()) });
   });
 
-  app.get("/tokens", async (context) => context.json({ items: await listTokens(database, clock.now()), next: null }));
+  api.get("/tokens", async (context) => context.json({ items: await listTokens(database, clock.now()), next: null }));
 
-  app.post("/tokens", async (context) => {
+  api.post("/tokens", async (context) => {
     const token = await readBody(context, TOKEN);
     const secret = await createToken(database, token, clock.now());
     log.info("a token was made", { name: token.name, scope: token.scope, by: context.get("login").name });
     return context.json({ token: secret }, 201);
   });
 
-  app.delete("/tokens/:name", async (context) => {
+  api.delete("/tokens/:name", async (context) => {
     const name = context.req.param("name");
     present((await removeToken(database, name)) || null, "token", name);
     log.info("a token was removed", { name, by: context.get("login").name });
     return context.body(null, 204);
   });
-  return app;
 }

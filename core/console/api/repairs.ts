@@ -1,11 +1,10 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import { DaimonError } from "../../base/errors.ts";
 import type { EventFilter, RunFilter } from "../../store/filters.ts";
 import { countEvents, countRuns } from "../../store/repairs.ts";
 import { listEvents } from "../../store/views/events.ts";
 import { listRuns } from "../../store/views/runs.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { readBody, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { filterShapes } from "./filters.ts";
@@ -16,12 +15,11 @@ const SHOWN = 5;
 const MOST_LOOKING = 1000;
 
 /** Replays of many events and retries of many runs: `preview` says what a filter means now, else it is done. */
-export function repairRoutes({ database, actions, clock }: ConsoleOptions): Hono<ConsoleEnv> {
-  const app = new Hono<ConsoleEnv>();
+export function repairRoutes(api: Api, { database, actions, clock }: ConsoleOptions): void {
   const shapes = filterShapes(clock.now);
   const more = { preview: z.boolean().default(false), cursor: text(100).optional() };
 
-  app.post("/replays", async (context) => {
+  api.post("/replays", async (context) => {
     const { filter, preview, cursor } = await readBody(context, z.object({ filter: shapes.events, ...more }));
     const wanted = { until: untilNow(clock.now()), ...requireField(filter) };
     if (!preview) return context.json(await actions.repair({ kind: "replay", filter: wanted }), 202);
@@ -29,7 +27,7 @@ export function repairRoutes({ database, actions, clock }: ConsoleOptions): Hono
     return context.json({ ...(await count(wanted, cursor)), items, filter: wanted });
   });
 
-  app.post("/retries", async (context) => {
+  api.post("/retries", async (context) => {
     const { filter, preview } = await readBody(context, z.object({ filter: shapes.runs, ...more }));
     const { status = "failed", ...rest } = requireField(filter);
     if (!["failed", "canceled", "waiting"].includes(status)) {
@@ -55,7 +53,6 @@ export function repairRoutes({ database, actions, clock }: ConsoleOptions): Hono
     }
     return { count: total, next: found.next };
   };
-  return app;
 }
 
 /** What came in this millisecond included, what comes later not. */

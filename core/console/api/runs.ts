@@ -1,24 +1,22 @@
-import { Hono } from "hono";
 import { DaimonError } from "../../base/errors.ts";
 import type { Verdict } from "../../store/runs.ts";
 import { findRunDetail, listRuns } from "../../store/views/runs.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { PAGE, present, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { filterShapes } from "./filters.ts";
 
 /** Runs, retrying and canceling them. */
-export function runRoutes({ database, actions, clock }: ConsoleOptions): Hono<ConsoleEnv> {
-  const app = new Hono<ConsoleEnv>();
+export function runRoutes(api: Api, { database, actions, clock }: ConsoleOptions): void {
   const QUERY = PAGE.extend(filterShapes(clock.now).runs.shape);
-  app.get("/runs", async (context) => context.json(await listRuns(database, readQuery(context, QUERY))));
+  api.get("/runs", async (context) => context.json(await listRuns(database, readQuery(context, QUERY))));
 
-  app.get("/runs/:id", async (context) => {
+  api.get("/runs/:id", async (context) => {
     const id = readId(context, "run");
     return context.json(present(await findRunDetail(database, id, clock.now()), "run", id));
   });
 
-  app.post("/runs/:id/retries", async (context) => {
+  api.post("/runs/:id/retries", async (context) => {
     const id = readId(context, "run");
     refuseUnlessDone(
       await actions.retry(id),
@@ -28,12 +26,11 @@ export function runRoutes({ database, actions, clock }: ConsoleOptions): Hono<Co
     return context.json({ runId: id }, 202);
   });
 
-  app.delete("/runs/:id", async (context) => {
+  api.delete("/runs/:id", async (context) => {
     const id = readId(context, "run");
     refuseUnlessDone(await actions.cancel(id), id, "A finished run cannot be canceled.");
     return context.json({ runId: id }, 202);
   });
-  return app;
 }
 
 function refuseUnlessDone(verdict: Verdict, id: string, rule: string): void {

@@ -1,11 +1,10 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import { OWNER } from "../../define/label.ts";
 import { jitterOf } from "../../schedules/due.ts";
 import { forecast, type ScheduleWish } from "../../schedules/schedules.ts";
 import { findSchedule, listSchedules, type ScheduleRow } from "../../store/schedules.ts";
 import { listTicks } from "../../store/views/schedules.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { PAGE, present, readBody, readQuery, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
@@ -24,34 +23,33 @@ const CHANGE = z.strictObject({ ...TIME, ...SAID, ...POLICY }).partial();
 const NEW = CHANGE.extend({ when: TIME.when, text: SAID.text, name: NAME.optional() });
 
 /** Schedules: those of capabilities, and those that were made with words; what they did and will do. */
-export function scheduleRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
+export function scheduleRoutes(api: Api, options: ConsoleOptions): void {
   const { actions, database, clock } = options;
-  const app = new Hono<ConsoleEnv>();
   const find = async (name: string) => present(await findSchedule(database, name), "schedule", name);
   const show = (row: ScheduleRow) => toView(row, clock.now());
 
-  app.get("/schedules", async (context) => {
+  api.get("/schedules", async (context) => {
     const { cursor, limit } = readQuery(context, PAGE.extend({ limit: PAGE.shape.limit.default(200) }));
     const rows = await listSchedules(database, { after: cursor, most: limit + 1 });
     const next = rows.length > limit ? rows[limit - 1]!.name : null;
     return context.json({ items: rows.slice(0, limit).map(show), next });
   });
 
-  app.post("/schedules", async (context) => {
+  api.post("/schedules", async (context) => {
     const wish = await readBody(context, NEW);
     const maker = { origin: "owner", conversationId: null, label: OWNER } as const;
     const { note, ...row } = await actions.schedules.add(wish as ScheduleWish, maker);
     return context.json({ ...show(row), note }, 201);
   });
 
-  app.post("/schedules/previews", async (context) => {
+  api.post("/schedules/previews", async (context) => {
     const { when, zone } = await readBody(context, z.strictObject({ when: TIME.when, zone: TIME.zone.optional() }));
     return context.json(actions.schedules.preview(when, zone));
   });
 
-  app.get("/schedules/:name", async (context) => context.json(show(await find(context.req.param("name")))));
+  api.get("/schedules/:name", async (context) => context.json(show(await find(context.req.param("name")))));
 
-  app.patch("/schedules/:name", async (context) => {
+  api.patch("/schedules/:name", async (context) => {
     const { paused, ...change } = await readBody(context, CHANGE.extend({ paused: z.boolean().optional() }));
     const { name } = await find(context.req.param("name"));
     const changes = Object.keys(change).length > 0;
@@ -60,22 +58,21 @@ export function scheduleRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
     return context.json({ ...show(await find(name)), note });
   });
 
-  app.delete("/schedules/:name", async (context) => {
+  api.delete("/schedules/:name", async (context) => {
     await actions.schedules.remove(context.req.param("name"));
     return context.body(null, 204);
   });
 
-  app.post("/schedules/:name/runs", async (context) => {
+  api.post("/schedules/:name/runs", async (context) => {
     const { name } = await find(context.req.param("name"));
     const { eventId, runIds } = await actions.fireSchedule(name);
     return context.json({ eventId, runIds }, 202);
   });
 
-  app.get("/schedules/:name/ticks", async (context) => {
+  api.get("/schedules/:name/ticks", async (context) => {
     const { name } = await find(context.req.param("name"));
     return context.json(await listTicks(database, { name, ...readQuery(context, PAGE) }));
   });
-  return app;
 }
 
 /** A schedule as it is shown. */

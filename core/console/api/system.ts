@@ -1,9 +1,8 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import { parseDuration } from "../../base/durations.ts";
 import { readCosts, readSpent } from "../../store/views/costs.ts";
 import { listRefusals, readStatus } from "../../store/views/system.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { readBody, readQuery } from "../input.ts";
 import { type ConsoleOptions, ownerZone } from "../options.ts";
 
@@ -19,12 +18,11 @@ const SINCE = z.object({
 });
 
 /** The whole at a glance: status, costs, what was refused, doctor, STOP. */
-export function systemRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
+export function systemRoutes(api: Api, options: ConsoleOptions): void {
   const { database, clock, config, actions } = options;
   const zone = ownerZone(config);
-  const app = new Hono<ConsoleEnv>();
 
-  app.get("/status", async (context) => {
+  api.get("/status", async (context) => {
     const now = clock.now();
     const [facts, spent] = await Promise.all([readStatus(database, now), readSpent(database, now, zone)]);
     const models = options.models.list();
@@ -50,7 +48,7 @@ export function systemRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
     });
   });
 
-  app.get("/costs", async (context) => {
+  api.get("/costs", async (context) => {
     const now = clock.now();
     const since = new Date(now.getTime() - readQuery(context, SINCE).since);
     const [spent, costs] = await Promise.all([
@@ -64,15 +62,14 @@ export function systemRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
     });
   });
 
-  app.get("/refusals", async (context) => context.json({ items: await listRefusals(database), next: null }));
+  api.get("/refusals", async (context) => context.json({ items: await listRefusals(database), next: null }));
 
-  app.get("/doctor", async (context) => context.json({ checks: await actions.doctor() }));
+  api.get("/doctor", async (context) => context.json({ checks: await actions.doctor() }));
 
-  app.put("/stop", async (context) => {
+  api.put("/stop", async (context) => {
     const { stopped } = await readBody(context, z.object({ stopped: z.boolean() }));
     await actions.stop(stopped);
     options.log.info(stopped ? "STOP is on" : "STOP is off", { by: context.get("login").name });
     return context.json({ stopped });
   });
-  return app;
 }

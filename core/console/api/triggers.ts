@@ -1,21 +1,19 @@
-import { Hono } from "hono";
 import { z } from "zod";
 import { readHeld } from "../../store/held.ts";
-import type { ConsoleEnv } from "../auth.ts";
+import type { Api } from "../auth.ts";
 import { present, readBody } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
 const KINDS = ["trigger", "source"] as const;
 
 /** Triggers and sources, whether they are paused, and what they hold back; pausing and resuming them. */
-export function triggerRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
-  const app = new Hono<ConsoleEnv>();
-  app.get("/triggers", async (context) => {
+export function triggerRoutes(api: Api, options: ConsoleOptions): void {
+  api.get("/triggers", async (context) => {
     const { trigger, source } = await readViews(options);
     return context.json({ items: trigger, sources: source, next: null });
   });
   for (const kind of KINDS) {
-    app.patch(`/${kind}s/:name`, async (context) => {
+    api.patch(`/${kind}s/:name`, async (context) => {
       const { paused } = await readBody(context, z.object({ paused: z.boolean() }));
       const name = context.req.param("name");
       const find = async () =>
@@ -30,7 +28,6 @@ export function triggerRoutes(options: ConsoleOptions): Hono<ConsoleEnv> {
       return context.json(await find().catch(() => ({ name, paused })));
     });
   }
-  return app;
 }
 
 async function readViews(options: ConsoleOptions) {
