@@ -74,6 +74,13 @@ async function failure(promise: Promise<unknown>): Promise<DaimonError> {
   return error;
 }
 
+const HI: ModelMessage = { role: "user", content: "hi" };
+
+/** What the tool `save_idea` came to. */
+function saved(toolCallId: string, output: { type: "text" | "error-text"; value: string }): ModelMessage {
+  return { role: "tool", content: [{ type: "tool-result", toolCallId, toolName: "save_idea", output }] };
+}
+
 /** As it goes over the wire: a field is there or not, never undefined. */
 type Sent<Value> = Value extends object ? { [Name in keyof Value]: Sent<Exclude<Value[Name], undefined>> } : Value;
 
@@ -125,31 +132,8 @@ test("the bytes of a whole tool turn are what the vendor's types and the strict 
   ]);
   const first = await models.call(ask());
   const kept = JSON.parse(JSON.stringify(first.messages)) as ModelMessage[];
-  assert.equal(
-    (
-      await models.call(
-        ask({
-          step: "ask/model#2",
-          messages: [
-            { role: "user", content: "hi" },
-            ...kept,
-            {
-              role: "tool",
-              content: [
-                {
-                  type: "tool-result",
-                  toolCallId: "toolu_1",
-                  toolName: "save_idea",
-                  output: { type: "error-text", value: "No room." },
-                },
-              ],
-            },
-          ],
-        }),
-      )
-    ).text,
-    "Saved.",
-  );
+  const messages = [HI, ...kept, saved("toolu_1", { type: "error-text", value: "No room." })];
+  assert.equal((await models.call(ask({ step: "ask/model#2", messages }))).text, "Saved.");
   const sent = {
     model: "claude-haiku-4-5",
     max_tokens: 4096,
@@ -198,17 +182,7 @@ test("a long beginning is marked for the cache, and so is the middle of a loop",
       role: "assistant",
       content: [{ type: "tool-call", toolCallId: "a", toolName: "save_idea", input: { title: "A" } }],
     },
-    {
-      role: "tool",
-      content: [
-        {
-          type: "tool-result",
-          toolCallId: "a",
-          toolName: "save_idea",
-          output: { type: "text", value: "ok" },
-        },
-      ],
-    },
+    saved("a", { type: "text", value: "ok" }),
   ];
   const messages: ModelMessage[] = [{ role: "user", content: "hi" }, ...turn];
   await models.call(ask({ system }));
@@ -232,12 +206,8 @@ test("thinking is neither shown nor lost: it goes back with its signature", asyn
   );
   assert.equal(shown, "Ok.");
   assert.equal(first.text, "Ok.");
-  const output = { type: "text", value: "ok" } as const;
-  const messages: ModelMessage[] = [
-    { role: "user", content: "hi" },
-    ...(JSON.parse(JSON.stringify(first.messages)) as ModelMessage[]),
-    { role: "tool", content: [{ type: "tool-result", toolCallId: "a", toolName: "save_idea", output }] },
-  ];
+  const kept = JSON.parse(JSON.stringify(first.messages)) as ModelMessage[];
+  const messages = [HI, ...kept, saved("a", { type: "text", value: "ok" })];
   await models.call(ask({ messages, step: "two" }));
   const [thinking] = JSON.parse(server.requests[1]!.body).messages[1].content;
   assert.equal(thinking.thinking, "Hm, an idea.");
@@ -320,21 +290,7 @@ test("a tool's input that is no JSON is told to the model, and the conversation 
   const first = await models.call(ask());
   assert.match(first.toolCalls[0]?.invalid ?? "", /JSON/);
   assert.equal(first.messages.length, 1);
-  const messages: ModelMessage[] = [
-    { role: "user", content: "hi" },
-    ...first.messages,
-    {
-      role: "tool",
-      content: [
-        {
-          type: "tool-result",
-          toolCallId: "toolu_1",
-          toolName: "save_idea",
-          output: { type: "error-text", value: "No." },
-        },
-      ],
-    },
-  ];
+  const messages = [HI, ...first.messages, saved("toolu_1", { type: "error-text", value: "No." })];
   const second = await models.call(ask({ messages, step: "two" }));
   assert.match(second.toolCalls[0]?.invalid ?? "", /unavailable tool/);
   assert.deepEqual(
@@ -516,17 +472,7 @@ for (const provider of ["openai", "openai-compatible"] as const) {
     const usd =
       provider === "openai" ? (200 * 1.25 + 800 * 0.125 + 20 * 10) / 1e6 : (200 * 1 + 800 * 0.5 + 20 * 4) / 1e6;
     assert.ok(Math.abs(first.usd - usd) < 1e-12, `${first.usd} ${usd}`);
-    const result = {
-      type: "tool-result",
-      toolCallId: "call_0",
-      toolName: "save_idea",
-      output: { type: "text", value: "ok" },
-    } as const;
-    const messages: ModelMessage[] = [
-      { role: "user", content: "hi" },
-      ...first.messages,
-      { role: "tool", content: [result] },
-    ];
+    const messages = [HI, ...first.messages, saved("call_0", { type: "text", value: "ok" })];
     assert.equal((await models.call(ask({ messages, step: "two" }))).text, "Saved.");
     assert.equal(server.requests[0]!.headers.authorization, provider === "openai" ? "Bearer sk-o" : undefined);
   });

@@ -127,17 +127,8 @@ test("costs stand under the owner's days, by model, and the last twenty calls on
       ["early", "2026-11-20T23:01:00.000Z", 0.2, "claude"],
       ["late", "2026-11-20T22:59:00.000Z", 0.1, "claude"],
     ].map(([step, at, usd, model]) => ({
-      ...{
-        runId: run,
-        step,
-        at,
-        model,
-        promptTokens: 90,
-        inputTokens: 100,
-        outputTokens: 10,
-        usd,
-        demo: model === "demo",
-      },
+      ...{ runId: run, step, at, model, usd, demo: model === "demo" },
+      ...{ promptTokens: 90, inputTokens: 100, outputTokens: 10 },
     })),
   });
   const month = await house.json<{ days: unknown[] }>("/api/costs");
