@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { isScalar, LineCounter, parseDocument } from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Agent } from "../define/agent.ts";
@@ -42,13 +42,18 @@ export function parseAgent(markdown: string, path: string): Agent {
   const [problem] = document.errors;
   if (problem) throw invalid(path, line(problem.pos[0]), problem.message.split("\n")[0]!.replace(/ at line.*$/, ""));
 
+  const lineOf = (name: PropertyKey | undefined) => {
+    const keys = isMap(document.contents) ? document.contents.items.map((pair) => pair.key) : [];
+    const key = keys.find((one) => isScalar(one) && one.value === name);
+    return isScalar(key) && key.range ? line(key.range[0]) : 1;
+  };
   const parsed = frontMatter.safeParse(document.toJS() ?? {});
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     const keys = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]!] : issue.path;
     const what = issue.code === "unrecognized_keys" ? "is not known" : issue.message;
     const missing = !document.hasIn(keys);
-    throw invalid(path, lineOf(keys), `"${keys.join(".")}" ${missing ? "is missing" : what}`);
+    throw invalid(path, lineOf(keys[0]), `"${keys.join(".")}" ${missing ? "is missing" : what}`);
   }
   const instructions = body.trim();
   if (!instructions) throw invalid(path, line(front.length) + 1, "there are no instructions below the front matter");
@@ -61,16 +66,6 @@ export function parseAgent(markdown: string, path: string): Agent {
     instructions,
     path,
   };
-
-  function lineOf(keys: readonly PropertyKey[]): number {
-    const key =
-      document.contents && "items" in document.contents
-        ? document.contents.items
-            .map((item) => ("key" in item ? item.key : null))
-            .find((item) => isScalar(item) && item.value === keys[0])
-        : null;
-    return isScalar(key) && key.range ? line(key.range[0]) : 1;
-  }
 }
 
 /** Reads agents; one that cannot be read, or whose name is taken by an earlier one, is told of and left out. */

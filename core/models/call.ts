@@ -134,25 +134,18 @@ async function readAnswer(
   return { text, toolCalls, ...end };
 }
 
-interface Watch {
-  fetch: typeof fetch;
-  /** True once the body is on its way. */
-  sent: boolean;
-  status: number;
-  refusal: string;
-  networkError: unknown;
-  stopped: { error: unknown } | undefined;
-}
+type Watch = ReturnType<typeof watchFetch>;
 
 /** The fetch that the provider's package uses: shows the body before it is sent, remembers what came back. */
-function watchFetch(call: Call): Watch {
-  const watch: Watch = {
+function watchFetch(call: Call) {
+  const watch = {
+    /** True once the body is on its way. */
     sent: false,
     status: 0,
     refusal: "",
-    networkError: undefined,
-    stopped: undefined,
-    async fetch(input, init) {
+    networkError: undefined as unknown,
+    stopped: undefined as { error: unknown } | undefined,
+    async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
       try {
         await call.beforeSend(String(init?.body));
       } catch (error) {

@@ -72,14 +72,9 @@ interface Room {
 }
 
 /** Opens the models of the config's roles. Nothing is loaded, started or asked before the first call. */
-export async function openModels(options: {
-  config: Config;
-  environment: Environment;
-  database: Database;
-  log: Log;
-  clock: Clock;
-  patience?: Patience;
-}): Promise<Models> {
+export async function openModels(
+  options: Omit<Room, "patience"> & { environment: Environment; patience?: Patience },
+): Promise<Models> {
   const room: Room = { patience: PATIENCE, ...options };
   const targets = findTargets(options.config, options.environment);
   const problems = new Map<string, Failure>();

@@ -75,12 +75,7 @@ export interface Preview<Item> {
   readonly filter: Readonly<Record<string, string>>;
 }
 export type Step = Omit<Wire<KeptStep>, "runId">;
-export interface EventOfRun {
-  readonly id: string;
-  readonly source: string;
-  readonly type: string;
-  readonly receivedAt: string;
-}
+export type EventOfRun = Pick<EventItem, "id" | "source" | "type" | "receivedAt">;
 export interface RunDetail extends Run {
   readonly steps: Step[];
   readonly event?: EventOfRun | null;
@@ -269,19 +264,9 @@ export async function request<Answer>(method: string, path: string, body?: unkno
 }
 
 function readFailure(answer: unknown, status: number): Failure {
-  const failure = (answer as { error?: Partial<Failure> } | null)?.error;
-  if (typeof failure?.message === "string") {
-    return {
-      code: failure.code ?? "unknown",
-      message: failure.message,
-      ...(failure.next ? { next: failure.next } : {}),
-    };
-  }
-  return {
-    code: `http.${status}`,
-    message: `The server answered ${status}.`,
-    next: "Look at: npx daimon logs",
-  };
+  const failure = (answer as { error?: Failure } | null)?.error;
+  if (failure?.message) return failure;
+  return { code: `http.${status}`, message: `The server answered ${status}.`, next: "Look at: npx daimon logs" };
 }
 
 /** Reads the events of an SSE body until it ends. Comments and events without data are left out. */

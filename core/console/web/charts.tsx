@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import type { Costs } from "./api.ts";
 import { Table } from "./figures.tsx";
 import { count, money } from "./format.ts";
 
@@ -8,16 +9,9 @@ const LEFT = 52;
 const BOTTOM = 22;
 const RIGHT = 20;
 const TOP = 10;
-const DAY = 86_400_000;
-
-interface Day {
-  readonly day: string;
-  readonly usd: number;
-  readonly calls: number;
-}
 
 /** Dollars a day as bars, thirty days back from the last, with a line at the day's limit when it is in reach. */
-export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: number }) {
+export function DayBars({ days, limitUsd }: { days: Costs["days"]; limitUsd: number }) {
   const frame = useRef<HTMLDivElement>(null);
   const width = useSignal(640);
   const pointed = useSignal<number | null>(null);
@@ -28,13 +22,13 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
     watch.observe(frame.current!);
     return () => watch.disconnect();
   }, []);
-  const filled = fill(days);
-  const most = Math.max(...filled.map((one) => one.usd));
+  const lastDays = days.slice(-30);
+  const most = Math.max(...lastDays.map((one) => one.usd));
   const top = scaleTop(most);
-  const slot = (width.value - LEFT - RIGHT) / filled.length;
+  const slot = (width.value - LEFT - RIGHT) / lastDays.length;
   const y = (usd: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - usd / top);
-  const shown = filled[pointed.value ?? filled.length - 1]!;
-  const every = Math.ceil(filled.length / Math.max(2, Math.floor(width.value / 90)));
+  const shown = lastDays[pointed.value ?? lastDays.length - 1]!;
+  const every = Math.ceil(lastDays.length / Math.max(2, Math.floor(width.value / 90)));
   return (
     <div class="chart" ref={frame}>
       <p class="chart-shown num" aria-hidden="true">
@@ -44,7 +38,7 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
         width={width.value}
         height={HEIGHT}
         role="img"
-        aria-label={`Dollars a day: at most ${money(most)} in the last ${filled.length} days`}
+        aria-label={`Dollars a day: at most ${money(most)} in the last ${lastDays.length} days`}
         onPointerLeave={() => (pointed.value = null)}
       >
         {[0, 0.5, 1].map((share) => (
@@ -60,7 +54,7 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
             <title>The day's limit: {money(limitUsd)}</title>
           </line>
         )}
-        {filled.map((one, index) => (
+        {lastDays.map((one, index) => (
           <g
             key={one.day}
             class={`bar${pointed.value === index ? " pointed" : ""}`}
@@ -76,7 +70,7 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
               height={one.usd > 0 ? Math.max(1.5, y(0) - y(one.usd)) : 0}
               rx={Math.min(2, slot * 0.2)}
             />
-            {(filled.length - 1 - index) % every === 0 && (
+            {(lastDays.length - 1 - index) % every === 0 && (
               <text class="tick-x" x={LEFT + (index + 0.5) * slot} y={HEIGHT - 5}>
                 {dayName(one.day)}
               </text>
@@ -89,7 +83,7 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
         <Table
           words={["Day"]}
           figures={["Calls", "Cost"]}
-          rows={filled
+          rows={lastDays
             .filter((one) => one.calls > 0)
             .reverse()
             .map(({ day, calls, usd }) => ({ key: day, cells: [dayName(day), count(calls), money(usd)] }))}
@@ -97,16 +91,6 @@ export function DayBars({ days, limitUsd }: { days: readonly Day[]; limitUsd: nu
       </details>
     </div>
   );
-}
-
-/** Thirty days without a gap, the last of them the newest that is known. */
-function fill(days: readonly Day[]): Day[] {
-  const known = new Map(days.map((one) => [one.day.slice(0, 10), one]));
-  const newest = [...known.keys()].sort().at(-1) ?? new Date().toISOString().slice(0, 10);
-  return Array.from({ length: 30 }, (_, index) => {
-    const day = new Date(Date.parse(newest) - (29 - index) * DAY).toISOString().slice(0, 10);
-    return { usd: 0, calls: 0, ...known.get(day), day };
-  });
 }
 
 /** The next round number above, so that the axis reads well. */

@@ -196,21 +196,12 @@ function deeds(schedules: readonly Schedule[]): Deed[] {
 
 function searches(query: string): Deed[] {
   if (!query) return [];
-  if (/^evt_\w{26}$/.test(query))
-    return [{ text: query, hint: "Event", icon: "events", act: () => go(`/events/${query}`) }];
-  if (/^run_\w{26}$/.test(query)) return [{ text: query, hint: "Run", icon: "runs", act: () => go(`/runs/${query}`) }];
+  const to = (address: string) => () => go(address);
+  if (/^evt_\w{26}$/.test(query)) return [{ text: query, hint: "Event", icon: "events", act: to(`/events/${query}`) }];
+  if (/^run_\w{26}$/.test(query)) return [{ text: query, hint: "Run", icon: "runs", act: to(`/runs/${query}`) }];
+  const words = encodeURIComponent(query);
   return [
-    {
-      text: `Events that contain “${query}”`,
-      hint: "Search",
-      icon: "search",
-      act: () => go(`/events?q=${encodeURIComponent(query)}`),
-    },
-    {
-      text: `Ask: ${query}`,
-      hint: "Chat",
-      icon: "chat",
-      act: () => go(`/chat?ask=${encodeURIComponent(query)}`),
-    },
+    { text: `Events that contain “${query}”`, hint: "Search", icon: "search", act: to(`/events?q=${words}`) },
+    { text: `Ask: ${query}`, hint: "Chat", icon: "chat", act: to(`/chat?ask=${words}`) },
   ];
 }

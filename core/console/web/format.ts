@@ -4,6 +4,15 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const UNITS = [
+  [DAY, "d"],
+  [HOUR, "h"],
+  [MINUTE, "min"],
+  [SECOND, "s"],
+] as const;
+
+const TIME = { hour: "2-digit", minute: "2-digit" } as const;
+const DATE = { weekday: "short", day: "numeric", month: "short" } as const;
 
 /** US dollars as people read them: `$0.00`, `$0.0004`, `$1.20`. */
 export function money(usd: number): string {
@@ -36,45 +45,24 @@ export function relative(at: Date, now: Date, zone: string): string {
     const year = at.getFullYear() === now.getFullYear() ? {} : { year: "numeric" as const };
     return format(at, zone, { day: "numeric", month: "short", ...year });
   }
-  const text =
-    size < MINUTE
-      ? `${Math.floor(size / SECOND)} s`
-      : size < HOUR
-        ? `${Math.floor(size / MINUTE)} min`
-        : size < DAY
-          ? `${Math.floor(size / HOUR)} h`
-          : `${Math.floor(size / DAY)} d`;
+  const [unit, word] = UNITS.find(([unit]) => size >= unit)!;
+  const text = `${Math.floor(size / unit)} ${word}`;
   return distance > 0 ? `${text} ago` : `in ${text}`;
 }
 
 /** The whole time in a zone: `Tue, 24 Nov 2026, 14:03:12 CET`. */
 export function absolute(at: Date, zone: string): string {
-  return format(at, zone, {
-    weekday: "short",
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-    timeZoneName: "short",
-  });
+  return format(at, zone, { ...DATE, year: "numeric", ...TIME, second: "2-digit", timeZoneName: "short" });
 }
 
 /** A day and a time of day: `Tue 24 Nov, 14:03`. */
 export function dayAndTime(at: Date, zone: string): string {
-  return format(at, zone, {
-    weekday: "short",
-    day: "numeric",
-    month: "short",
-    hour: "2-digit",
-    minute: "2-digit",
-  });
+  return format(at, zone, { ...DATE, ...TIME });
 }
 
 /** The clock alone: `14:03:12`. */
 export function clock(at: Date, zone: string): string {
-  return format(at, zone, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return format(at, zone, { ...TIME, second: "2-digit" });
 }
 
 /** A size: `0 B`, `312 B`, `4.1 kB`, `1.2 MB`. */

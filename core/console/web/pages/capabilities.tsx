@@ -31,14 +31,12 @@ export function Capabilities() {
 /** What was paused and is not installed any more: its runs wait until it is resumed. */
 function Gone({ known }: { known: Known }) {
   const { items, sources } = known.page ?? { items: [], sources: [] };
-  const gone = [
-    ...items.filter((one) => !one.installed).map((one) => ["trigger", one.name] as const),
-    ...sources.filter((one) => !one.installed).map((one) => ["source", one.name] as const),
-  ];
+  const kinds = [...items.map((one) => ["trigger", one] as const), ...sources.map((one) => ["source", one] as const)];
+  const gone = kinds.filter(([, one]) => !one.installed);
   if (gone.length === 0) return null;
   return (
     <Panel title="Paused, and not installed any more">
-      {gone.map(([kind, name]) => (
+      {gone.map(([kind, { name }]) => (
         <p key={`${kind}:${name}`} class="facts">
           {kind} <code>{name}</code>
           <PauseSwitch kind={kind} name={name} known={known} />
