@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
@@ -85,13 +86,7 @@ export async function openHub(options: {
     create: (path, text, why, author) => write("create", path, text, why, author),
     append: (path, text, why, author) => write("append", path, text, why, author),
     written: (author) => writes.written(author),
-    async soul() {
-      try {
-        return readFileSync(join(root, "identity/soul.md"), "utf8");
-      } catch {
-        return "";
-      }
-    },
+    soul: () => readFile(join(root, "identity/soul.md"), "utf8").catch(() => ""),
     skills: async () => skills.list(),
     readSkill: async (name) => skills.read(name),
     async label(path) {

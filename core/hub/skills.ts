@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
-import { parseDocument } from "yaml";
+import { parse } from "yaml";
 import { DaimonError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { splitNote } from "./front-matter.ts";
@@ -88,9 +88,14 @@ export function parseSkill(text: string, folder: string) {
   const leaveOut = (why: string) => ({ skill: null, warnings: [`left out: ${why}`] });
   const { matter } = splitNote(text);
   if (matter === null) return leaveOut("it has no front matter");
-  const read = readMatter(matter);
-  if ("problem" in read) return leaveOut(read.problem);
-  const { name = folder, description } = read.values;
+  let values: unknown;
+  try {
+    values = readMatter(matter) ?? {};
+  } catch (error) {
+    return leaveOut((error as Error).message);
+  }
+  if (typeof values !== "object" || Array.isArray(values)) return leaveOut("it is not a list of names and values");
+  const { name = folder, description } = values as Record<string, unknown>;
   if (typeof description !== "string" || description.trim() === "") return leaveOut("it has no description");
   const warnings: string[] = [];
   const good = typeof name === "string" && name.length <= 64 && /^[a-z0-9]+(-[a-z0-9]+)*$/u.test(name);
@@ -112,23 +117,19 @@ function describe({ name, file, folder, path }: Found): string {
   return `<skill_content name="${name}" path="${path}">\n${body.trim()}${list}\n</skill_content>`;
 }
 
-/** The front matter's values, or the sentence that says why they cannot be read. Lenient: an unquoted `:` is mended. */
-function readMatter(matter: string): { values: Record<string, unknown> } | { problem: string } {
-  const strict = parse(matter);
-  if ("values" in strict) return strict;
-  const mended = matter.replace(/^([\w-]+):[ \t]+([^"'[{|>\n][^\n]*:[^\n]*)$/gmu, (_, key, value) => {
-    return `${key}: ${JSON.stringify(value.trim())}`;
-  });
-  const second = parse(mended);
-  return "values" in second ? second : strict;
-}
-
-function parse(matter: string): { values: Record<string, unknown> } | { problem: string } {
-  const document = parseDocument(matter, { prettyErrors: false, logLevel: "silent" });
-  const problem = document.errors[0];
-  if (problem) return { problem: problem.message };
-  const values: unknown = document.toJS({ maxAliasCount: 20 });
-  if (values === null) return { values: {} };
-  if (typeof values !== "object" || Array.isArray(values)) return { problem: "it is not a list of names and values" };
-  return { values: values as Record<string, unknown> };
+/** The front matter's values. Lenient: an unquoted `:` is mended. Throws what `yaml` says of it as it stands. */
+function readMatter(matter: string): unknown {
+  const options = { prettyErrors: false, logLevel: "error", maxAliasCount: 20 } as const;
+  try {
+    return parse(matter, options);
+  } catch (error) {
+    const mended = matter.replace(/^([\w-]+):[ \t]+([^"'[{|>\n][^\n]*:[^\n]*)$/gmu, (_, key, value) => {
+      return `${key}: ${JSON.stringify(value.trim())}`;
+    });
+    try {
+      return parse(mended, options);
+    } catch {
+      throw error;
+    }
+  }
 }

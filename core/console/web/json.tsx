@@ -56,22 +56,15 @@ function Value(props: ValueProps) {
   const { value, open, name } = props;
   const mark = standing(props);
   const line = mark === "marked" ? "json-line json-marked" : "json-line";
-  if (value === null || typeof value !== "object") {
-    return (
-      <div class={line}>
-        <Name name={name} />
-        <Scalar value={value} />
-      </div>
-    );
-  }
   const list = Array.isArray(value);
-  const entries = Object.entries(value);
   const [before, after] = list ? ["[", "]"] : ["{", "}"];
+  const scalar = value === null || typeof value !== "object";
+  const entries = scalar ? [] : Object.entries(value);
   if (entries.length === 0) {
     return (
       <div class={line}>
         <Name name={name} />
-        {before + after}
+        {scalar ? <Scalar value={value} /> : before + after}
       </div>
     );
   }
