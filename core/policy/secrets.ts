@@ -89,14 +89,11 @@ async function addToFile(home: string, names: string[]): Promise<{ kept: Record<
 
 /** Takes values that were made by us (64 hex digits) out of `home/.env`; what a person wrote there stays. Returns their names. */
 export async function forgetSecrets(home: string, names: readonly string[]): Promise<string[]> {
-  if (names.length === 0 || !existsSync(join(home, ".env"))) return [];
-  let ours: string[] = [];
-  await rewriteFile(home, (before) => {
-    const values = parseEnv(before);
-    ours = names.filter((name) => /^[0-9a-f]{64}$/.test(values[name] ?? ""));
-    const lines = before.split("\n");
-    return lines.filter((line) => !ours.some((name) => line === `${name}=${values[name]}`)).join("\n");
-  });
+  const path = join(home, ".env");
+  const values = existsSync(path) ? parseEnv(await readFile(path, "utf8")) : {};
+  const ours = names.filter((name) => /^[0-9a-f]{64}$/.test(values[name] ?? ""));
+  const kept = (line: string) => !ours.some((name) => line === `${name}=${values[name]}`);
+  if (ours.length > 0) await rewriteFile(home, (before) => before.split("\n").filter(kept).join("\n"));
   return ours;
 }
 
