@@ -73,6 +73,16 @@ export function createSecrets(environment: Environment, declared: readonly Secre
   };
 }
 
+/** Takes values that were made by us (64 hex digits) out of `home/.env`; what a person wrote there stays. Returns their names. */
+export async function forgetSecrets(home: string, names: readonly string[]): Promise<string[]> {
+  const path = join(home, ".env");
+  const values = existsSync(path) ? parseEnv(await readFile(path, "utf8")) : {};
+  const ours = names.filter((name) => /^[0-9a-f]{64}$/.test(values[name] ?? ""));
+  const kept = (line: string) => !ours.some((name) => line === `${name}=${values[name]}`);
+  if (ours.length > 0) await rewriteFile(home, (before) => before.split("\n").filter(kept).join("\n"));
+  return ours;
+}
+
 /** Random values for the names that `home/.env` does not hold yet. */
 async function addToFile(home: string, names: string[]): Promise<{ kept: Record<string, string>; made: string[] }> {
   await mkdir(home, { recursive: true, mode: 0o700 });
@@ -85,16 +95,6 @@ async function addToFile(home: string, names: string[]): Promise<{ kept: Record<
   });
   const all = parseEnv(text);
   return { kept: Object.fromEntries(names.map((name) => [name, all[name]!])), made };
-}
-
-/** Takes values that were made by us (64 hex digits) out of `home/.env`; what a person wrote there stays. Returns their names. */
-export async function forgetSecrets(home: string, names: readonly string[]): Promise<string[]> {
-  const path = join(home, ".env");
-  const values = existsSync(path) ? parseEnv(await readFile(path, "utf8")) : {};
-  const ours = names.filter((name) => /^[0-9a-f]{64}$/.test(values[name] ?? ""));
-  const kept = (line: string) => !ours.some((name) => line === `${name}=${values[name]}`);
-  if (ours.length > 0) await rewriteFile(home, (before) => before.split("\n").filter(kept).join("\n"));
-  return ours;
 }
 
 /** `home/.env` with what `change` makes of it, which is returned; the new file takes the old one's place at once. */
