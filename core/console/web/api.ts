@@ -5,7 +5,8 @@ import type { Failure, Run as KeptRun, Step as KeptStep, RunStatus } from "../..
 import type { CallDetail, Models } from "../../models/models.ts";
 import type { Forecast } from "../../schedules/schedules.ts";
 import type { Approval as KeptApproval } from "../../store/approvals.ts";
-import type { Message as KeptMessage } from "../../store/messages.ts";
+import type { IssueRow } from "../../store/issues.ts";
+import type { Conversation as KeptConversation, Message as KeptMessage } from "../../store/messages.ts";
 import type { Progress as KeptProgress } from "../../store/repairs.ts";
 import type { CapabilityView } from "../api/capabilities.ts";
 import type { ScheduleView } from "../api/schedules.ts";
@@ -95,19 +96,10 @@ export interface StepDetail extends Partial<CallDetail> {
 export interface Approval extends Wire<Omit<KeptApproval, "step" | "digest" | "action">> {
   readonly action: { readonly tool: string; readonly input: unknown };
 }
-export interface IssueItem {
-  readonly id: string;
-  readonly kind: "failure" | "silence" | "shape";
-  readonly title: string;
-  readonly about: string;
-  readonly status: "open" | "closed";
+export interface IssueItem extends Wire<Omit<IssueRow, "detail">> {
   readonly count: number;
-  readonly openings: number;
   readonly firstAt: string;
   readonly lastAt: string;
-  readonly openedAt: string;
-  /** When it was last closed, also while it is open again. */
-  readonly closedAt: string | null;
   readonly closedBy: string | null;
 }
 export interface IssueDetail extends IssueItem {
@@ -135,10 +127,7 @@ export interface Tick {
   readonly reason: string | null;
   readonly runs: { readonly id: string; readonly status: RunStatus }[];
 }
-export interface Conversation {
-  readonly id: string;
-  readonly channel: string;
-  readonly title: string | null;
+export interface Conversation extends Omit<KeptConversation, "external"> {
   readonly updatedAt: string;
 }
 export type Message = Wire<Omit<KeptMessage, "conversationId" | "eventId">>;
@@ -172,26 +161,16 @@ export interface Costs {
   readonly today: Spend;
   readonly month: Spend;
   readonly days: { readonly day: string; readonly usd: number; readonly calls: number }[];
-  readonly models: {
-    readonly model: string;
+  readonly models: readonly (Omit<CallDetail, "role" | "provider" | "demo" | "promptTokens"> & {
     readonly calls: number;
-    readonly inputTokens: number;
-    readonly outputTokens: number;
-    readonly cacheReadTokens: number;
-    readonly cacheWriteTokens: number;
     readonly usd: number;
-  }[];
-  readonly calls: {
+  })[];
+  readonly calls: readonly (Omit<CallDetail, "role" | "provider" | "cacheReadTokens" | "cacheWriteTokens"> & {
     readonly runId: string;
     readonly step: string;
     readonly at: string;
-    readonly model: string;
-    readonly promptTokens: number;
-    readonly inputTokens: number;
-    readonly outputTokens: number;
     readonly usd: number;
-    readonly demo: boolean;
-  }[];
+  })[];
 }
 export type CapabilityItem = Wire<CapabilityView>;
 export interface Token {

@@ -90,27 +90,15 @@ export function Ask({ kind, filter, onClose }: { kind: keyof typeof KINDS; filte
   );
 }
 
-/** What a filter's fields are called where that is not their name, in the order in which they are told. */
-const NAMES: Readonly<Record<string, string>> = {
-  source: "source",
-  type: "type",
-  status: "status",
-  outcome: "outcome",
-  handler: "handler",
-  error: "failed with",
-  q: "text",
-  event: "event",
-  order: "came of",
-  since: "since",
-  until: "before",
-};
+/** A filter's fields in the order in which they are told, and what they are called where that is not their name. */
+const ORDER = ["source", "type", "status", "outcome", "handler", "error", "q", "event", "order", "since", "until"];
+const NAMES: Readonly<Record<string, string>> = { error: "failed with", q: "text", order: "came of", until: "before" };
 
 export const nameOf = (field: string): string => NAMES[field] ?? field;
 
 /** A filter in words: `outcome dead`, `handler trigger:shop/file`. */
 export function FilterWords({ filter }: { filter: Filter }) {
-  const places = Object.keys(NAMES);
-  const fields = Object.entries(filter).sort(([one], [other]) => places.indexOf(one) - places.indexOf(other));
+  const fields = Object.entries(filter).sort(([one], [other]) => ORDER.indexOf(one) - ORDER.indexOf(other));
   return (
     <p class="chips">
       {fields.map(([field, value]) => (

@@ -1,4 +1,4 @@
-import type { Run } from "./api.ts";
+import type { EventDetail, Run } from "./api.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -88,16 +88,7 @@ export function failedLike(run: { handler: string; error: { code: string } | nul
 }
 
 /** A request as a `curl` command that sends the same bytes again. */
-export function curl(
-  request: {
-    method: string;
-    url: string;
-    headers: Readonly<Record<string, string>>;
-    body: string | null;
-    bodyBase64: string;
-  },
-  origin: string,
-): string {
+export function curl(request: NonNullable<EventDetail["request"]>, origin: string): string {
   const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const ours = /^(host|connection|content-length|accept-encoding|transfer-encoding|x-forwarded-.*|expect)$/i;
   const url = new URL(request.url, origin);

@@ -24,7 +24,6 @@ const PATHS = {
   plus: "M8 3v10M3 8h10",
   alert: "M8 2.25 14.25 13.25H1.75zM8 6.5v3M8 11.25v.01",
   tool: "m2.75 13.25 5-5M13.25 5a3.5 3.5 0 0 1-5 3.25 3.5 3.5 0 0 1 2.75-5.5L9.25 5 11 6.75z",
-  link: "M6.5 3.5H3v9.5h9.5V9.5M9 2.75h4.25V7M13 3 7.5 8.5",
 } as const;
 
 export type IconName = keyof typeof PATHS;
