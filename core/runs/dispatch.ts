@@ -5,15 +5,8 @@ import type { Live } from "../base/live.ts";
 import type { EventOutcome, NewEvent, RawRequest } from "../define/event.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Database } from "../store/database.ts";
-import {
-  BODY,
-  type EventSeed,
-  type KeptEvent,
-  keepEvents,
-  type RunSeed,
-  type SharedRequest,
-  toName,
-} from "../store/events.ts";
+import { toName } from "../store/encode.ts";
+import { BODY, type EventSeed, type KeptEvent, keepEvents, type RunSeed, type SharedRequest } from "../store/keep.ts";
 import { type ClaimedRun, toClaimedRun } from "../store/runs.ts";
 import { at, matchesType, matchesWhere } from "./match.ts";
 import type { Handlers, RegisteredHandler } from "./registered.ts";

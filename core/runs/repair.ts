@@ -2,8 +2,9 @@
 import type { Clock } from "../base/clock.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Database } from "../store/database.ts";
-import { addRuns, type EventRow, findEvents } from "../store/events.ts";
+import { type EventRow, findEvents } from "../store/events.ts";
 import type { EventFilter, RunFilter } from "../store/filters.ts";
+import { addRuns } from "../store/keep.ts";
 import { markTargets, nextTargets, noteEvents, noteRuns } from "../store/repairs.ts";
 import { retryRuns } from "../store/runs.ts";
 import { type Decision, decide, toRunSeeds } from "./dispatch.ts";

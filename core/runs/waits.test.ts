@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { newId } from "../base/ids.ts";
 import { STRANGER } from "../define/label.ts";
 import type { Database } from "../store/database.ts";
-import { keepEvents } from "../store/events.ts";
+import { keepEvents } from "../store/keep.ts";
 import { testDatabase } from "../test/database.ts";
 import { type Engine, type TestHandler, testEngine } from "../test/engine.ts";
 

@@ -11,7 +11,7 @@ import type { Decision } from "../runs/dispatch.ts";
 import type { RegisteredHandler } from "../runs/registered.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Database } from "../store/database.ts";
-import type { KeptEvent } from "../store/events.ts";
+import type { KeptEvent } from "../store/keep.ts";
 import {
   findSchedule,
   holdDueSchedules,

@@ -4,8 +4,8 @@ import type { NewEvent } from "../define/event.ts";
 import type { Label } from "../define/label.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Database } from "../store/database.ts";
-import type { KeptEvent } from "../store/events.ts";
 import { lastCompletion } from "../store/issues.ts";
+import type { KeptEvent } from "../store/keep.ts";
 import { type EndedRun, holdEndedRuns, settleSchedules } from "../store/schedules.ts";
 
 /**

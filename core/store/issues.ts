@@ -2,7 +2,8 @@ import { fingerprintOf } from "../base/fingerprint.ts";
 import { newId } from "../base/ids.ts";
 import type { Failure } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { columns, type EventRow, type RawEvent, toEventRow, toJsonOrNull } from "./events.ts";
+import { columns, toJsonOrNull } from "./encode.ts";
+import { type EventRow, type RawEvent, toEventRow } from "./events.ts";
 
 export type IssueKind = "failure" | "silence" | "shape";
 

@@ -6,7 +6,8 @@ import { type TestContext, test } from "node:test";
 import { STRANGER } from "../define/label.ts";
 import { testDatabase } from "../test/database.ts";
 import { connect, type Database } from "./database.ts";
-import { findEvent, keepEvents } from "./events.ts";
+import { findEvent } from "./events.ts";
+import { keepEvents } from "./keep.ts";
 import { migrate } from "./migrate.ts";
 
 const SCHEMA = join(import.meta.dirname, "schema.sql");

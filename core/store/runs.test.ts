@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { STRANGER } from "../define/label.ts";
 import { testDatabase } from "../test/database.ts";
-import { keepEvents } from "./events.ts";
+import { keepEvents } from "./keep.ts";
 import { claimRuns } from "./runs.ts";
 
 test("a run that is queued while others are being claimed is claimed whole, its event with it", async (t) => {

@@ -2,20 +2,10 @@ import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Failure, RunStatus, Waiting } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import {
-  BODY,
-  columns,
-  type EventRow,
-  type EventSeed,
-  earliestAfter,
-  type RawEvent,
-  type RunSeed,
-  toEventRow,
-  toJson,
-  toJsonOrNull,
-  type Wanted,
-} from "./events.ts";
+import { columns, toJson, toJsonOrNull } from "./encode.ts";
+import { type EventRow, earliestAfter, type RawEvent, toEventRow, type Wanted } from "./events.ts";
 import { fileFailedRuns } from "./issues.ts";
+import { BODY, type EventSeed, type RunSeed } from "./keep.ts";
 
 /** A run as its worker sees it, with its event. */
 export interface ClaimedRun {

@@ -2,7 +2,7 @@ import type { SchedulePolicy } from "../define/capability.ts";
 import type { Label } from "../define/label.ts";
 import type { Failure, RunStatus } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { columns } from "./events.ts";
+import { columns } from "./encode.ts";
 
 /** A schedule as it stands in the table. */
 export interface ScheduleRow {

@@ -1,6 +1,6 @@
 import type { Step } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { columns, toJsonOrNull } from "./events.ts";
+import { columns, toJsonOrNull } from "./encode.ts";
 
 /** A step to be kept, with the fence of the run it belongs to. */
 export interface StepSeed extends Step {

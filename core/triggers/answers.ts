@@ -1,6 +1,6 @@
 import type { RawRequest } from "../define/event.ts";
 import type { Reply } from "../define/webhook.ts";
-import type { KeptEvent } from "../store/events.ts";
+import type { KeptEvent } from "../store/keep.ts";
 import { pickText } from "./places.ts";
 
 /** What a sender is told. */

@@ -1,5 +1,5 @@
 import type { RawRequest } from "../define/event.ts";
-import { BODY } from "../store/events.ts";
+import { BODY } from "../store/keep.ts";
 import { parseXml } from "./xml.ts";
 
 /** A body as data. */

@@ -8,7 +8,7 @@ import type { RegisteredHandler } from "../../../core/runs/registered.ts";
 import { DEFAULT_RETRY } from "../../../core/runs/rules.ts";
 import { createRuns } from "../../../core/runs/runs.ts";
 import { connect } from "../../../core/store/database.ts";
-import { BODY } from "../../../core/store/events.ts";
+import { BODY } from "../../../core/store/keep.ts";
 import { migrate } from "../../../core/store/migrate.ts";
 import { openSignals } from "../../../core/store/signals.ts";
 import type { Connection } from "../../postgres.ts";

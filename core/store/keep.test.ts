@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { newId } from "../base/ids.ts";
 import { STRANGER } from "../define/label.ts";
 import { testDatabase } from "../test/database.ts";
-import { type EventSeed, keepEvents } from "./events.ts";
+import { type EventSeed, keepEvents } from "./keep.ts";
 
 function seed(key: string): EventSeed {
   const run = {
