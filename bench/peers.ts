@@ -219,7 +219,7 @@ function takeoverTable(all: readonly Measured[]): Table {
           : [name, taken ?? "", "", ""],
       ),
     notes: [
-      "With the shortest lease each allows (ours 2 s). With our default lease of 30 s it takes 2 to 3 s as well: a killed process is known by its connection, the lease is for one that is frozen or cut off. DBOS: the same process started again at once; another process never takes over without its paid Conductor.",
+      "With the shortest lease each allows (ours 2 s). With our default lease of 30 s it takes a second at most: a killed process is missed by the next look of one on the same machine (from another machine two heartbeats later, by its connection), the lease is for one that is frozen or cut off. DBOS: the same process started again at once; another process never takes over without its paid Conductor.",
     ],
   };
 }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pidSpace } from "../base/neighbours.ts";
 import { testDatabase } from "../test/database.ts";
 import { connect, type Database } from "./database.ts";
 import { registerProcess, takeOver } from "./processes.ts";
@@ -33,6 +36,23 @@ test("a process whose connection is gone is dead after two heartbeats, long befo
     [{ status: "queued", claim: 2, worker: null }],
     "queued again, with a new fence",
   );
+});
+
+test("a process that is gone from this machine is dead at once, whatever the server knows of its connection", async (t) => {
+  const { database, connection } = await testDatabase(t);
+  const child = spawn("sleep", ["60"]);
+  await once(child, "spawn");
+  await carrier(t, database, connection, "prc_neighbour");
+  await database.query("update processes set pid = $1", [child.pid]);
+  assert.deepEqual(await takeOver(database, LEASE_MILLISECONDS), []);
+  process.kill(child.pid!, "SIGSTOP");
+  assert.deepEqual(await takeOver(database, LEASE_MILLISECONDS), [], "one that is frozen keeps its lease");
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await database.query("update processes set pid_space = 'elsewhere'");
+  assert.deepEqual(await takeOver(database, LEASE_MILLISECONDS), [], "elsewhere the number may mean another");
+  await database.query("update processes set pid_space = $1", [pidSpace()]);
+  assert.deepEqual(await takeOver(database, LEASE_MILLISECONDS), ["run_prc_neighbour"]);
 });
 
 test("one that lost its connection a moment ago has the time to come back", async (t) => {

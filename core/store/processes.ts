@@ -1,10 +1,12 @@
+import { isRunning, pidSpace } from "../base/neighbours.ts";
 import type { RunStatus } from "../define/run.ts";
 import type { Database } from "./database.ts";
 import { fileFailedRuns } from "./issues.ts";
 
 /** Says that a process is alive. */
 export async function registerProcess(database: Database, id: string, roles: readonly string[]): Promise<void> {
-  await database.query("insert into processes (id, roles) values ($1, $2)", [id, roles]);
+  const values = [id, roles, process.pid, pidSpace()];
+  await database.query("insert into processes (id, roles, pid, pid_space) values ($1, $2, $3, $4)", values);
 }
 
 export async function deregisterProcess(database: Database, id: string): Promise<void> {
@@ -48,9 +50,9 @@ function heartbeatMilliseconds(leaseMilliseconds: number): number {
 const MOST_CRASHES = 20;
 
 /**
- * Takes over the runs of processes that are dead: not seen for `leaseMilliseconds`, or for two heartbeats since
- * the server has closed their connection (not because it was itself started anew since: then all must have the
- * time to come back). They are queued again, with a new fence, so that a process which was only frozen cannot
+ * Takes over the runs of processes that are dead: gone from this machine, or not seen for `leaseMilliseconds`, or for
+ * two heartbeats since the server has closed their connection (not because it was itself started anew since: then all
+ * must have the time to come back). They are queued again, with a new fence, so that a process which was only frozen cannot
  * write over its successor. A run that has taken many workers down with it fails. Returns the ids of runs that
  * are queued again.
  */
@@ -67,6 +69,12 @@ export async function takeOver(database: Database, leaseMilliseconds: number): P
 }
 
 async function takeOrphans(inside: Database, leaseMilliseconds: number): Promise<{ id: string; status: RunStatus }[]> {
+  const neighbours = await inside.query<{ id: string; pid: number }>(
+    "select id, pid from processes where pid_space = $1",
+    [pidSpace()],
+    "neighbours",
+  );
+  const killed = neighbours.filter(({ pid }) => !isRunning(pid)).map(({ id }) => id);
   return await inside.query(
     `with gone as (
        select p.id from processes p where p.seen_at < now() - make_interval(secs => $4::double precision / 1000)
@@ -74,7 +82,7 @@ async function takeOrphans(inside: Database, leaseMilliseconds: number): Promise
          and not exists (select from pg_stat_activity a where a.pid = p.backend and a.backend_start <= p.seen_at)
      ), dead as (
        delete from processes where seen_at < now() - make_interval(secs => $1::double precision / 1000)
-         or id in (select id from gone) returning id
+         or id in (select id from gone) or id = any($5) returning id
      ), orphans as (
        select r.id from runs r where r.status = 'running'
          and (r.worker in (select id from dead) or not exists (select from processes p where p.id = r.worker))
@@ -85,7 +93,7 @@ async function takeOrphans(inside: Database, leaseMilliseconds: number): Promise
        finished_at = case when r.crashes >= $2 then now() end,
        error = case when r.crashes >= $2 then $3::jsonb else r.error end
      from orphans where r.id = orphans.id returning r.id, r.status`,
-    [leaseMilliseconds, MOST_CRASHES, JSON.stringify(CRASHED), 2 * heartbeatMilliseconds(leaseMilliseconds)],
+    [leaseMilliseconds, MOST_CRASHES, JSON.stringify(CRASHED), 2 * heartbeatMilliseconds(leaseMilliseconds), killed],
     "take-over",
   );
 }

@@ -433,13 +433,15 @@ create table refusals (
 );
 
 -- `backend` is the server's end of the connection on which a process was last heard: it is gone the moment that
--- the process is.
+-- the process is. `pid` is its number where processes are counted in `pid_space`: its neighbours see that it is gone.
 create table processes (
   id           text collate "C" primary key,
   roles        text[] not null,
   backend      integer not null default pg_backend_pid(),
   started_at   timestamptz not null default now(),
-  seen_at      timestamptz not null default now()
+  seen_at      timestamptz not null default now(),
+  pid          integer,
+  pid_space    text
 );
 
 create table logins (

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isRunning } from "../../base/neighbours.ts";
 
 /** What Postgres writes into `postmaster.pid` (its `miscadmin.h`, LOCK_FILE_LINE_*). */
 export interface PidFile {
@@ -24,7 +25,7 @@ export function readPidFile(data: string): PidFile | null {
 
 /** Whether the process is one of the server on this data folder (a real path): all of them work in it. */
 export function worksIn(pid: number, data: string): boolean {
-  if (!isAlive(pid)) return false;
+  if (!isRunning(pid)) return false;
   if (process.platform !== "linux") {
     const { stdout } = spawnSync("ps", ["-p", String(pid), "-o", "command="], { encoding: "utf8" });
     return stdout.includes(`-D ${data}`);
@@ -47,7 +48,7 @@ export async function clearLeftovers(data: string): Promise<void> {
   const left = readPidFile(data);
   const suspects = process.platform === "linux" ? readdirSync("/proc").map(Number) : [left?.pid ?? 0];
   await Promise.all(suspects.filter((pid) => worksIn(pid, data)).map((pid) => end(pid, data, "SIGQUIT")));
-  if (left && isAlive(left.pid)) rmSync(join(data, "postmaster.pid"), { force: true });
+  if (left && isRunning(left.pid)) rmSync(join(data, "postmaster.pid"), { force: true });
 }
 
 /** Signals a process of the server and waits until it is gone: after 30 s (2 s for SIGQUIT) with SIGKILL. */
@@ -57,16 +58,6 @@ export async function end(pid: number, data: string, signal: "SIGINT" | "SIGQUIT
   while (worksIn(pid, data)) {
     await sleep(3);
     if (Date.now() > patience) signalTo(pid, "SIGKILL");
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!(pid > 0)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 
