@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 /** Milliseconds on a clock that all processes of this machine share. */
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
@@ -26,3 +28,14 @@ export function short(value: number): string {
 
 /** `1.72 ×`. */
 export const ratio = (value: number): string => (Number.isFinite(value) ? `${value.toFixed(2)} ×` : "–");
+
+/** Ticks that the processors have had, and those of them that other guests of the host took (proc_stat(5)); null where it is not told. */
+export function processorTime(): { all: number; stolen: number } | null {
+  try {
+    const [line] = readFileSync("/proc/stat", "utf8").split("\n", 1);
+    const ticks = line!.split(/\s+/).slice(1, 9).map(Number);
+    return { all: ticks.reduce((sum, one) => sum + one, 0), stolen: ticks[7]! };
+  } catch {
+    return null;
+  }
+}

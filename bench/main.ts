@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { measureAccepting } from "./accept.ts";
 import { measureClock } from "./clock.ts";
 import type { Scale } from "./engine.ts";
-import { now } from "./figures.ts";
+import { now, processorTime } from "./figures.ts";
 import { measurePeers } from "./peers.ts";
 import { type BenchServer, findPgbench, output, startBenchServer } from "./postgres.ts";
 import { describeMachine, keepResults, putIntoPage, renderSection, type Section, type Table } from "./report.ts";
@@ -84,7 +84,7 @@ function sectionsOf(quick: boolean): Record<string, { title: string; measure: Me
       title: "Beside the seed's own stack",
       measure: (server) => measureSeed(server, quick ? QUICK_SEED : FULL_SEED),
     },
-    engines: { title: "Engines side by side", measure: (server) => measurePeers(server, scale, rounds) },
+    engines: { title: "Engines side by side", measure: (server) => measurePeers(server, scale, quick ? 1 : 3) },
   };
 }
 
@@ -112,8 +112,11 @@ for (const name of wanted) {
   const { title, measure } = sections[name]!;
   process.stderr.write(`${title} …\n`);
   const began = now();
+  const before = processorTime();
   const measured = await measure(server);
-  const section = { name, title, ...measured, seconds: Math.round((now() - began) / 1000) };
+  const after = processorTime();
+  const stolen = before && after ? (after.stolen - before.stolen) / (after.all - before.all) : null;
+  const section = { name, title, ...measured, seconds: Math.round((now() - began) / 1000), stolen };
   done.push(section);
   process.stdout.write(`\n${renderSection(section)}`);
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
+import { mean } from "./figures.ts";
 
 /** A table as it is printed and kept. Figures are told again as numbers in `Section.data`. */
 export interface Table {
@@ -18,6 +19,8 @@ export interface Section {
   /** The figures as numbers, every round. */
   readonly data: unknown;
   readonly seconds: number;
+  /** The share of the processors' time that other guests of the host had, 0 to 1. Null: the machine does not tell. */
+  readonly stolen: number | null;
 }
 
 /** What was measured on. No names and no paths: only what the figures depend on. */
@@ -76,10 +79,13 @@ export function keepResults(
 function describe(results: { machine: Machine; load: string; sections: readonly Section[] }): string {
   const { machine, load, sections } = results;
   const minutes = sections.reduce((sum, section) => sum + section.seconds, 0) / 60;
+  const stolen = sections.map((section) => section.stolen).filter((share) => share !== null);
   return (
     `${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.platform}; Node ${machine.node}; ` +
     `embedded Postgres ${machine.postgres} with its default settings (fsync on); ` +
-    `${machine.pgbench ? `pgbench ${machine.pgbench}` : "no pgbench"}; load average at the start ${load}; ${minutes.toFixed(1)} minutes.`
+    `${machine.pgbench ? `pgbench ${machine.pgbench}` : "no pgbench"}; load average at the start ${load}; ` +
+    `${stolen.length > 0 ? `${Math.round(mean(stolen) * 100)} % of its processors' time taken by other guests of its host; ` : ""}` +
+    `${minutes.toFixed(1)} minutes.`
   );
 }
 
