@@ -95,7 +95,7 @@ export async function fillHistory(peer: string, connection: Parameters<typeof as
 }
 
 /** The mean of each figure over the rounds. */
-export function average<Figures extends object>(rounds: readonly Figures[]): Figures {
+function average<Figures extends object>(rounds: readonly Figures[]): Figures {
   const keys = Object.keys(rounds[0]!) as (keyof Figures)[];
   return Object.fromEntries(
     keys.map((key) => {

@@ -1,10 +1,17 @@
 import { readFileSync, readlinkSync } from "node:fs";
 
+let known: string | null | undefined;
+
 /**
  * Names where a process number means one process: this boot of this kernel, this namespace (pid_namespaces(7)). Null
- * where that cannot be told; then nobody here is known by a number.
+ * where that cannot be told; then nobody here is known by a number. It is looked up once: it is asked for each second.
  */
 export function pidSpace(): string | null {
+  if (known === undefined) known = readPidSpace();
+  return known;
+}
+
+function readPidSpace(): string | null {
   try {
     return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${readlinkSync("/proc/self/ns/pid")}`;
   } catch {

@@ -41,8 +41,8 @@ export function createDispatch(options: {
   live: Live;
   /** Told after runs were queued. */
   onQueued: () => void;
-  /** The worker of this process: what it has a place for begins as it is kept. */
-  worker: Pick<Worker, "reserve">;
+  /** The worker of this process, if it carries runs: what it has a place for begins as it is kept. */
+  worker?: Pick<Worker, "reserve">;
   now: () => Date;
   allowed: Required<Limits>;
 }): Dispatch {
@@ -59,7 +59,7 @@ export function createDispatch(options: {
     { most: 512, lanes: 2, beside: 64 },
   );
   const keepAndBegin = async (seeds: EventSeed[], shared: SharedRequest[]) => {
-    const places = options.worker.reserve(seeds.flatMap(({ runs }) => runs.filter(isFree)).map((run) => run.id));
+    const places = options.worker?.reserve(seeds.flatMap(({ runs }) => runs.filter(isFree)).map((run) => run.id));
     if (!places) return await keepEvents(options.database, seeds, shared);
     const { worker, ids } = places;
     const claimed = seeds.map((seed) => ({

@@ -30,7 +30,6 @@ function dispatcher(database: Database, held: Held, now: () => Date = () => new 
     handlers,
     live: createLive(),
     onQueued: () => {},
-    worker: { reserve: () => null },
     now,
     allowed: ALLOWED,
   });

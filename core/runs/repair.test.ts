@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { DaimonError } from "../base/errors.ts";
 import { STRANGER } from "../define/label.ts";
 import { latestEvents } from "../store/events.ts";
@@ -251,7 +251,8 @@ test("two workers that both believe to carry a replay do each event once between
   assert.equal(came, 250);
 });
 
-test("each event of a burst is dead when their run has failed, and a replay of them is a burst again", async (t) => {
+/** Orders in bursts, whose run fails for good until it is mended. */
+async function brokenBurst(t: TestContext) {
   let broken = true;
   const engine = await testEngine(t, {
     order: {
@@ -261,6 +262,14 @@ test("each event of a burst is dead when their run has failed, and a replay of t
       },
     },
   });
+  const mend = () => {
+    broken = false;
+  };
+  return { engine, mend };
+}
+
+test("each event of a burst is dead when their run has failed, and a replay of them is a burst again", async (t) => {
+  const { engine, mend } = await brokenBurst(t);
   const ids = new Set<string>();
   for (let n = 0; n < 3; n++) ids.add(await engine.send("order", { n }));
   assert.equal(ids.size, 1);
@@ -274,7 +283,7 @@ test("each event of a burst is dead when their run has failed, and a replay of t
     (await eventsOf(engine)).map((event) => event.outcome),
     Array(3).fill("dead"),
   );
-  broken = false;
+  mend();
   await later();
   const { runId } = await engine.runs.repair({ kind: "replay", filter: { outcome: "dead", handler: "order" } });
   await engine.until(runId, "completed");
@@ -284,21 +293,13 @@ test("each event of a burst is dead when their run has failed, and a replay of t
 });
 
 test("an event of a burst that is replayed alone is put right alone, and the others stay dead", async (t) => {
-  let broken = true;
-  const engine = await testEngine(t, {
-    order: {
-      ...{ debounce: { delay: "50ms" }, retry: { attempts: 1, delays: [] } },
-      run: async () => {
-        if (broken) throw new DaimonError("order.bad", "No tax was found.");
-      },
-    },
-  });
+  const { engine, mend } = await brokenBurst(t);
   for (let n = 0; n < 3; n++) await engine.send("order", { n });
   const [failed] = await runsOf(engine);
   await engine.until(failed!.id, "failed");
   const outcomes = async () => (await eventsOf(engine)).map((event) => event.outcome);
   const events = await eventsOf(engine);
-  broken = false;
+  mend();
   await later();
   // Newest first: the run is kept as one of the newest, and has gathered the others.
   const left = ["dead", "dead", "dead"];

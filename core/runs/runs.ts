@@ -93,7 +93,7 @@ export function createRuns(options: RunsOptions): Runs {
     handlers,
     live: options.live,
     onQueued,
-    worker: { reserve: (runIds) => worker.reserve(runIds) },
+    ...(carries ? { worker: { reserve: (runIds) => worker.reserve(runIds) } } : {}),
     now: options.clock.now,
     allowed: options.allowed,
   });
