@@ -123,8 +123,10 @@ function Palette() {
   };
   const press = (event: KeyboardEvent) => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    if (step) at.value = (at.value + step + list.length) % Math.max(1, list.length);
-    else if (event.key === "Enter") choose(list[at.value]);
+    if (step) {
+      at.value = (at.value + step + list.length) % Math.max(1, list.length);
+      document.getElementById(`palette-${at.value}`)?.scrollIntoView({ block: "nearest" });
+    } else if (event.key === "Enter") choose(list[at.value]);
     else return;
     event.preventDefault();
   };

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./icons.tsx";
 import { Button, Choice, type Options, Pending } from "./parts.tsx";
 import type { List } from "./query.ts";
@@ -79,15 +79,22 @@ export function Since() {
 /** A search box for the address's `q`, which it sets after a short rest. */
 export function SearchBox({ label }: { label: string }) {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const field = useRef<HTMLInputElement>(null);
+  const asked = place.value.query.get("q") ?? "";
+  // What is typed stays as it is typed, with a space at its end.
+  useLayoutEffect(() => {
+    if (field.current!.value.trim() !== asked) field.current!.value = asked;
+  }, [asked]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   return (
     <span class="search">
       <Icon name="search" size={14} />
       <input
         class="field"
+        ref={field}
         type="search"
         aria-label={label}
         placeholder={label}
-        value={place.value.query.get("q") ?? ""}
         onInput={(event) => {
           const text = event.currentTarget.value.trim();
           clearTimeout(timer.current);

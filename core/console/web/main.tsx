@@ -68,7 +68,8 @@ function Current({ path }: { path: string }) {
   }
   for (const [pattern, Page] of PAGES) {
     const match = path.match(pattern);
-    if (match) return <Page id={decodeURIComponent(match[1] ?? "")} />;
+    const id = match && decode(match[1] ?? "");
+    if (id !== null) return <Page id={id} />;
   }
   return (
     <PageBody title="Not found">
@@ -77,6 +78,15 @@ function Current({ path }: { path: string }) {
       </Empty>
     </PageBody>
   );
+}
+
+/** What a part of the address says; null when that cannot be read. */
+function decode(part: string): string | null {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
 }
 
 showTheme();
