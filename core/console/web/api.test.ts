@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { readEventStream } from "./api.ts";
+import { call, readEventStream } from "./api.ts";
 
 async function read(...pieces: (string | Uint8Array)[]) {
   const body = new ReadableStream<Uint8Array>({
@@ -30,4 +33,16 @@ test("comments are left out, and what broke off is too", async () => {
   assert.deepEqual(await read(": beat\n\n", 'data: {"a":1}\n\n', "event: delta\nda"), [
     { event: "message", data: { a: 1 } },
   ]);
+});
+
+test("what only reads is given up after 20 seconds without an answer", async (t) => {
+  const server = createServer(() => {}).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  // The types do not name it yet.
+  t.mock.timers.enable({ apis: ["AbortSignal.timeout" as "setTimeout"] });
+  const asked = call("GET", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await once(server, "request");
+  t.mock.timers.tick(20_000);
+  await assert.rejects(asked, { code: "console.unreachable" });
 });

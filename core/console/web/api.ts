@@ -217,10 +217,14 @@ export function asApiError(error: unknown): ApiError {
   });
 }
 
+/** What only reads is given up after this; what changes something may have done so, and is waited for. */
+const PATIENCE_MILLISECONDS = 20_000;
+
 /** Sends a request and throws `ApiError` unless it was answered with 2xx; 401 also leads to the login page. */
 export async function call(method: string, path: string, body?: unknown): Promise<Response> {
   const response = await fetch(path, {
     method,
+    signal: method === "GET" ? AbortSignal.timeout(PATIENCE_MILLISECONDS) : null,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     headers: body === undefined ? {} : { "content-type": "application/json" },
   }).catch(() => {

@@ -50,10 +50,9 @@ function open(): void {
   source.addEventListener("change", (message) => tell(JSON.parse(message.data) as Change));
   source.onerror = () => {
     close("lost");
-    again = setTimeout(() => {
-      // The stream does not say why it failed; a 401 here leads to the login page.
-      request("GET", "/api/status").then(open, () => open());
-    }, 2000);
+    // The stream does not say why it failed; a 401 here leads to the login page, where nobody listens.
+    const reopen = () => liveState.value === "lost" && open();
+    again = setTimeout(() => request("GET", "/api/status").then(reopen, reopen), 2000);
   };
 }
 

@@ -1,9 +1,11 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type ApiError, asApiError, type Page, request } from "./api.ts";
 import { type Change, type ChangeKind, onChange } from "./live.ts";
 
 const LIVE_PAUSE = 250;
+/** What is away for a moment is asked again after this. */
+const AWAY_PAUSE = 3000;
 const known = new Map<string, unknown>();
 
 export interface Query<Data> {
@@ -24,9 +26,11 @@ export function forgetAnswers(): void {
 function useAnswers<Data>(path: string | null, concerns: Concerns, take: (data: Data, asked: boolean) => void) {
   const error = useSignal<ApiError | null>(null);
   const load = useRef(() => {});
-  useEffect(() => {
+  // Before anything is painted: what is known stands at once, and Back finds the page as high as it was.
+  useLayoutEffect(() => {
     if (path === null) return;
     let current = true;
+    let again: ReturnType<typeof setTimeout> | undefined;
     error.value = null;
     if (known.has(path)) take(known.get(path) as Data, false);
     load.current = () => {
@@ -38,13 +42,17 @@ function useAnswers<Data>(path: string | null, concerns: Concerns, take: (data: 
           take(data, true);
         },
         (reason) => {
-          if (current) error.value = asApiError(reason);
+          if (!current) return;
+          error.value = asApiError(reason);
+          clearTimeout(again);
+          if ([0, 503].includes(error.value.status)) again = setTimeout(() => load.current(), AWAY_PAUSE);
         },
       );
     };
     load.current();
     return () => {
       current = false;
+      clearTimeout(again);
     };
   }, [path]);
   useChanges(concerns, () => load.current());
@@ -76,15 +84,20 @@ export interface List<Item> {
 export function useList<Item extends { readonly id: string }>(path: string, concerns: Concerns): List<Item> {
   // `page` is all that is shown, however often more was loaded; `waiting` the first page as it is now.
   const state = useSignal<{ path: string; page: Page<Item>; asked: boolean; waiting: Page<Item> | null } | null>(null);
+  // All of it is known when somebody comes back to the list.
+  const show = (list: NonNullable<typeof state.value>) => {
+    state.value = list;
+    known.set(path, list.page);
+  };
   const { error } = useAnswers<Page<Item>>(path, concerns, (page, asked) => {
-    const before = state.value;
-    if (before?.path !== path || !before.asked || before.page.items.length === 0) {
-      state.value = { path, page, asked, waiting: null };
-      return;
+    const before = state.value?.path === path ? state.value : null;
+    const length = before?.page.items.length ?? 0;
+    if (!before || length === 0 || (!before.asked && length <= page.items.length)) {
+      return show({ path, page, asked, waiting: null });
     }
     const changed = new Map(page.items.map((item) => [item.id, item]));
     const items = before.page.items.map((item) => changed.get(item.id) ?? item);
-    state.value = { ...before, page: { ...before.page, items }, waiting: page };
+    show({ ...before, asked, page: { ...before.page, items }, waiting: page });
   });
   const shown = state.value?.path === path ? state.value : null;
   const ids = new Set(shown?.page.items.map((item) => item.id));
@@ -99,7 +112,7 @@ export function useList<Item extends { readonly id: string }>(path: string, conc
       if (!shown?.waiting) return;
       const overlaps = unseen.length < shown.waiting.items.length;
       const page = overlaps ? { ...shown.page, items: [...unseen, ...shown.page.items] } : shown.waiting;
-      state.value = { ...shown, page, waiting: null };
+      show({ ...shown, page, waiting: null });
     },
     loadMore: async () => {
       const cursor = encodeURIComponent(shown?.page.next ?? "");
@@ -108,7 +121,7 @@ export function useList<Item extends { readonly id: string }>(path: string, conc
       if (now?.path !== path) return;
       const searched = (now.page.searched ?? 0) + (more.searched ?? 0);
       const items = [...now.page.items, ...more.items];
-      state.value = { ...now, asked: true, page: { items, next: more.next, searched } };
+      show({ ...now, asked: true, page: { items, next: more.next, searched } });
     },
   };
 }
