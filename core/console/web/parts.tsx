@@ -103,6 +103,27 @@ export function Button(props: ButtonProps) {
   );
 }
 
+/** A form whose own button sends it once, however often it is pressed before the answer is there. */
+export function Form(props: {
+  class: string;
+  onSend: (form: HTMLFormElement) => Promise<unknown>;
+  children: ComponentChildren;
+}) {
+  const busy = useSignal(false);
+  const send = async (event: SubmitEvent & { currentTarget: HTMLFormElement }) => {
+    event.preventDefault();
+    if (busy.value) return;
+    busy.value = true;
+    await props.onSend(event.currentTarget);
+    busy.value = false;
+  };
+  return (
+    <form class={props.class} aria-busy={busy.value} onSubmit={send}>
+      {props.children}
+    </form>
+  );
+}
+
 export function CopyButton({ text, children }: { text: string; children?: ComponentChildren }) {
   const copied = useSignal(false);
   const copy = async () => {

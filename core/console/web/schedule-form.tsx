@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { type ApiError, asApiError, type Page, request, type Schedule, type ScheduleForecast } from "./api.ts";
 import { scheduleUrl } from "./deeds.ts";
 import { dayAndTime } from "./format.ts";
-import { Button, Choice, Problem } from "./parts.tsx";
+import { Button, Choice, Form, Problem } from "./parts.tsx";
 import { useQuery } from "./query.ts";
 import { go } from "./router.ts";
 import { attempt, toast, zone } from "./state.ts";
@@ -57,13 +57,7 @@ export function ScheduleForm({ of, onDone }: { of?: Schedule; onDone: () => void
     });
 
   return (
-    <form
-      class="schedule-form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save();
-      }}
-    >
+    <Form class="schedule-form" onSend={save}>
       <fieldset class="segments">
         <legend class="hidden">What it does</legend>
         {([true, false] as const).map((each) => (
@@ -142,7 +136,7 @@ export function ScheduleForm({ of, onDone }: { of?: Schedule; onDone: () => void
           Cancel
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }
 

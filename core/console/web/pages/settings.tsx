@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { type Check, type Page, request, type Token } from "../api.ts";
-import { Button, Choice, Command, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
+import { Button, Choice, Command, Form, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { attempt, setStopped, setTheme, signOut, status, theme } from "../state.ts";
 
@@ -55,13 +55,7 @@ function Tokens() {
     attempt(() => request("DELETE", `/api/tokens/${encodeURIComponent(name)}`).then(reload), `${name} is revoked.`);
   return (
     <Panel title="Tokens" aside={<span class="faint">for scripts and the command line</span>}>
-      <form
-        class="inline-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void create(event.currentTarget);
-        }}
-      >
+      <Form class="inline-form" onSend={create}>
         <input
           class="field"
           name="name"
@@ -80,7 +74,7 @@ function Tokens() {
         <button class="button plain" type="submit">
           Create token
         </button>
-      </form>
+      </Form>
       {made.value && (
         <div class="once" role="status">
           <p>Copy it now: it is shown once and kept nowhere.</p>
