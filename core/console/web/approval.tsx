@@ -18,7 +18,7 @@ export function ApprovalCard(props: { approval: Approval; withRun?: boolean; onA
   return (
     <article class="approval" data-state={state} aria-label={`Approval: ${approval.title}`}>
       <header>
-        <h3>{approval.title}</h3>
+        <h2>{approval.title}</h2>
         <Status value={state} />
       </header>
       <div class="effect">

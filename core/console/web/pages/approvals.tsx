@@ -5,9 +5,13 @@ import { Empty, PageBody, Pending, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 
 export function Approvals() {
-  const { data, error, reload } = useQuery<Page<Approval>>("/api/approvals", ["approval", "run"]);
-  const waiting = data?.items.filter((one) => one.status === "waiting") ?? [];
-  const answered = data?.items.filter((one) => one.status !== "waiting") ?? [];
+  const { data, error, reload } = useQuery<Page<Approval>>("/api/approvals?status=waiting&limit=200", [
+    "approval",
+    "run",
+  ]);
+  const all = useQuery<Page<Approval>>("/api/approvals", ["approval", "run"]);
+  const waiting = data?.items ?? [];
+  const answered = all.data?.items.filter((one) => one.status !== "waiting") ?? [];
   return (
     <PageBody
       title="Approvals"

@@ -134,7 +134,7 @@ function Card({ capability: one, known }: { capability: CapabilityItem; known: K
         <Line name="Schedules" list={one.schedules}>
           {one.schedules.map((schedule) => (
             <p key={schedule}>
-              <a href="/schedules">{schedule}</a>
+              <a href={`/schedules/${encodeURIComponent(schedule)}`}>{schedule}</a>
             </p>
           ))}
         </Line>

@@ -113,6 +113,7 @@ function Turns({ thread }: { thread: Thread }) {
   return (
     <div class="turns" ref={frame} onScroll={watchScroll} tabIndex={-1}>
       <div class="turns-inside">
+        <h2 class="hidden">Messages</h2>
         {!thread.loaded.value ? (
           <Pending error={thread.error.value} lines={4} />
         ) : thread.turns.value.length === 0 ? (

@@ -47,8 +47,8 @@ function DemoBanner() {
       <Icon name="alert" />
       <div>
         <p>
-          <strong>demo, no model.</strong> A scripted stand-in answers, here on this machine. It costs nothing and knows
-          little; everything around it is real.
+          <strong>demo, no model.</strong> A scripted stand-in answers, here on this machine. It knows little and costs
+          nothing: a small price is counted, so that limits can be seen to work. Everything around it is real.
         </p>
         <p class="next">
           Make it real: put a key into <code>{file}</code> and start again.
@@ -59,45 +59,51 @@ function DemoBanner() {
   );
 }
 
-/** What only a person can move: approvals and open issues. */
+const MOST_OF_EACH = 3;
+
+/** What only a person can move: approvals and open issues, the newest of each. */
 function NeedsYou() {
   const approvals = useQuery<Page<Approval>>("/api/approvals?status=waiting", ["approval", "run"]);
-  const open = useQuery<Page<IssueItem>>("/api/issues?status=open&limit=3", ["issue", "run"]);
-  const waiting = approvals.data?.items ?? [];
+  const open = useQuery<Page<IssueItem>>(`/api/issues?status=open&limit=${MOST_OF_EACH}`, ["issue", "run"]);
+  const waiting = approvals.data?.items.slice(0, MOST_OF_EACH) ?? [];
   const issues = open.data?.items ?? [];
   if (waiting.length + issues.length === 0) return null;
-  const more = (status.value?.issues ?? 0) - issues.length;
+  const more = [
+    [(status.value?.approvals ?? 0) - waiting.length, "more to answer", "/approvals"],
+    [(status.value?.issues ?? 0) - issues.length, "more open", "/issues"],
+  ] as const;
   return (
     <Panel title="Needs you">
       {waiting.map((approval) => (
         <ApprovalCard key={approval.id} approval={approval} withRun onAnswer={approvals.reload} />
       ))}
-      {issues.length > 0 && (
-        <ul class="failed-runs">
-          {issues.map((issue) => (
-            <li key={issue.id}>
-              <a href={`/issues/${issue.id}`} data-row>
-                <KindMark issue={issue} />
-                <span class="row-main">
-                  <b>{issue.title}</b>
-                  <span class="faint">
-                    {issue.kind === "failure" && issue.about}
-                    {issue.count > 1 && ` ${plural(issue.count, "time")}`}
-                  </span>
+      <ul class="failed-runs">
+        {issues.map((issue) => (
+          <li key={issue.id}>
+            <a href={`/issues/${issue.id}`} data-row>
+              <KindMark issue={issue} />
+              <span class="row-main">
+                <b>{issue.title}</b>
+                <span class="faint">
+                  {issue.kind === "failure" && issue.about}
+                  {issue.count > 1 && ` ${plural(issue.count, "time")}`}
                 </span>
-                <Time at={issue.lastAt} />
-              </a>
-            </li>
-          ))}
-          {more > 0 && (
-            <li>
-              <a class="all" href="/issues">
-                {more} more open
-              </a>
-            </li>
-          )}
-        </ul>
-      )}
+              </span>
+              <Time at={issue.lastAt} />
+            </a>
+          </li>
+        ))}
+        {more.map(
+          ([count, words, address]) =>
+            count > 0 && (
+              <li key={address}>
+                <a class="all" href={address}>
+                  {count} {words}
+                </a>
+              </li>
+            ),
+        )}
+      </ul>
     </Panel>
   );
 }
