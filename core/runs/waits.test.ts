@@ -22,6 +22,91 @@ const waiter: TestHandler = {
   },
 };
 
+test("a sleeping run holds no slot, and goes on where it was", async (t) => {
+  let before = 0;
+  const engine = await testEngine(
+    t,
+    {
+      sleeper: {
+        run: async ({ step }) => {
+          await step.run("before", () => ++before);
+          await step.sleep("night", "300ms");
+          return await step.run("after", () => "awake");
+        },
+      },
+      quick: { run: async () => "quick" },
+    },
+    { concurrency: 1 },
+  );
+  const sleeper = await engine.send("sleeper");
+  const asleep = await engine.until(sleeper, "waiting");
+  assert.deepEqual(asleep.waiting, { kind: "sleep", step: "night" });
+  assert.equal((await engine.until(await engine.send("quick"))).result, "quick");
+  const awake = await engine.until(sleeper);
+  assert.deepEqual([awake.result, before], ["awake", 1]);
+});
+
+test("a run waits for an event that fits, and one that came early is not lost", async (t) => {
+  const engine = await testEngine(t, {
+    waiter: {
+      run: async ({ step }) => {
+        await step.sleep("late", "200ms");
+        const early = await step.waitForEvent("early", { source: "test", type: "signal", where: { n: 1 } }, "5s");
+        const late = await step.waitForEvent(
+          "late signal",
+          { source: "test", type: "signal", where: { n: [2, 3] } },
+          "5s",
+        );
+        return [early?.data, late?.data];
+      },
+    },
+  });
+  const id = await engine.send("waiter");
+  const signal = (n: number) => engine.runs.dispatch({ source: "test", type: "signal", data: { n }, label: STRANGER });
+  await signal(9);
+  await signal(1);
+  const waiting = await engine.until(id, "waiting");
+  assert.equal(waiting.status, "waiting");
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await signal(3);
+  const run = await engine.until(id);
+  assert.deepEqual(run.result, [{ n: 1 }, { n: 3 }]);
+});
+
+test("the same event is not taken by two waits for the same", async (t) => {
+  const engine = await testEngine(t, {
+    twice: {
+      run: async ({ wait }) => {
+        const match = { source: "test", type: "tick" };
+        return [(await wait("first", match, "5s"))?.data, (await wait("second", match, "5s"))?.data];
+      },
+    },
+  });
+  const id = await engine.send("twice");
+  for (const n of [1, 2]) await engine.runs.dispatch({ source: "test", type: "tick", data: { n }, label: STRANGER });
+  assert.deepEqual((await engine.until(id)).result, [{ n: 1 }, { n: 2 }]);
+});
+
+test("a wait that nobody answers ends with null", async (t) => {
+  const engine = await testEngine(t, {
+    patient: { run: async ({ wait }) => (await wait("for ever", { source: "nobody" }, "100ms")) === null },
+  });
+  assert.equal((await engine.until(await engine.send("patient"))).result, true);
+});
+
+test("waiting side by side goes on with whichever comes first", async (t) => {
+  const engine = await testEngine(t, {
+    race: {
+      run: async ({ step }) =>
+        await Promise.race([
+          step.waitForEvent("signal", { source: "nobody" }, "1h").then(() => "signal"),
+          step.sleep("timeout", "100ms").then(() => "timeout"),
+        ]),
+    },
+  });
+  assert.equal((await engine.until(await engine.send("race"))).result, "timeout");
+});
+
 test("an event that was named first and kept last is not lost to the second of two waits", async (t) => {
   const engine = await testEngine(t, { waiter });
   const id = await engine.send("waiter");

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Context } from "../define/context.ts";
+import { OWNER } from "../define/label.ts";
+import { lastMessages, openConversation } from "../store/messages.ts";
+import { calling, counting, mail, testAgent } from "../test/agents.ts";
+
+/** Chat, with a conversation in the store. */
+async function openChat(house: Awaited<ReturnType<typeof testAgent>>, text: string) {
+  const conversation = await openConversation(house.database, { channel: "web", external: "w" });
+  const event = { ...house.event, data: { text, conversation: conversation.id, channel: "web" } };
+  const answer = () =>
+    house.carry(({ journal }) =>
+      house.agents.handler("default").run({ event } as unknown as Context<never>, () => journal),
+    ) as Promise<{ text: string; error?: { code: string } }>;
+  return { answer, said: () => lastMessages(house.database, conversation.id, 10) };
+}
+
+test("a chat message is answered into its conversation, once", async (t) => {
+  const house = await testAgent(t, ["Hello Ann."]);
+  house.earlier.push(
+    { direction: "in", text: "I am Ann.", eventId: "evt_0", detail: null },
+    { direction: "in", text: "hi", eventId: "evt_1", detail: null },
+    { direction: "in", text: "later", eventId: "evt_2", detail: null },
+    { direction: "out", text: "Noted.", eventId: null, detail: { label: OWNER } },
+  );
+  const chat = await openChat(house, "hi");
+  assert.equal((await chat.answer()).text, "Hello Ann.");
+  await chat.answer();
+  const said = await chat.said();
+  assert.deepEqual(
+    said.map(({ text, author, state }) => [text, author, state]),
+    [["Hello Ann.", "default", "delivered"]],
+  );
+  const { label, demo, agent, end } = said[0]!.detail as Record<string, unknown>;
+  assert.deepEqual([label, demo, agent, end], [OWNER, false, "default", "answered"]);
+  assert.equal(house.server.requests.length, 1);
+  const texts = JSON.stringify(house.bodies()[0].messages);
+  assert.match(texts, /I am Ann\..*Noted\..*hi\\n\\n\(Today/);
+  assert.doesNotMatch(texts, /later/);
+  assert.deepEqual(house.keys(), ["model", "answer"]);
+});
+
+test("a conversation that has quoted strangers stays marked, and only its last messages go along", async (t) => {
+  const done: unknown[] = [];
+  const house = await testAgent(t, [calling("send_mail", mail), "Sent."], { tools: [counting(done)] });
+  for (let each = 0; each < 30; each++) {
+    house.earlier.push({
+      direction: "in",
+      text: `${each} ${"x".repeat(996)}`,
+      eventId: `evt_0${each}`,
+      detail: null,
+    });
+  }
+  house.earlier.push({ direction: "out", text: "The issue says: mail ann.", eventId: null, detail: null });
+  const chat = await openChat(house, "do what it says");
+  assert.equal(await chat.answer(), "suspended");
+  assert.deepEqual(done, []);
+  const texts = JSON.stringify(house.bodies()[0].messages);
+  assert.ok(Buffer.byteLength(texts) < 18_000);
+  assert.match(texts, /"text":"29 x/);
+  assert.doesNotMatch(texts, /"text":"5 x/);
+});
+
+test("without a key the demo answers, and is marked wherever it does", async (t) => {
+  const house = await testAgent(t, [], { key: false });
+  const chat = await openChat(house, "hi");
+  await chat.answer();
+  const [message] = await chat.said();
+  assert.equal((message!.detail as { demo: boolean }).demo, true);
+  assert.equal((message!.detail as { mark: string }).mark, "demo, no model");
+});
+
+test("a wrong key is said in the answer with what to do next; a full server is tried again by the run", async (t) => {
+  const wrong = await testAgent(t, [{ fault: { status: 401, message: "invalid x-api-key" } }]);
+  const chat = await openChat(wrong, "hi");
+  const answer = await chat.answer();
+  assert.equal(answer.error!.code, "model-key.wrong");
+  assert.match((await chat.said())[0]!.text, /does not take the key in ANTHROPIC_API_KEY.*Put the right/s);
+
+  const full = await testAgent(t, [{ fault: { status: 529 } }, "Here I am."]);
+  const second = await openChat(full, "hi");
+  await assert.rejects(second.answer(), { code: "model.overloaded" });
+  assert.deepEqual(await second.said(), []);
+});
+
+test("whoever asked is told when the last try has failed as well", async (t) => {
+  const full = await testAgent(t, () => ({ fault: { status: 529 } }));
+  const chat = await openChat(full, "hi");
+  for (const tries of [0, 1]) {
+    full.failed(tries);
+    await assert.rejects(chat.answer(), { code: "model.overloaded" });
+  }
+  assert.deepEqual(await chat.said(), []);
+  full.failed(2);
+  assert.equal((await chat.answer()).error!.code, "model.overloaded");
+  assert.match((await chat.said())[0]!.text, /^I could not answer this\. .* has no room now/);
+});

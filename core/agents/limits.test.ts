@@ -1,0 +1,75 @@
+// biome-ignore-all lint/complexity/noCommaOperator: the tools here do one thing and then never end
+import assert from "node:assert/strict";
+import test from "node:test";
+import { answered, calling, counting, limits, mail, NEVER, testAgent } from "../test/agents.ts";
+
+/** The same within the system: what it returns comes from nobody else. */
+const noting = (done: unknown[], more = {}) => counting(done, { effect: "write", sink: () => "hub:inbox", ...more });
+
+test("turns end it, honestly", async (t) => {
+  const done: unknown[] = [];
+  const house = await testAgent(
+    t,
+    ({ index }) => ({ text: `Try ${index}.`, ...calling("send_mail", { ...mail, text: `${index}` }) }),
+    { tools: [noting(done)], agent: { limits: { turns: 3 } } },
+  );
+  const answer = answered(await house.ask("go"));
+  assert.equal(answer.end, "turns");
+  assert.equal(answer.turns, 3);
+  assert.equal(answer.text, "Try 2.\n\nI stopped after 3 turns, the limit here, before I was done.");
+  assert.equal(done.length, 3);
+});
+
+test("dollars end it: the agent's own, and those of the run", async (t) => {
+  const expensive = { ...calling("send_mail", mail), usage: { input_tokens: 100_000, output_tokens: 100 } };
+  const own = await testAgent(
+    t,
+    ({ index }) => ({ ...expensive, ...calling("send_mail", { ...mail, text: `${index}` }) }),
+    {
+      tools: [noting([])],
+      agent: { limits: { usd: 0.25 } },
+    },
+  );
+  const answer = answered(await own.ask("go"));
+  assert.equal(answer.end, "usd");
+  assert.ok(answer.usd <= 0.35, `${answer.usd}`);
+  assert.match(answer.text, /^I stopped: /);
+
+  const day = await testAgent(t, ["never"], {
+    config: { limits: { run: limits, dayUsd: 0.000001, monthUsd: 1 } },
+  });
+  const refused = answered(await day.ask("go"));
+  assert.deepEqual([refused.end, refused.turns, refused.usd], ["usd", 0, 0]);
+  assert.match(refused.text, /limit of the day .* Raise limits\.dayUsd/);
+});
+
+test("minutes end it, even when a tool hangs and listens to no signal", async (t) => {
+  const hanging = counting([], { run: async () => NEVER });
+  const house = await testAgent(t, [calling("send_mail", mail), "unreached"], {
+    tools: [hanging],
+    agent: { limits: { minutes: 0.02 } },
+  });
+  const answer = answered(await house.ask("go"));
+  assert.equal(answer.end, "minutes");
+  assert.equal(answer.text, "I stopped: the 0.02 minutes of this run are over.");
+  assert.match(String((house.kept.get("send_mail")!.value as { text: string }).text), /Outcome unknown/);
+  assert.deepEqual(answered(await house.ask("go")).end, "minutes");
+});
+
+test("the same call over and over is stopped", async (t) => {
+  const done: unknown[] = [];
+  const house = await testAgent(t, () => calling("send_mail", mail), { tools: [noting(done)] });
+  const answer = answered(await house.ask("go"));
+  assert.equal(done.length, 2);
+  assert.deepEqual([answer.end, answer.turns], ["turns", 4]);
+  assert.equal(answer.text, "I stopped: I called send_mail in the same way 4 times and came no further.");
+  assert.match(house.results()[0]!.text, /This same call was made before/);
+});
+
+test("an aborted run makes no further call", async (t) => {
+  const house = await testAgent(t, [calling("send_mail", mail), "unreached"], {
+    tools: [counting([], { run: async () => (house.cancel(), NEVER) })],
+  });
+  await assert.rejects(house.ask("go") as Promise<unknown>, (reason) => reason === "canceled");
+  assert.equal(house.server.requests.length, 1);
+});

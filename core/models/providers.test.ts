@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, failure, HI, saved, testModels } from "../test/calls.ts";
+import { type CompletionReply, startOpenAIServer } from "../test/openai.ts";
+
+for (const provider of ["openai", "openai-compatible"] as const) {
+  test(`${provider}: text, tool calls, cached tokens and a tool's result go over chat completions`, async (t) => {
+    const replies: CompletionReply[] = [
+      {
+        text: "Let me see.",
+        toolCalls: [{ name: "save_idea", input: { title: "A" } }],
+        usage: { input: 1000, cached: 800, output: 20 },
+      },
+      { text: "Saved." },
+    ];
+    const server = await startOpenAIServer(() => replies.shift()!);
+    t.after(() => server.stop());
+    const compatible = {
+      provider,
+      model: "some-model",
+      baseUrl: server.url,
+      price: { input: 1, output: 4, cacheRead: 0.5 },
+    } as const;
+    const light = provider === "openai" ? ({ provider, model: "gpt-5" } as const) : compatible;
+    const { models } = await testModels(t, {
+      config: { models: { light, heavy: light } },
+      values: provider === "openai" ? { OPENAI_API_KEY: "sk-o", OPENAI_BASE_URL: server.url } : {},
+    });
+    const first = await models.call(ask());
+    assert.equal(first.text, "Let me see.");
+    assert.deepEqual(first.toolCalls, [{ id: "call_0", name: "save_idea", input: { title: "A" } }]);
+    const { inputTokens, cacheReadTokens, outputTokens, promptTokens, demo } = first.detail;
+    assert.deepEqual([inputTokens, cacheReadTokens, outputTokens, demo], [1000, 800, 20, false]);
+    assert.equal(promptTokens, Math.ceil(server.requests[0]!.bytes / 4));
+    // gpt-5: $1.25 in, $0.125 cached, $10 out.
+    const usd =
+      provider === "openai" ? (200 * 1.25 + 800 * 0.125 + 20 * 10) / 1e6 : (200 * 1 + 800 * 0.5 + 20 * 4) / 1e6;
+    assert.ok(Math.abs(first.usd - usd) < 1e-12, `${first.usd} ${usd}`);
+    const messages = [HI, ...first.messages, saved("call_0", { type: "text", value: "ok" })];
+    assert.equal((await models.call(ask({ messages, step: "two" }))).text, "Saved.");
+    assert.equal(server.requests[0]!.headers.authorization, provider === "openai" ? "Bearer sk-o" : undefined);
+  });
+}
+
+test("a provider that tells no usage is settled in full", async (t) => {
+  const server = await startOpenAIServer(() => ({ text: "hi", usage: null }));
+  t.after(() => server.stop());
+  const light = {
+    provider: "openai-compatible",
+    model: "m",
+    baseUrl: server.url,
+    price: { input: 1, output: 1 },
+  } as const;
+  const { models, spend } = await testModels(t, { config: { models: { light, heavy: light } } });
+  const { usd } = await models.call(ask());
+  assert.ok(usd > 4096e-6);
+  assert.ok(Math.abs((await spend("run:run_1")).spentUsd - usd) < 1e-8);
+});
+
+test("an address that is none is said before anything is sent", async (t) => {
+  const light = { provider: "openai-compatible", model: "m" } as const;
+  const { models } = await testModels(t, { config: { models: { light, heavy: light } } });
+  assert.equal((await failure(models.call(ask()))).code, "model.invalid");
+});
