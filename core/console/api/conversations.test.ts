@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { DaimonError } from "../../base/errors.ts";
 import { newId } from "../../base/ids.ts";
 import type { Database } from "../../store/database.ts";
 import { keepEvent, keepRun, testConsole, testHttp } from "../../test/console.ts";
+import { until } from "../../test/system.ts";
 import { createLoginLink } from "../auth.ts";
 import type { Actions } from "../options.ts";
 
@@ -42,13 +42,6 @@ async function testChat(t: Parameters<typeof testHttp>[0], during: (house: { dat
   return { ...house, asked };
 }
 
-const until = async (fact: () => boolean) => {
-  for (let tries = 0; !fact(); tries++) {
-    assert.ok(tries < 500, "it never came true");
-    await sleep(10);
-  }
-};
-
 test("an answer comes as it is written, from the very first piece, and ends with what it cost", async (t) => {
   const house = await testChat(t, () => house.live.publish({ kind: "delta", id: RUN, text: "Hel" }));
   const answer = await house.stream("/api/chat", { text: "hi", agent: "default" });
@@ -81,7 +74,7 @@ test("a run that another process carries is looked at twice a second, its approv
      values ('apr_1', $1, 'tool', 'Delete a.md', '{}', 'd', now() + interval '1 day')`,
     [RUN],
   );
-  await until(() => house.clock.waiting.size === 2);
+  await until("its next beat and its next look wait", () => house.clock.waiting.size === 2);
   house.clock.advance(500);
   assert.deepEqual(await answer.next(), { event: "approval", data: { id: "apr_1", title: "Delete a.md" } });
   await house.database.query("insert into conversations (id, channel, external) values ($1, 'web', 'a')", [
@@ -93,7 +86,7 @@ test("a run that another process carries is looked at twice a second, its approv
     [CONVERSATION, RUN],
   );
   await closeRun(house.database, "completed");
-  await until(() => house.clock.waiting.size === 2);
+  await until("its next beat and its next look wait", () => house.clock.waiting.size === 2);
   house.clock.advance(500);
   assert.equal((await answer.next())?.data.text, "Deleted.");
   assert.equal(await answer.next(), null);
@@ -121,9 +114,9 @@ test("who stops listening leaves no timer behind, and the run goes on", async (t
   const house = await testChat(t);
   const answer = await house.stream("/api/chat", { text: "hi" });
   await answer.next();
-  await until(() => house.clock.waiting.size === 2);
+  await until("its next beat and its next look wait", () => house.clock.waiting.size === 2);
   answer.close();
-  await until(() => house.clock.waiting.size === 0);
+  await until("no timer is left", () => house.clock.waiting.size === 0);
   const [run] = await house.database.query<{ status: string; cancel: boolean }>("select status, cancel from runs");
   assert.deepEqual(run, { status: "running", cancel: false });
 });

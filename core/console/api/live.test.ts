@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { test } from "node:test";
 import { createLive, type Live } from "../../base/live.ts";
 import { testConsole, testHttp } from "../../test/console.ts";
+import { until } from "../../test/system.ts";
 
 /** A live channel that counts who listens. */
 function countedLive(): Live & { listeners: number } {
@@ -22,13 +23,6 @@ function countedLive(): Live & { listeners: number } {
   };
   return counted;
 }
-
-const until = async (fact: () => boolean) => {
-  for (let tries = 0; !fact(); tries++) {
-    assert.ok(tries < 500, "it never came true");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
 
 test("what changes is told as it changes; the pieces of answers are not", async (t) => {
   const house = await testHttp(t);
@@ -51,7 +45,7 @@ test("a heartbeat comes every fifteen seconds", async (t) => {
   for (let beats = 0; beats < 2; beats++) {
     house.clock.advance(15_000);
     assert.equal((await feed.next())?.event, ": beat");
-    await until(() => house.clock.waiting.size === 1);
+    await until("its next beat waits", () => house.clock.waiting.size === 1);
   }
 });
 
@@ -62,7 +56,7 @@ test("who goes away is forgotten: no listener and no timer stays", async (t) => 
   await Promise.all(feeds.map((feed) => feed.next()));
   assert.deepEqual([live.listeners, house.clock.waiting.size], [5, 5]);
   for (const feed of feeds) feed.close();
-  await until(() => live.listeners === 0 && house.clock.waiting.size === 0);
+  await until("nobody listens", () => live.listeners === 0 && house.clock.waiting.size === 0);
 });
 
 test("a stream ends when its token is removed, and when the server closes", async (t) => {
