@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { Dialogs } from "./dialogs.tsx";
@@ -7,7 +8,7 @@ import { Icon, Mark } from "./icons.tsx";
 import { startKeys } from "./keys.ts";
 import { liveState, startLive } from "./live.ts";
 import { isHere, NAV, NavLink, waitingInMore } from "./nav.tsx";
-import { Button } from "./parts.tsx";
+import { Button, Pending } from "./parts.tsx";
 import { useChanges } from "./query.ts";
 import { dialog, dismiss, loadStatus, setStopped, status, toasts } from "./state.ts";
 
@@ -21,8 +22,10 @@ const LIVE_WORDS = {
 export function Shell({ children }: { children: ComponentChildren }) {
   useEffect(() => startLive(), []);
   useEffect(() => startKeys(), []);
+  // Until the status is known, or cannot be had, nothing is shown: not in another zone, nor to jump away.
+  const asked = useSignal(status.value !== null);
   useEffect(() => {
-    void loadStatus();
+    void loadStatus().then(() => (asked.value = true));
   }, []);
   useChanges(["run", "approval", "refusal", "message", "schedule", "issue"], () => void loadStatus());
   return (
@@ -34,7 +37,13 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <Top />
       {status.value?.stopped && <StoppedBar />}
       <main id="main" tabIndex={-1}>
-        {children}
+        {asked.value ? (
+          children
+        ) : (
+          <div class="page">
+            <Pending error={null} />
+          </div>
+        )}
       </main>
       <BottomBar />
       <Dialogs />

@@ -11,11 +11,11 @@ type Known = { readonly page: TriggerPage | undefined; readonly reload: () => vo
 
 export function Capabilities() {
   const { data, error } = useQuery<Page<CapabilityItem>>("/api/capabilities");
-  const { data: page, reload } = useQuery<TriggerPage>("/api/triggers", ["pause", "run", "event"]);
+  const { data: page, error: problem, reload } = useQuery<TriggerPage>("/api/triggers", ["pause", "run", "event"]);
   return (
     <PageBody title="Capabilities" sub="What is installed, a folder each. What is not installed is not loaded.">
-      {!data ? (
-        <Pending error={error} />
+      {!data || !page ? (
+        <Pending error={error ?? problem} />
       ) : data.items.length === 0 ? (
         <Empty icon="capabilities" title="Nothing is installed.">
           <Command text="npx daimon add github" />

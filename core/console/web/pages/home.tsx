@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import type { Approval, EventItem, IssueItem, Page, Refusal } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
 import { SpendPanel } from "../figures.tsx";
@@ -21,9 +22,10 @@ export function Home() {
           {now?.problems.map((problem) => (
             <Problem key={problem.code + problem.message} failure={problem} tone="warn" />
           ))}
-          <NeedsYou />
-          <Checklist />
-          <Feed />
+          <NeedsYou>
+            <Checklist />
+            <Feed />
+          </NeedsYou>
         </div>
         <div class="home-side">
           {now && <SpendPanel title="Spent today" of={now.today} aside={<a href="/costs">Costs</a>} />}
@@ -61,50 +63,54 @@ function DemoBanner() {
 
 const MOST_OF_EACH = 3;
 
-/** What only a person can move: approvals and open issues, the newest of each. */
-function NeedsYou() {
+/** What only a person can move: approvals and open issues, the newest of each; what stands below waits for them. */
+function NeedsYou({ children }: { children: ComponentChildren }) {
   const approvals = useQuery<Page<Approval>>("/api/approvals?status=waiting", ["approval", "run"]);
   const open = useQuery<Page<IssueItem>>(`/api/issues?status=open&limit=${MOST_OF_EACH}`, ["issue", "run"]);
   const waiting = approvals.data?.items.slice(0, MOST_OF_EACH) ?? [];
   const issues = open.data?.items ?? [];
-  if (waiting.length + issues.length === 0) return null;
+  if (!(approvals.data ?? approvals.error) || !(open.data ?? open.error)) return <Pending error={null} />;
+  if (waiting.length + issues.length === 0) return <>{children}</>;
   const more = [
     [(status.value?.approvals ?? 0) - waiting.length, "more to answer", "/approvals"],
     [(status.value?.issues ?? 0) - issues.length, "more open", "/issues"],
   ] as const;
   return (
-    <Panel title="Needs you">
-      {waiting.map((approval) => (
-        <ApprovalCard key={approval.id} approval={approval} withRun onAnswer={approvals.reload} />
-      ))}
-      <ul class="failed-runs">
-        {issues.map((issue) => (
-          <li key={issue.id}>
-            <a href={`/issues/${issue.id}`} data-row>
-              <KindMark issue={issue} />
-              <span class="row-main">
-                <b>{issue.title}</b>
-                <span class="faint">
-                  {issue.kind === "failure" && issue.about}
-                  {issue.count > 1 && ` ${plural(issue.count, "time")}`}
-                </span>
-              </span>
-              <Time at={issue.lastAt} />
-            </a>
-          </li>
+    <>
+      <Panel title="Needs you">
+        {waiting.map((approval) => (
+          <ApprovalCard key={approval.id} approval={approval} withRun onAnswer={approvals.reload} />
         ))}
-        {more.map(
-          ([count, words, address]) =>
-            count > 0 && (
-              <li key={address}>
-                <a class="all" href={address}>
-                  {count} {words}
-                </a>
-              </li>
-            ),
-        )}
-      </ul>
-    </Panel>
+        <ul class="failed-runs">
+          {issues.map((issue) => (
+            <li key={issue.id}>
+              <a href={`/issues/${issue.id}`} data-row>
+                <KindMark issue={issue} />
+                <span class="row-main">
+                  <b>{issue.title}</b>
+                  <span class="faint">
+                    {issue.kind === "failure" && issue.about}
+                    {issue.count > 1 && ` ${plural(issue.count, "time")}`}
+                  </span>
+                </span>
+                <Time at={issue.lastAt} />
+              </a>
+            </li>
+          ))}
+          {more.map(
+            ([count, words, address]) =>
+              count > 0 && (
+                <li key={address}>
+                  <a class="all" href={address}>
+                    {count} {words}
+                  </a>
+                </li>
+              ),
+          )}
+        </ul>
+      </Panel>
+      {children}
+    </>
   );
 }
 

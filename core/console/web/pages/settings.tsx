@@ -7,11 +7,11 @@ import { attempt, setStopped, setTheme, signOut, status, theme } from "../state.
 export function Settings() {
   return (
     <PageBody title="Settings" actions={<Button onPress={signOut}>Sign out</Button>}>
-      <Doctor />
-      <Tokens />
-      <OtherDevice />
       <Look />
+      <OtherDevice />
       <StopSwitch />
+      <Tokens />
+      <Doctor />
     </PageBody>
   );
 }
