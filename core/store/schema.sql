@@ -52,10 +52,11 @@ create table events (
   method       text,
   url          text,
   headers      json,
-  body         bytea storage external,
+  body         bytea,
   request_id   text collate "C",
   replay_of    text collate "C"
 ) with (toast_tuple_target = 8160);
+alter table events alter column body set storage external;
 create unique index events_delivery on events (source, key);
 create index events_kind on events (source, type, id);
 create index events_unread on events (id) where problem is not null;
@@ -66,8 +67,9 @@ create table requests (
   method       text not null,
   url          text not null,
   headers      json not null,
-  body         bytea storage external not null
+  body         bytea not null
 );
+alter table requests alter column body set storage external;
 
 -- An event's data: what was kept apart, else its parsed body. Null for a body that is not JSON, or that is JSON
 -- which jsonb cannot hold (a NUL in a string).
