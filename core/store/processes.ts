@@ -20,7 +20,7 @@ export interface Pulse {
   readonly stopped: boolean;
   /** How many other processes work on this database. */
   readonly others: number;
-  /** Its runs that are to be canceled. */
+  /** Its runs that are to be canceled: after STOP all of them, those that it claimed before it heard of it, too. */
   readonly canceled: readonly string[];
   /** All that it carries, as the table has it. */
   readonly carried: readonly string[];
@@ -30,11 +30,11 @@ export interface Pulse {
 export async function pulse(database: Database, id: string): Promise<Pulse> {
   const [row] = await database.query<Pulse>(
     `with me as (update processes set seen_at = now(), backend = pg_backend_pid() where id = $1 returning id)
-     select exists (select from me) as alive,
-       coalesce((select value = 'true'::jsonb from switches where name = 'stop'), false) as stopped,
+     select exists (select from me) as alive, stopped,
        (select count(*) from processes where id <> $1)::integer as others,
-       array(select r.id from runs r where r.worker = $1 and r.status = 'running' and r.cancel) as canceled,
-       array(select r.id from runs r where r.worker = $1 and r.status = 'running') as carried`,
+       array(select r.id from runs r where r.worker = $1 and r.status = 'running' and (r.cancel or stopped)) as canceled,
+       array(select r.id from runs r where r.worker = $1 and r.status = 'running') as carried
+     from (select exists (select from switches where name = 'stop' and value = 'true'::jsonb) as stopped) switch`,
     [id],
     "pulse",
   );
@@ -53,8 +53,8 @@ const MOST_CRASHES = 20;
  * Takes over the runs of processes that are dead: gone from this machine, or not seen for `leaseMilliseconds`, or for
  * two heartbeats since the server has closed their connection (not because it was itself started anew since: then all
  * must have the time to come back). They are queued again, with a new fence, so that a process which was only frozen cannot
- * write over its successor. A run that has taken many workers down with it fails. Returns the ids of runs that
- * are queued again.
+ * write over its successor; but one that was to be canceled is, and one that has taken many workers down with it fails.
+ * Returns the ids of all.
  */
 export async function takeOver(database: Database, leaseMilliseconds: number): Promise<string[]> {
   return await database.transaction(async (inside) => {
@@ -89,9 +89,9 @@ async function takeOrphans(inside: Database, leaseMilliseconds: number): Promise
        for update skip locked
      )
      update runs r set claim = r.claim + 1, crashes = r.crashes + 1, worker = null,
-       status = case when r.crashes >= $2 then 'failed' else 'queued' end,
-       finished_at = case when r.crashes >= $2 then now() end,
-       error = case when r.crashes >= $2 then $3::jsonb else r.error end
+       status = case when r.cancel then 'canceled' when r.crashes >= $2 then 'failed' else 'queued' end,
+       finished_at = case when r.cancel or r.crashes >= $2 then now() end,
+       error = case when r.crashes >= $2 and not r.cancel then $3::jsonb else r.error end
      from orphans where r.id = orphans.id returning r.id, r.status`,
     [leaseMilliseconds, MOST_CRASHES, JSON.stringify(CRASHED), 2 * heartbeatMilliseconds(leaseMilliseconds), killed],
     "take-over",
@@ -104,10 +104,11 @@ const CRASHED = {
   next: "Look into the log for what ended the process, then retry the run.",
 };
 
-/** Gives runs of a worker back at once: those named, else all, as a worker does that shuts down. */
+/** Gives runs of a worker back at once: those named, else all, as a worker does that shuts down. Canceled ones end. */
 export async function handBack(database: Database, worker: string, runIds?: readonly string[]): Promise<void> {
   await database.query(
-    `update runs set status = 'queued', claim = claim + 1, worker = null
+    `update runs set status = case when cancel then 'canceled' else 'queued' end, claim = claim + 1, worker = null,
+       finished_at = case when cancel then now() end
      where worker = $1 and status = 'running' and ($2::text[] is null or id = any($2))`,
     [worker, runIds ?? null],
   );

@@ -182,17 +182,18 @@ begin
 end $$;
 
 -- Lets runs go, and returns the ids of those that were still the caller's: `claim` is the fence, and a run has a
--- worker exactly while it is running.
+-- worker exactly while it is running. One that was canceled meanwhile does not wait for anything.
 create function release_runs(ids text[], claims integer[], statuses text[], versions text[], tries integer[], results jsonb[], errors jsonb[],
   reasons jsonb[], wakes timestamptz[], integrities text[], privacies text[], dollars double precision[], times bigint[])
   returns setof text language plpgsql
   set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 begin
   return query
-    update runs r set status = i.status, version = i.version, attempts = i.attempts, result = i.result,
-      error = i.error, waiting = i.waiting, wake_at = i.wake_at, integrity = i.integrity, privacy = i.privacy, usd = i.usd,
+    update runs r set status = case when r.cancel and i.status = 'waiting' then 'canceled' else i.status end,
+      version = i.version, attempts = i.attempts, result = i.result, error = i.error, waiting = case when not r.cancel then i.waiting end,
+      wake_at = case when not r.cancel then i.wake_at end, integrity = i.integrity, privacy = i.privacy, usd = i.usd,
       worked_ms = i.worked_ms, worker = null, crashes = 0,
-      finished_at = case when i.status in ('completed', 'failed', 'canceled') then now() end
+      finished_at = case when r.cancel or i.status in ('completed', 'failed', 'canceled') then now() end
     from unnest(ids, claims, statuses, versions, tries, results, errors, reasons, wakes, integrities, privacies, dollars, times)
       as i(id, claim, status, version, attempts, result, error, waiting, wake_at, integrity, privacy, usd, worked_ms)
     where r.id = i.id and r.claim = i.claim and r.worker is not null
