@@ -208,3 +208,27 @@ test("an answer that comes in the moment in which a run falls asleep wakes it", 
   const run = await engine.until(await engine.send("asker", {}), "completed");
   assert.equal(run.result, true);
 });
+
+test("an event like the one that a run waited for does not call it out of another wait", async (t) => {
+  const patient: TestHandler = {
+    retry: { attempts: 3, delays: [3_600_000] },
+    run: async ({ wait, step }) => {
+      await wait("one", { source: "test", type: "signal" }, "1h");
+      await step.sleep("nap", "1ms");
+      throw new Error("as it should");
+    },
+  };
+  const engine = await testEngine(t, { patient });
+  const id = await engine.send("patient");
+  await engine.until(id, "waiting");
+  await keepAs(engine, newId("evt"));
+  const tries = async () => {
+    const { attempts, waiting } = (await engine.until(id, "waiting")) as { attempts: number; waiting: unknown };
+    return [attempts, (waiting as { kind: string }).kind] as const;
+  };
+  while ((await tries())[1] !== "retry") await new Promise((resolve) => setTimeout(resolve, 10));
+  await keepAs(engine, newId("evt"));
+  assert.deepEqual(await engine.database.query("select status from runs where id = $1", [id]), [{ status: "waiting" }]);
+  assert.deepEqual(await tries(), [1, "retry"]);
+  assert.deepEqual(await engine.database.query("select step from waits"), []);
+});

@@ -5,7 +5,7 @@ import type { Step } from "../define/run.ts";
 import { isAway } from "../store/database.ts";
 import { releaseHeld } from "../store/held.ts";
 import { handBack, takeOver } from "../store/processes.ts";
-import { type ClaimedRun, claimRuns, deleteWaits, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
+import { type ClaimedRun, claimRuns, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
 import { keepSteps, type StepSeed, stepsOf } from "../store/steps.ts";
 import { type ExecuteOptions, executeRun } from "./execute.ts";
 import { Halt, type Interruption } from "./halt.ts";
@@ -212,7 +212,6 @@ export function createWorker(options: WorkerOptions): Worker {
     options.live.publish({ kind: "run", id: run.id, status: written.status, name: run.handler });
     const asleep = written.waits.length > 0 || written.waiting?.kind === "approval";
     if (asleep && (await wakeDue(database, clock.now())) > 0) wake();
-    if (written.status !== "waiting" && run.claim > 1) await deleteWaits(database, run.id);
   };
 
   const interrupt = (runs: Iterable<Underway | undefined>, by: Interruption) => {

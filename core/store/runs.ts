@@ -137,7 +137,7 @@ export interface WaitSeed extends Wanted {
 }
 
 /**
- * Lets runs go, all in one statement; those that fail are filed under their issues in the same transaction. Returns for
+ * Lets runs go, all in one statement, with what they wait for, and nothing that they waited for before; those that fail are filed under their issues in the same transaction. Returns for
  * each whether it was still ours: `false` means that another worker has taken the run over, and nothing was written.
  */
 export async function releaseRuns(database: Database, releases: readonly Release[]): Promise<boolean[]> {
@@ -170,18 +170,16 @@ async function release(database: Database, releases: readonly Release[]): Promis
        from json_to_recordset($14) as w(run_id text, step text, source text, types text[], match jsonb, since text)
        join released on released.id = w.run_id
        on conflict (run_id, step) do update set created_at = now()
+     ), over as (
+       delete from waits w where w.run_id = any($15) and exists (select from released r where r.id = w.run_id)
+         and not exists (select from json_to_recordset($14) as n(run_id text, step text) where n.run_id = w.run_id and n.step = w.step)
      )
      select id from released`,
-    [...columns(rows, 13), toJson(waits)],
+    [...columns(rows, 13), toJson(waits), releases.flatMap(({ id, claim }) => (claim > 1 ? [id] : []))],
     "release-runs",
   );
   const ids = new Set(released.map((row) => row.id));
   return releases.map((release) => ids.has(release.id));
-}
-
-/** Forgets what these runs waited for. */
-export async function deleteWaits(database: Database, runId: string): Promise<void> {
-  await database.query("delete from waits where run_id = $1", [runId]);
 }
 
 /**
