@@ -1,16 +1,13 @@
-import type { Clock } from "../base/clock.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import { framesOf } from "../base/fingerprint.ts";
-import type { Live } from "../base/live.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Step } from "../define/run.ts";
-import { type Database, isAway } from "../store/database.ts";
+import { isAway } from "../store/database.ts";
 import type { ClaimedRun, Release } from "../store/runs.ts";
-import type { StepSeed } from "../store/steps.ts";
 import { type ContextServices, createContext } from "./context.ts";
 import type { Halt, Interruption } from "./halt.ts";
 import { type Journal, type JournalRoot, openJournal } from "./journal.ts";
-import type { Suspension } from "./ledger.ts";
+import type { LedgerOptions, Suspension } from "./ledger.ts";
 import { toPlain } from "./record.ts";
 import type { RegisteredHandler } from "./registered.ts";
 import { decideRetry, effectiveLimits } from "./rules.ts";
@@ -18,15 +15,11 @@ import { decideRetry, effectiveLimits } from "./rules.ts";
 /** A database that was away is no fault of the run's: it goes on after this, and no try is counted. */
 const AWAY_MILLISECONDS = 500;
 
-export interface ExecuteOptions {
-  readonly database: Database;
+export interface ExecuteOptions
+  extends Pick<LedgerOptions, "presence" | "database" | "keepStep" | "live" | "clock" | "chance"> {
   /** Asked for at each execution. */
   readonly services: () => ContextServices;
-  readonly keepStep: (step: StepSeed) => Promise<boolean>;
-  readonly live: Live;
-  readonly clock: Clock;
   readonly allowed: Required<Limits>;
-  readonly chance: () => number;
 }
 
 type Ending =

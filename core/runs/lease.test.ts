@@ -182,6 +182,7 @@ test("a run that was lost before its turn came does not begin at all", async () 
   const written = await executeRun(run, handler, [], halt, {
     ...{ database: {} as Database, services: () => ({ log: openLog({}) }) as never, keepStep: async () => true },
     ...{ live: createLive(), clock: systemClock, allowed: run.limits, chance: () => 0 },
+    presence: { holds: () => true, beat: async () => {} },
   });
   assert.deepEqual([written, begun], [null, false]);
 });

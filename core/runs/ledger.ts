@@ -8,6 +8,7 @@ import type { Database } from "../store/database.ts";
 import type { ClaimedRun, WaitSeed } from "../store/runs.ts";
 import type { StepSeed } from "../store/steps.ts";
 import type { Halt } from "./halt.ts";
+import type { Presence } from "./presence.ts";
 import { nextStepKey } from "./rules.ts";
 
 /** Why a run lets go of its worker, and what will wake it. */
@@ -27,6 +28,7 @@ export interface LedgerOptions {
   /** When the execution began, by performance.now(). */
   readonly began: number;
   readonly halt: Halt;
+  readonly presence: Pick<Presence, "holds" | "beat">;
   readonly database: Database;
   /** False: the run is no longer ours. */
   readonly keepStep: (step: StepSeed) => Promise<boolean>;
@@ -101,6 +103,9 @@ export function openLedger(options: LedgerOptions): Ledger {
       if (closed) return await NEVER;
       active++;
       try {
+        // Who was frozen for longer than its lease asks first: a successor may have done this already.
+        if (!options.presence.holds()) await options.presence.beat();
+        if (options.halt.by) return await NEVER;
         const value = await work();
         return closed ? await NEVER : value;
       } catch (error) {

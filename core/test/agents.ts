@@ -156,6 +156,7 @@ function openRun(database: Database, label: Label, clock: Clock) {
         run: { ...run, attempts, claim: ++claim },
         kept: [...kept.values()],
         changed: false,
+        presence: { holds: () => true, beat: async () => {} },
         database,
         keepStep: async ({ claim: _, ...step }) => {
           kept.set(step.key, step);

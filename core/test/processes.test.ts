@@ -12,7 +12,7 @@ const SHORT_LEASE = { DAIMON_LEASE_MS: `${LEASE_MILLISECONDS}` };
 const CAPABILITY = `
 import { defineCapability, defineSchedule, defineTrigger, defineWebhook } from "daimon";
 
-const { appendFileSync } = process.getBuiltinModule("node:fs");
+const { appendFileSync, existsSync } = process.getBuiltinModule("node:fs");
 const did = (of: string, name: string) => {
   appendFileSync(process.env.DAIMON_HOME + "/effects", JSON.stringify({ of, name, pid: process.pid }) + "\\n");
   return process.pid;
@@ -31,11 +31,15 @@ export default defineCapability({
     }),
   ],
   triggers: [
-    defineTrigger<{ pause: number }>({
+    defineTrigger<{ pause: number; freeze: boolean }>({
       name: "order",
       on: { source: "shop", type: "order" },
       run: async ({ event, step, send }) => {
         await step.run("take", () => did(event.id, "take"));
+        if (event.data.freeze && !existsSync(process.env.DAIMON_HOME + "/frozen")) {
+          appendFileSync(process.env.DAIMON_HOME + "/frozen", "");
+          process.kill(process.pid, "SIGSTOP");
+        }
         const pid = await step.run("pack", async () => {
           did(event.id, "pack");
           await pause(event.data.pause);
@@ -95,10 +99,10 @@ async function testShop(t: TestContext, environment: Record<string, string> = {}
             .filter(Boolean)
             .map((line) => JSON.parse(line))
         : [],
-    async order(count: number, pause: number): Promise<string[]> {
+    async order(count: number, pause: number, freeze = false): Promise<string[]> {
       const { url: address } = readServer(system.home);
       const ids = Array.from({ length: count }, async () => {
-        const body = JSON.stringify({ type: "order", n: ++n, pause });
+        const body = JSON.stringify({ type: "order", n: ++n, pause, freeze });
         const headers = { "x-signature": createHmac("sha256", "shop").update(body).digest("hex") };
         const answer = await fetch(`${address}/hooks/shop`, { method: "POST", body, headers });
         assert.equal(answer.status, 202);
@@ -212,6 +216,20 @@ test("a worker that freezes past its lease writes nothing over its successor, an
   const more = await completed(shop, await shop.order(20, 10));
   assert.deepEqual([...new Set(more.map(({ result }) => result))], [sleepy.pid]);
   assert.equal(sleepy.ended(), undefined);
+});
+
+test("a worker that freezes between two steps does not begin the second when it wakes: its successor has done it", async (t) => {
+  const shop = await testShop(t, SHORT_LEASE);
+  const sleepy = await shop.system.start("worker");
+  const orders = await shop.order(1, 10, true);
+  await until("it is frozen", () => existsSync(join(shop.system.home, "frozen")));
+  const other = await shop.system.start("worker");
+  const [run] = await completed(shop, orders);
+  assert.equal(run!.result, other.pid);
+  const done = shop.effects();
+  sleepy.thaw();
+  await until("it is back under a new name", async () => (await shop.workers()).length === 2);
+  assert.deepEqual(shop.effects(), done);
 });
 
 test("two clocks on one database fire each minute once, though one is killed between", async (t) => {
