@@ -4,7 +4,7 @@ import type { DaimonEvent, EventMatch } from "../define/event.ts";
 import type { Step } from "../define/run.ts";
 import { actionDigest } from "../policy/approvals.ts";
 import { join } from "../policy/labels.ts";
-import { askApproval, expireApproval } from "../store/approvals.ts";
+import { askApproval } from "../store/approvals.ts";
 import { eventsBefore, eventsSince, findEvent, type Wanted } from "../store/events.ts";
 import type { WaitSeed } from "../store/runs.ts";
 import { changedError, type Ledger } from "./ledger.ts";
@@ -109,13 +109,20 @@ export async function approveStep(
   const { approval, answered } = await ledger.during(async () => {
     const digest = actionDigest({ ...request.action, label: ledger.label });
     const { title, action } = request;
-    const asked = await askApproval(database, { runId: run.id, step: key, title, action, digest, expiresAt: until });
+    const over = clock.now() >= until;
+    const asked = await askApproval(database, {
+      runId: run.id,
+      step: key,
+      title,
+      action,
+      digest,
+      expiresAt: until,
+      over,
+    });
     // An answer is bound to the exact action: code that changed meanwhile may not use it for another.
     if (asked.digest !== digest)
       throw changedError(run.handler, key, { key: `${key} (another action)`, kind: "approval" });
-    const over = asked.status === "waiting" && clock.now() >= until;
-    if (over) await expireApproval(database, asked.id);
-    const decided = over || asked.status !== "waiting";
+    const decided = asked.status !== "waiting";
     if (decided) await ledger.keep({ ...step, status: "completed", value: asked.status === "approved" });
     else if (!kept) await ledger.keep({ ...step, status: "started", value: { approvalId: asked.id, until } });
     return { approval: asked, answered: decided };

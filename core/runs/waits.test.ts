@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "../base/clock.ts";
 import { newId } from "../base/ids.ts";
 import { STRANGER } from "../define/label.ts";
 import type { Database } from "../store/database.ts";
@@ -231,4 +232,37 @@ test("an event like the one that a run waited for does not call it out of anothe
   assert.deepEqual(await engine.database.query("select status from runs where id = $1", [id]), [{ status: "waiting" }]);
   assert.deepEqual(await tries(), [1, "retry"]);
   assert.deepEqual(await engine.database.query("select step from waits"), []);
+});
+
+test("an answer in the moment in which an approval is over is either taken by the run or refused", async (t) => {
+  const { database } = await testDatabase(t);
+  let ahead = 0;
+  let during: (() => Promise<unknown>) | undefined;
+  const watched: Database = {
+    ...database,
+    async query(text, ...more) {
+      const rows = await database.query(text, ...more);
+      if (text.includes("insert into approvals")) await during?.();
+      return rows as never[];
+    },
+  };
+  const careful: TestHandler = {
+    run: async ({ approve }) => await approve("go", { title: "Go?", action: { tool: "go", input: {} }, timeout: "1h" }),
+  };
+  // The worker's clock is ahead of the database's: its hour is over sooner.
+  const clock = { ...systemClock, now: () => new Date(Date.now() + ahead) };
+  const engine = await testEngine(t, { careful }, { database: watched, heart: database, clock });
+  const id = await engine.send("careful");
+  await engine.until(id, "waiting");
+  const [approval] = await database.query<{ id: string }>("select id from approvals");
+  let refused = "";
+  during = async () => {
+    during = undefined;
+    await engine.runs.answer(approval!.id, "approved", "owner").catch(({ code }) => {
+      refused = code;
+    });
+  };
+  ahead = 3_600_000;
+  engine.runs.heard("runs");
+  assert.deepEqual([(await engine.until(id)).result, refused], [false, "approval.answered"]);
 });

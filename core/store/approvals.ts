@@ -19,14 +19,17 @@ export interface Approval {
 
 const COLUMNS = `id, run_id as "runId", step, title, action, digest, status, expires_at as "expiresAt", answered_at as "answeredAt", created_at as "createdAt"`;
 
-/** Asks once for each step of a run; asked again, the first question stands. */
+/** Asks once for each step of a run; asked again, the first question stands. When it is `over`, it waits no more. */
 export async function askApproval(
   database: Database,
-  approval: { runId: string; step: string; title: string; action: unknown; digest: string; expiresAt: Date },
+  approval: Pick<Approval, "runId" | "step" | "title" | "action" | "digest" | "expiresAt"> & { over: boolean },
 ): Promise<Approval> {
   const [row] = await database.query<Approval>(
-    `insert into approvals (id, run_id, step, title, action, digest, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (run_id, step) do update set title = approvals.title returning ${COLUMNS}`,
+    `insert into approvals (id, run_id, step, title, action, digest, expires_at, status)
+     values ($1, $2, $3, $4, $5, $6, $7, case when $8 then 'expired' else 'waiting' end)
+     on conflict (run_id, step) do update set
+       status = case when approvals.status = 'waiting' then excluded.status else approvals.status end
+     returning ${COLUMNS}`,
     [
       newId("apr"),
       approval.runId,
@@ -35,6 +38,7 @@ export async function askApproval(
       JSON.stringify(approval.action),
       approval.digest,
       approval.expiresAt,
+      approval.over,
     ],
   );
   return row!;
@@ -64,9 +68,4 @@ export async function answerApproval(
     const [approval] = await inside.query<Approval>(`select ${COLUMNS} from approvals where id = $1`, [id]);
     return approval ? { done: false, approval } : null;
   });
-}
-
-/** Ends the wait for an approval whose time is over. */
-export async function expireApproval(database: Database, id: string): Promise<void> {
-  await database.query("update approvals set status = 'expired' where id = $1 and status = 'waiting'", [id]);
 }
