@@ -73,6 +73,20 @@ const LENGTH = Buffer.alloc(4);
 LENGTH.writeUInt32BE(FIELDS.length + 4);
 const DYING = Buffer.concat([Buffer.from("E"), LENGTH, FIELDS]);
 
+test("a database whose name is gone for a moment is away, and one that is only a replica until the failover is done", async (t) => {
+  const { database } = await testDatabase(t);
+  const nameless = connect({ host: "database.invalid" });
+  t.after(() => nameless.close());
+  const replica = database.transaction(async (inside) => {
+    await inside.query("set transaction read only");
+    await inside.query("insert into watches (about) values ('x')");
+  });
+  for (const work of [nameless.query("select 1"), replica]) {
+    const error = await work.catch((thrown: unknown) => thrown);
+    assert.ok(isAway(error), String(error));
+  }
+});
+
 test("a database that cannot be reached is away; what a handler could not reach is not the database", async (t) => {
   const nowhere = connect({ host: "/nonexistent" });
   t.after(() => nowhere.close());

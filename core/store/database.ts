@@ -67,8 +67,8 @@ async function rows<Row>(
 const AWAY = Symbol("the database is away");
 
 /**
- * True when the database is away, or asks to be tried again (SQLSTATE classes 08, 40, 53, 57): the same statement may
- * work in a moment. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * True when the database is away, or asks to be tried again (SQLSTATE classes 08, 40, 53, 57; 25006 a replica that is not
+ * promoted yet): the same statement may work in a moment. https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export function isAway(error: unknown): boolean {
   return typeof error === "object" && error !== null && AWAY in error;
@@ -76,7 +76,10 @@ export function isAway(error: unknown): boolean {
 
 function markAway(error: Error & { code?: unknown }): never {
   const { code, message } = error;
-  const known = /^((08|40|53|57)[0-9A-Z]{3}|25P03|ECONN.*|ENOENT|EPIPE|ETIMEDOUT)$/.test(String(code));
+  const known =
+    /^((08|40|53|57)[0-9A-Z]{3}|25006|25P03|ECONN.*|E(HOST|NET)UNREACH|ENOENT|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT)$/.test(
+      String(code),
+    );
   const told = /connection terminated|connection error|timeout exceeded|server closed/i.test(message);
   throw known || (code === undefined && told) ? Object.assign(error, { [AWAY]: true }) : error;
 }
