@@ -28,7 +28,7 @@ import { createRuns, type Runs } from "../runs/runs.ts";
 import { createScheduleClock } from "../schedules/clock.ts";
 import { createSchedules, type Schedules } from "../schedules/schedules.ts";
 import type { TellOwner } from "../schedules/settle.ts";
-import { connect, type Database } from "../store/database.ts";
+import { connect, type Database, openLines } from "../store/database.ts";
 import { type DatabaseServer, startDatabase } from "../store/embedded/embedded.ts";
 import { latestEvents } from "../store/events.ts";
 import { claimMessages, keepOutgoing, lastMessages, markMessage, openConversation } from "../store/messages.ts";
@@ -118,7 +118,9 @@ type Footing = HouseOptions & { log: Log; server: DatabaseServer; registry: Regi
 /** The database, what is installed, the hub, secrets and models. */
 async function layGround({ environment, config, roles, log, server, registry, ...footing }: Footing) {
   const clock = footing.clock ?? createClock(environment.values.DAIMON_CLOCK);
-  const database = connect({ ...server.connection, connections: roles.includes("worker") ? 12 : 6 });
+  const lines = openLines();
+  const connection = { ...server.connection, stream: lines.stream };
+  const database = connect({ ...connection, connections: roles.includes("worker") ? 12 : 6 });
   const leaseMilliseconds = Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS);
   const patience = { query_timeout: leaseMilliseconds, connectionTimeoutMillis: leaseMilliseconds };
   const heart = connect({ ...server.connection, connections: 1, ...patience });
@@ -150,9 +152,11 @@ async function layGround({ environment, config, roles, log, server, registry, ..
     live,
     server,
     registry,
+    connection,
     database,
     heart,
     leaseMilliseconds,
+    onSilence: lines.breakOff,
     secrets,
     hub,
     agentList,
@@ -194,7 +198,7 @@ function joinRooms(ground: Ground) {
     ...{ database, handlers, live, clock, log, roles, allowed: config.limits.run },
     services: () => ({ hub, log, ask: agents.ask, send, publicUrl: config.publicUrl }),
     concurrency: config.concurrency ?? 100,
-    ...{ heart: ground.heart, leaseMilliseconds: ground.leaseMilliseconds },
+    ...{ heart: ground.heart, leaseMilliseconds: ground.leaseMilliseconds, onSilence: ground.onSilence },
     say: (signal) => signals.say(signal),
   });
   const madeSchedules = createSchedules({
@@ -212,7 +216,7 @@ function joinRooms(ground: Ground) {
   for (const registered of houseTools) tools.set(registered.tool.name, registered);
   const hasPeers = () => !roles.includes("web") || runs.hasPeers();
   const bridge = bridgeLive({ live, hasPeers, say: (text) => signals.say("live", text) });
-  const signals = openSignals({ connection: ground.server.connection, database, log }, (signal, text) =>
+  const signals = openSignals({ connection: ground.connection, database, log }, (signal, text) =>
     signal === "live" ? bridge.hear(text) : runs.heard(signal),
   );
   const tell = createTell(live, outbox.wake);

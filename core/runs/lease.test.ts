@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type AddressInfo, createServer, connect as reach, type Socket } from "node:net";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../base/clock.ts";
+import { newId } from "../base/ids.ts";
 import { createLive } from "../base/live.ts";
 import { openLog } from "../base/log.ts";
-import { connect, type Database, isAway } from "../store/database.ts";
+import { STRANGER } from "../define/label.ts";
+import { connect, type Database, isAway, openLines } from "../store/database.ts";
 import { testDatabase } from "../test/database.ts";
-import { testEngine } from "../test/engine.ts";
+import { type TestHandler, testEngine } from "../test/engine.ts";
 import { executeRun } from "./execute.ts";
 import { Halt } from "./halt.ts";
 
@@ -185,4 +189,58 @@ test("a run that was lost before its turn came does not begin at all", async () 
     presence: { holds: () => true, beat: async () => {} },
   });
   assert.deepEqual([written, begun], [null, false]);
+});
+
+/** A way to the server of `url` which, once it is `silent`, answers nothing on its connections and tells nobody so. */
+async function swallowing(t: TestContext, url: string) {
+  const { hostname, port, searchParams } = new URL(url);
+  const host = searchParams.get("host");
+  const [open, heard] = [new Set<Socket>(), new Set<Socket>()];
+  const way = { silent: false, url: "" };
+  const proxy = createServer((client) => {
+    const server = host ? reach(join(host, `.s.PGSQL.${port || 5432}`)) : reach(Number(port), hostname);
+    const isDead = () => way.silent || !heard.has(client);
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      for (const all of [open, heard]) all.add(from.on("error", () => {}));
+      from.on("data", (chunk) => isDead() || to.write(chunk)).on("close", () => isDead() || to.destroy());
+    }
+  });
+  const close = () => {
+    for (const socket of open) socket.destroy();
+    proxy.close();
+  };
+  // Hooks run in the order they were registered: this one lets the worker stop first.
+  t.after(() => t.after(close));
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const through = Object.assign(new URL(url), { hostname: "127.0.0.1", port: (proxy.address() as AddressInfo).port });
+  through.searchParams.delete("host");
+  return Object.assign(way, { url: through.href, forget: () => heard.clear() });
+}
+
+test("a database that falls silent is asked on new connections after a lease, and what waited for it is told that it is away", async (t) => {
+  const { url } = await testDatabase(t);
+  const way = await swallowing(t, url);
+  const lines = openLines();
+  const leaseMilliseconds = 600;
+  const database = connect({ connectionString: way.url, stream: lines.stream });
+  const patience = { query_timeout: leaseMilliseconds, connectionTimeoutMillis: leaseMilliseconds };
+  const heart = connect({ connectionString: way.url, connections: 1, ...patience });
+  t.after(() => t.after(() => Promise.all([database.close(), heart.close()])));
+  const handlers: Record<string, TestHandler> = { quick: { run: async () => "done" } };
+  const engine = await testEngine(t, handlers, { database, heart, leaseMilliseconds, onSilence: lines.breakOff });
+  assert.equal((await engine.until(await engine.send("quick"))).result, "done");
+  way.silent = true;
+  const event = { source: "test", type: "quick", key: newId("evt"), data: {}, label: STRANGER };
+  const told = engine.runs.dispatch(event).catch((thrown: unknown) => thrown);
+  const error = await Promise.race([told, sleep(10_000, "nothing was said for 10 s", { ref: false })]);
+  assert.ok(isAway(error), String(error));
+  // What was open stays dead; whoever connects anew is served.
+  way.forget();
+  way.silent = false;
+  let kept: { runIds: readonly string[] } | undefined;
+  while (!kept) kept = await engine.runs.dispatch(event).catch(() => undefined);
+  assert.equal((await engine.until(kept.runIds[0]!)).result, "done");
 });

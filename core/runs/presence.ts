@@ -34,6 +34,8 @@ export function createPresence(options: {
   heart: Database;
   roles: readonly string[];
   leaseMilliseconds: number;
+  /** Told, again and again, while the database has not answered for a whole lease. */
+  onSilence?: () => void;
   log: Log;
 }): Presence {
   const { heart, roles } = options;
@@ -55,7 +57,10 @@ export function createPresence(options: {
     const asked = performance.now();
     const heard = await pulse(heart, id).catch((error) => {
       // Out of reach for a whole lease: others may have taken our runs, and we cannot ask.
-      if (!holds()) listener.onLost();
+      if (!holds()) {
+        listener.onLost();
+        options.onSilence?.();
+      }
       throw error;
     });
     stopped = heard.stopped;

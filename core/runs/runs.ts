@@ -32,6 +32,7 @@ export interface RunsOptions {
   readonly allowed: Required<Limits>;
   readonly concurrency: number;
   readonly leaseMilliseconds: number;
+  readonly onSilence?: () => void;
   readonly roles: readonly string[];
   /** Tells other processes; there may be none to hear it. */
   readonly say: (signal: "runs" | "cancel") => void;

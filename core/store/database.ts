@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import pg from "pg";
 
 /** A connection to the one truth. All SQL of the house is written in this folder and spoken through this. */
@@ -15,6 +16,24 @@ pg.types.setTypeParser(pg.types.builtins.NUMERIC, Number);
 
 /** A transaction that idles for so long is ended by the server: its process is frozen, and others wait for its locks. */
 const MOST_IDLE_MILLISECONDS = 10_000;
+
+/**
+ * Makes the sockets of connections (`stream`), so that all can be broken off by whoever knows that nobody answers any more:
+ * a machine that has lost its power says no farewell, and TCP would wait for it for a quarter of an hour.
+ */
+export function openLines(): { stream(): Socket; breakOff(): void } {
+  const open = new Set<Socket>();
+  return {
+    stream() {
+      const socket = new Socket();
+      open.add(socket);
+      return socket.once("close", () => open.delete(socket));
+    },
+    breakOff() {
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
 
 /** Opens a pool of at most `connections` (default 10). A connection that breaks is replaced in silence. */
 export function connect(options: pg.PoolConfig & { connections?: number }): Database {
