@@ -145,7 +145,7 @@ const ADD = `
 
 /**
  * Keeps events and queues their runs in one commit. An event whose (source, key) is there already is not kept again;
- * if the first one has no runs and this one would have, it gets them now. Of the `shared` requests those are kept that
+ * if the first one has no runs and this one, of the same type, would have, it gets them now. Of the `shared` requests those are kept that
  * brought something new.
  */
 export async function keepEvents(
@@ -262,16 +262,17 @@ const pausesOf = (source: string, runs: readonly RunSeed[]) => [`source:${source
 
 async function keepDuplicate(database: Database, seed: EventSeed): Promise<KeptEvent> {
   return await database.transaction(async (inside) => {
-    const [first] = await inside.query<{ id: string }>(
-      "select id from events where source = $1 and key = $2 for update",
-      [seed.event.source, seed.event.key],
+    const { source, key, type } = seed.event;
+    const [first] = await inside.query<{ id: string; same: boolean }>(
+      "select id, type = $3 as same from events where source = $1 and key = $2 for update",
+      [source, key, type],
     );
     const eventId = first!.id;
     const existing = await inside.query<{ id: string }>(
       "select id from runs where event_id = $1 union select run_id from bursts where event_id = $1",
       [eventId],
     );
-    if (existing.length > 0 || seed.runs.length === 0) {
+    if (existing.length > 0 || seed.runs.length === 0 || !first!.same) {
       return { eventId, runIds: existing.map((run) => run.id), duplicate: true };
     }
     const event = { ...seed.event, id: eventId };

@@ -139,6 +139,18 @@ test("the same delivery is one event with one run, however many come at once", a
   assert.deepEqual((await post("push", { headers })).body, { id: answers[0]!.id, duplicate: true });
 });
 
+test("another event under a key that is known changes nothing: the first one gets no run that is not for its type", async (t) => {
+  const { post, database } = await testIntake(t, { push: note });
+  const headers = { "x-delivery": "the same" };
+  const first = await post("unwanted", { headers, body: '{"n":1}' });
+  for (const body of ['{"n":1}', '{"n":2}']) {
+    assert.deepEqual((await post("push", { headers, body })).body, { id: first.id, duplicate: true });
+  }
+  assert.deepEqual(await database.query("select outcome, (select count(*) from runs) as runs from events"), [
+    { outcome: "ignored", runs: 0 },
+  ]);
+});
+
 test("without a key of its own, a delivery is known by its bytes", async (t) => {
   const { post } = await testIntake(t, { push: note });
   const headers = { "x-delivery": "" };
