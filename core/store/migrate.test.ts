@@ -72,6 +72,18 @@ test("the schema asks for nothing that Debian's Postgres 15 does not know", () =
   );
 });
 
+test("no function whose plans are narrowed lets them be compiled", async (t) => {
+  const { database } = await testDatabase(t);
+  const settings = await database.query<{ name: string; set: string[] }>(
+    `select proname as name, proconfig as set from pg_proc where 'enable_seqscan=off' = any(proconfig) order by 1`,
+  );
+  assert.deepEqual(
+    settings.filter(({ set }) => !set.includes("jit=off")),
+    [],
+  );
+  assert.ok(settings.length > 0);
+});
+
 test("an empty database gets the whole schema, and a second start changes nothing", async (t) => {
   const [database] = await emptyDatabase(t);
   await migrate(database);

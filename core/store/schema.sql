@@ -132,7 +132,8 @@ create index runs_of_schedule on runs (handler) where status in ('queued', 'runn
 
 -- The three functions of a worker, which it calls a thousand times a second. They read by index, row by row,
 -- whatever the planner believes: of a table that has just been filled it knows nothing, and keeps to its plan. To plan
--- them again for each number of rows costs as much as carrying them out.
+-- them again for each number of rows costs as much as carrying them out. What they are forbidden looks so dear to a server
+-- before 18 that it would compile each plan for seconds (jit).
 
 -- Hands at most `most` ready runs to a worker. Runs without a key are taken by priority and age, past those
 -- that another worker is taking. Of each key at most `key_limit` run at a time: that needs the running ones to
@@ -142,7 +143,7 @@ create function claim_runs(me text, most integer)
   returns table (id text, event_id text, handler text, version text, attempts integer, max_attempts integer, delays integer[], claim integer,
     integrity text, privacy text, limits jsonb, usd double precision, worked_ms bigint, started_at timestamptz)
   language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off as $$
+  set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off as $$
 #variable_conflict use_column
 declare
   taken integer := 0;
@@ -186,7 +187,7 @@ end $$;
 create function release_runs(ids text[], claims integer[], statuses text[], versions text[], tries integer[], results jsonb[], errors jsonb[],
   reasons jsonb[], wakes timestamptz[], integrities text[], privacies text[], dollars double precision[], times bigint[])
   returns setof text language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+  set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 begin
   return query
     update runs r set status = case when r.cancel and i.status = 'waiting' then 'canceled' else i.status end,
@@ -212,7 +213,7 @@ $$;
 -- A rate counts what has begun within its time and what may begin at any moment, being queued; whoever counts holds
 -- the rate until the commit. So however late a queued run begins, never more than `rate_limit` begin within `rate_ms`.
 create function give_turns(rates text[], fresh text[]) returns void language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   name text;
   most integer;
@@ -286,7 +287,7 @@ create index steps_models on steps (started_at) where kind = 'model';
 create function keep_steps(runs_of text[], claims integer[], keys text[], kinds text[], statuses text[], contents jsonb[], errors jsonb[],
   tries integer[], integrities text[], privacies text[], details jsonb[], dollars double precision[], starts timestamptz[], ends timestamptz[])
   returns table (run_id text, key text) language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+  set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
@@ -492,7 +493,7 @@ create index issues_open on issues (kind) where status = 'open';
 -- has several) no retry or replay, with its payload or another, has completed. Null when there is none. A canceled run is
 -- not asked for.
 create function unsettled_run(issue text, known text) returns text language plpgsql stable
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   found text;
 begin
