@@ -8,6 +8,7 @@ import { type ScheduleToolsOptions, scheduleTools } from "../agents/tools/schedu
 import { type SystemToolsOptions, systemTools } from "../agents/tools/system.ts";
 import { type Clock, createClock } from "../base/clock.ts";
 import type { Environment } from "../base/environment.ts";
+import { DaimonError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { createLive, type Live } from "../base/live.ts";
 import { type Log, openLog } from "../base/log.ts";
@@ -130,7 +131,10 @@ async function layGround({ environment, config, roles, log, server, registry, ..
   const place = { root: join(environment.home, "hub"), cache: join(environment.home, "cache") };
   const [hub] = await Promise.all([
     openHub({ ...place, log, clock, skillFolders }),
-    migrate(database),
+    database
+      .query("select 1")
+      .catch(unusable)
+      .then(() => migrate(database)),
     secrets.generate(declared),
   ]);
   const { agents: agentList, problems: agentProblems } = await readAgents([
@@ -163,6 +167,14 @@ async function layGround({ environment, config, roles, log, server, registry, ..
     agentProblems,
     models,
   };
+}
+
+function unusable(error: Error): never {
+  throw new DaimonError(
+    "store.unreachable",
+    `The database cannot be used: ${error.message}.`,
+    "See that the server runs and that DATABASE_URL is right, and start again.",
+  );
 }
 
 type Ground = Awaited<ReturnType<typeof openGround>>;
