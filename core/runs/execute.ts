@@ -94,7 +94,19 @@ async function carry(
     const context = createContext({ run, handler, journal, halt, services: services() });
     return { end: "completed", result: toPlain("result", await handler.run(context, journal)) };
   } catch (error) {
-    return { end: "failed", error };
+    return { end: "failed", error: isReadable(error) ? error : new Error("What was thrown cannot be read.") };
+  }
+}
+
+/** False for what throws again when it is looked at, as a getter or a proxy may. */
+function isReadable(thrown: unknown): boolean {
+  try {
+    isAway(thrown);
+    toFailure(thrown);
+    framesOf(thrown, "");
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -164,6 +164,21 @@ test("a run whose handler is gone fails with a sentence and can be retried when 
   assert.equal((await engine.until(id)).result, "back");
 });
 
+test("a run ends when what its handler throws cannot even be read", async (t) => {
+  const no = () => {
+    throw new Error("no");
+  };
+  const retry = { attempts: 1, delays: [] };
+  const engine = await testEngine(t, {
+    message: { retry, run: async () => Promise.reject(Object.defineProperty(new Error("x"), "message", { get: no })) },
+    proxy: { retry, run: async () => Promise.reject(new Proxy({}, { get: no, has: no, getPrototypeOf: no })) },
+  });
+  for (const type of ["message", "proxy"]) {
+    const { status, error } = await engine.until(await engine.send(type));
+    assert.deepEqual([status, error?.message], ["failed", "Error: What was thrown cannot be read."]);
+  }
+});
+
 test("the same delivery twice is one event; a first one without runs gets them from the second", async (t) => {
   const engine = await testEngine(t, { wanted: { run: async () => "done" } });
   const deliver = (type: string, key: string) =>
