@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import type { Clock } from "../base/clock.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -13,12 +14,18 @@ import type { Hub } from "../hub/hub.ts";
 import type { Models } from "../models/models.ts";
 import type { Guard } from "../policy/guard.ts";
 import { join } from "../policy/labels.ts";
+import { parseAgent } from "../registry/agents.ts";
 import type { RegisteredHandler } from "../runs/registered.ts";
 import { CHAT_RETRY, effectiveLimits, isPermanent } from "../runs/rules.ts";
 import { isAway } from "../store/database.ts";
 import { runLoop } from "./loop.ts";
 import { fitHistory, MAP_TOKENS, questionMessage, systemPrompt } from "./prompt.ts";
 import type { RegisteredTool } from "./toolbox.ts";
+
+const DEFAULT_FILE = `${import.meta.dirname}/default.md`;
+
+/** The agent that answers in chat when no other is named. */
+export const readDefaultAgent = async () => parseAgent(await readFile(DEFAULT_FILE, "utf8"), DEFAULT_FILE);
 
 /** A message of a conversation, as the store keeps it. */
 export interface ConversationMessage {

@@ -10,6 +10,4 @@ export interface Agent {
   readonly tools: readonly string[];
   readonly limits: Limits;
   readonly instructions: string;
-  /** Where it was read from. */
-  readonly path: string;
 }

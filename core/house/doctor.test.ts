@@ -29,14 +29,23 @@ test("the secret that a sender brought is shown to the owner, with where to writ
   assert.equal(await nextOf(() => "secret_x"), `Write NOTION_WEBHOOK_SECRET=secret_x into ${file} and restart.`);
 });
 
-test("an agent's file that cannot be read is told of, and the rest goes on", async (t) => {
+test("an agent that asks for a tool or a model role that is not there is told of", async (t) => {
   const capabilities = temporary(t);
   mkdirSync(join(capabilities, "notion/agents"), { recursive: true });
   writeFileSync(join(capabilities, "notion/index.ts"), NOTION);
-  writeFileSync(join(capabilities, "notion/agents/reader.md"), "---\ndescription: Reads.\ntools: 7\n---\n\nRead.\n");
+  const agents = { reader: "tools: [hub_read]", lost: "tools: [hub_read, hub_reed]\nmodel: huge", all: 'tools: "*"' };
+  for (const [name, lines] of Object.entries(agents)) {
+    const text = `---\ndescription: Reads.\n${lines}\n---\n\nRead.\n`;
+    writeFileSync(join(capabilities, `notion/agents/${name}.md`), text);
+  }
   const { house } = await testHouse(t, { capabilities });
-  const check = (await examine(house)).find(({ name }) => name === "agent reader");
-  assert.equal(check?.state, "failed");
-  assert.match(check!.message, /reader\.md:3: /);
-  assert.ok(house.agentList.some(({ name }) => name === "default"));
+  const checks = (await examine(house)).filter(({ name }) => name.startsWith("agent "));
+  assert.deepEqual(checks, [
+    {
+      name: "agent lost",
+      state: "warning",
+      message: "It asks for the model role huge and the tool hub_reed: nothing has that name.",
+      next: "Look into agents/lost.md of notion.",
+    },
+  ]);
 });

@@ -1,11 +1,10 @@
 import { statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { durationInWords } from "../base/durations.ts";
 import type { Environment } from "../base/environment.ts";
 import type { Check } from "../console/options.ts";
 import { type Config, expectedEvery } from "../define/config.ts";
-import type { Failure } from "../define/run.ts";
 import type { Models } from "../models/models.ts";
 import type { Secrets } from "../policy/secrets.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -20,8 +19,8 @@ export interface DoctorOptions {
   readonly models: Models;
   readonly secrets: Secrets;
   readonly registry: Registry;
-  /** Agents' files that could not be read. */
-  readonly agentProblems: readonly { readonly path: string; readonly problem: Failure }[];
+  /** By their names. */
+  readonly tools: ReadonlyMap<string, unknown>;
   readonly config: Config;
   readonly clock: Pick<Clock, "now">;
   /** The secret that a source's sender chose and brought, while none is set. */
@@ -34,6 +33,7 @@ export async function examine(options: DoctorOptions): Promise<Check[]> {
     ...(await checkDatabase(options)),
     ...checkModels(options),
     ...(await checkCapabilities(options)),
+    ...checkAgents(options),
     ...(await checkIssues(options.database)),
     ...checkFiles(options.environment),
   ];
@@ -81,7 +81,7 @@ function checkModels({ models, environment }: DoctorOptions): Check[] {
 }
 
 async function checkCapabilities(options: DoctorOptions): Promise<Check[]> {
-  const { registry, secrets, offered, database, config, clock, environment, agentProblems } = options;
+  const { registry, secrets, offered, database, config, clock, environment } = options;
   const refused = registry.refused.map(
     ({ name, problem }): Check => ({ name: `capability ${name}`, state: "failed", ...pick(problem) }),
   );
@@ -109,15 +109,25 @@ async function checkCapabilities(options: DoctorOptions): Promise<Check[]> {
     const every = expectedEvery(webhook, config);
     return { name, state: "ok", message: `Its secret is set. ${seen}${every ? `; expected every ${every}` : ""}.` };
   });
-  const agents = agentProblems.map(
-    ({ path, problem }): Check => ({ name: `agent ${basename(path, ".md")}`, state: "failed", ...pick(problem) }),
-  );
   const unknown = Object.keys(config.sources ?? {}).filter((name) => !webhooks.some(({ source }) => source === name));
   const unwatched = unknown.map((name): Check => {
     const message = `daimon.config.ts names the source "${name}", which no installed capability has.`;
     return { name: `source ${name}`, state: "warning", message, next: "daimon list" };
   });
-  return [...refused, ...agents, ...sources, ...unwatched];
+  return [...refused, ...sources, ...unwatched];
+}
+
+/** An agent does without a tool that is not there, and says nothing of it. */
+function checkAgents({ registry, config, tools }: DoctorOptions): Check[] {
+  return registry.installed.flatMap(({ capability, agents }) =>
+    agents.flatMap((agent): Check[] => {
+      const lost = agent.tools.filter((tool) => tool !== "*" && !tools.has(tool)).map((tool) => `the tool ${tool}`);
+      if (!Object.hasOwn(config.models, agent.model)) lost.unshift(`the model role ${agent.model}`);
+      const message = `It asks for ${lost.join(" and ")}: nothing has that name.`;
+      const next = `Look into agents/${agent.name}.md of ${capability.name}.`;
+      return lost.length === 0 ? [] : [{ name: `agent ${agent.name}`, state: "warning", message, next }];
+    }),
+  );
 }
 
 /** Nothing when none is open. */

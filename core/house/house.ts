@@ -1,7 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { createAgents } from "../agents/agents.ts";
-import { DEFAULT_AGENT, readAgents } from "../agents/files.ts";
+import { createAgents, readDefaultAgent } from "../agents/agents.ts";
 import type { RegisteredTool } from "../agents/toolbox.ts";
 import { hubTools } from "../agents/tools/hub.ts";
 import { type ScheduleToolsOptions, scheduleTools } from "../agents/tools/schedules.ts";
@@ -137,11 +136,7 @@ async function layGround({ environment, config, roles, log, server, registry, ..
       .then(() => migrate(database)),
     secrets.generate(declared),
   ]);
-  const { agents: agentList, problems: agentProblems } = await readAgents([
-    DEFAULT_AGENT,
-    ...registry.installed.flatMap((one) => one.agentFiles),
-  ]);
-  for (const { path, problem } of agentProblems) log.error(problem.message, { path });
+  const agentList = [await readDefaultAgent(), ...registry.installed.flatMap((one) => one.agents)];
   listenForStrays((folder, error) => log.error("A capability let go of an error.", { folder, error: String(error) }));
   const models = await openModels({ config, environment, database, log, clock });
   const zone = ownerZone(config);
@@ -164,7 +159,6 @@ async function layGround({ environment, config, roles, log, server, registry, ..
     secrets,
     hub,
     agentList,
-    agentProblems,
     models,
   };
 }
@@ -242,7 +236,7 @@ function joinRooms(ground: Ground) {
     watched: createWatched({ database, parts, config }),
     tell: (inside, text) => tell(inside, { text }),
   });
-  return { parts, handlers, runs, outbox, signals, schedules, madeSchedules, watch };
+  return { parts, tools, handlers, runs, outbox, signals, schedules, madeSchedules, watch };
 }
 
 /** What agents may see and start of the system itself. */

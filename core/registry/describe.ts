@@ -1,5 +1,4 @@
 import { basename } from "node:path";
-import { agentNames } from "./load.ts";
 import type { Installed } from "./registry.ts";
 
 /** What a capability can do, as plain JSON: to be shown before it is let in, and afterwards. */
@@ -23,7 +22,7 @@ export function describe(installed: Installed) {
     secrets: parts.secrets ?? [],
     /** Hosts. */
     egress: parts.egress ?? [],
-    agents: agentNames(installed),
+    agents: installed.agents.map((agent) => agent.name),
     samples: installed.samples.map((sample) => ({ ...sample, file: basename(sample.file) })),
   };
 }

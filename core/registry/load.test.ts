@@ -191,7 +191,7 @@ const SAMPLES: Record<string, { files: Record<string, string>; code: string; mes
   "has-an-agent-without-front-matter": {
     files: { "index.ts": capability("has-an-agent-without-front-matter"), "agents/poet.md": "Be a poet." },
     code: "capability.agent",
-    message: /^agent poet: agents\/poet\.md does not begin with front matter\.$/,
+    message: /^agents\/poet\.md:1: it does not begin with a front matter/,
   },
   "has-an-agent-with-bad-yaml": {
     files: {
@@ -199,7 +199,7 @@ const SAMPLES: Record<string, { files: Record<string, string>; code: string; mes
       "agents/poet.md": "---\ndescription: [\n---\nBe a poet.",
     },
     code: "capability.agent",
-    message: /^agent poet: agents\/poet\.md has front matter that is not YAML/,
+    message: /^agents\/poet\.md:2: Flow sequence/,
   },
   "has-an-agent-that-is-told-nothing": {
     files: {
@@ -207,7 +207,15 @@ const SAMPLES: Record<string, { files: Record<string, string>; code: string; mes
       "agents/poet.md": "---\ndescription: A poet\n---\n",
     },
     code: "capability.agent",
-    message: /has no instructions/,
+    message: /^agents\/poet\.md:3: there are no instructions/,
+  },
+  "has-an-agent-with-a-misspelt-field": {
+    files: {
+      "index.ts": capability("has-an-agent-with-a-misspelt-field"),
+      "agents/poet.md": "---\ndescription: A poet\ntool: [hub_read]\n---\nBe a poet.",
+    },
+    code: "capability.agent",
+    message: /^agents\/poet\.md:3: "tool" is not known\.$/,
   },
   "takes-a-tool-of-core": {
     files: {
@@ -368,7 +376,10 @@ test("what stands in its folder is found: agents, skills, samples; and a new ver
   });
   const load = async () => (await loadCapabilities(folder, { values: {}, envFile: ".env" })).installed[0]!;
   const kit = await load();
-  assert.deepEqual(kit.agentFiles, [join(folder, "kit/agents/poet.md")]);
+  assert.deepEqual(
+    kit.agents.map((agent) => [agent.name, agent.instructions]),
+    [["poet", "Be one."]],
+  );
   assert.equal(kit.skillFolder, join(folder, "kit/skills"));
   assert.deepEqual(kit.samples, [
     { source: "kit", type: "orders/create", file: join(folder, "kit/samples/orders/create.json") },

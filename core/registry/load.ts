@@ -5,10 +5,11 @@ import { pathToFileURL } from "node:url";
 import type { Environment } from "../base/environment.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Failure } from "../define/run.ts";
+import { parseAgent } from "./agents.ts";
 import { fingerprint, listFiles } from "./files.ts";
 import { guardImports } from "./imports.ts";
 import type { Installed, Refused, Registry, Sample } from "./registry.ts";
-import { checkAgentFile, checkCapability, checkName, checkSecrets, claimNames } from "./rules.ts";
+import { checkCapability, checkName, checkSecrets, claimNames } from "./rules.ts";
 import { parseCapability } from "./shape.ts";
 import { listenForStrays } from "./strays.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -53,7 +54,7 @@ export async function loadCapabilities(
       const stray = strays.get(realpathSync(outcome.folder));
       if (stray) throw importFailure(stray, realpathSync(outcome.folder));
       checkName(outcome.capability, name);
-      claimNames({ ...outcome.capability, agents: agentNames(outcome) }, taken);
+      claimNames({ ...outcome.capability, agents: outcome.agents.map((agent) => agent.name) }, taken);
       checkSecrets(outcome.capability.secrets ?? [], environment);
       installed.push(outcome);
     } catch (error) {
@@ -62,9 +63,6 @@ export async function loadCapabilities(
   }
   return { installed, refused, taken };
 }
-
-/** Names of a capability's agents: those of their files. */
-export const agentNames = (installed: Installed): string[] => installed.agentFiles.map((file) => basename(file, ".md"));
 
 /**
  * One capability, checked by itself; names that others have and secrets are not looked at.
@@ -80,18 +78,14 @@ export async function loadCapability(folder: string, now: Date): Promise<Install
     fingerprint(folder, files),
   ]);
   checkCapability(capability, now);
-  const agentFiles = files
-    .filter((file) => dirname(file) === "agents" && file.endsWith(".md"))
-    .map((file) => join(folder, file));
-  await Promise.all(
-    agentFiles.map(async (file) => checkAgentFile(basename(file, ".md"), await readFile(file, "utf8"))),
-  );
+  const agentFiles = files.filter((file) => dirname(file) === "agents" && file.endsWith(".md"));
+  const agents = agentFiles.map(async (file) => parseAgent(await readFile(join(folder, file), "utf8"), file));
   const skills = join(folder, "skills");
   return {
     capability,
     folder,
     version,
-    agentFiles,
+    agents: await Promise.all(agents),
     skillFolder: existsSync(skills) ? skills : null,
     samples: samplesOf(folder, files, capability.webhooks?.map((webhook) => webhook.source) ?? []),
   };

@@ -1,3 +1,4 @@
+import type { Agent } from "../define/agent.ts";
 import type { Capability } from "../define/capability.ts";
 import type { Failure } from "../define/run.ts";
 
@@ -16,8 +17,8 @@ export interface Installed {
   readonly folder: string;
   /** A fingerprint of its code: another one means that its handlers changed. */
   readonly version: string;
-  /** `agents/*.md`. */
-  readonly agentFiles: readonly string[];
+  /** Of `agents/*.md`. */
+  readonly agents: readonly Agent[];
   /** `skills/`, when it is there. */
   readonly skillFolder: string | null;
   readonly samples: readonly Sample[];

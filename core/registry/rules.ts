@@ -1,4 +1,3 @@
-import { parse } from "yaml";
 import { z } from "zod";
 import { nextTime } from "../base/cron.ts";
 import { parseDuration } from "../base/durations.ts";
@@ -7,7 +6,6 @@ import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Capability, Schedule, Secret } from "../define/capability.ts";
 import type { Tool } from "../define/tool.ts";
 import { secretsOf } from "../define/webhook.ts";
-import { splitNote } from "../hub/front-matter.ts";
 
 /** Refuses what no single field shows. `now` is what a cron is tried against. */
 export function checkCapability(capability: Capability, now: Date): void {
@@ -60,26 +58,6 @@ function checkInput(tool: Tool<never>): void {
   }
   const next = "Describe it with z.object({ … }) of texts, numbers, booleans, lists and objects.";
   throw refuse("shape", `tool ${tool.name}: its input cannot be told to a model: ${problem}.`, next);
-}
-
-/** Refuses an agent file that has no front matter with a description, or no instructions below it. */
-export function checkAgentFile(name: string, text: string): void {
-  const place = `agent ${name}: agents/${name}.md`;
-  const next = "It begins with ---, then YAML with at least `description: …`, then ---, then the instructions.";
-  const { matter, body } = splitNote(text);
-  if (matter === null) throw refuse("agent", `${place} does not begin with front matter.`, next);
-  let front: unknown;
-  try {
-    front = parse(matter);
-  } catch (error) {
-    const [reason] = toFailure(error).message.split("\n");
-    throw refuse("agent", `${place} has front matter that is not YAML: ${reason}`, next);
-  }
-  const shape = z.looseObject({ name: z.literal(name).optional(), description: z.string().min(1) });
-  const [issue] = shape.safeParse(front).error?.issues ?? [];
-  if (issue?.path[0] === "name") throw refuse("agent", `${place} has another name in it than its file's.`, next);
-  if (issue) throw refuse("agent", `${place} has no description.`, next);
-  if (!body.trim()) throw refuse("agent", `${place} has no instructions.`, next);
 }
 
 /** Refuses a folder whose capability goes by another name. */

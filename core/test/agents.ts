@@ -2,8 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type ConversationMessage, createAgents } from "../agents/agents.ts";
-import { DEFAULT_AGENT, readAgents } from "../agents/files.ts";
+import { type ConversationMessage, createAgents, readDefaultAgent } from "../agents/agents.ts";
 import type { RegisteredTool } from "../agents/toolbox.ts";
 import { house } from "../agents/tools/house.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -55,9 +54,7 @@ export async function testAgent(
     await hub.close();
     await rm(folder, { recursive: true, force: true });
   });
-  const {
-    agents: [standard],
-  } = await readAgents([DEFAULT_AGENT]);
+  const standard = await readDefaultAgent();
   const event: DaimonEvent = {
     id: "evt_1",
     source: "chat",

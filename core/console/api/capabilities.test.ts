@@ -37,7 +37,7 @@ const shop: Omit<Installed, "skillFolder"> = {
   },
   folder: "/capabilities/shop",
   version: "1",
-  agentFiles: ["/capabilities/shop/agents/seller.md"],
+  agents: [{ name: "seller", description: "Sells", model: "light", tools: [], limits: {}, instructions: "Sell." }],
   samples: [{ source: "shop", type: "sold", file: "/capabilities/shop/samples/sold.json" }],
 };
 const refused = {
@@ -125,7 +125,7 @@ test("agents are listed without their instructions", async (t) => {
     limits: { turns: 5 },
   };
   const house = await testConsole(t, {
-    agents: () => [{ ...agent, instructions: "Be kind.", path: "/a.md" }],
+    agents: () => [{ ...agent, instructions: "Be kind." }],
   });
   assert.deepEqual((await house.json("/api/agents")).items, [agent]);
 });

@@ -20,7 +20,7 @@ const SAMPLE = z.object({
   data: z.union([FIELDS, z.array(FIELDS)]).optional(),
 });
 
-type Shown = Pick<Installed, "capability" | "agentFiles" | "skillFolder">;
+type Shown = Pick<Installed, "capability" | "agents" | "skillFolder">;
 
 /** What is installed: capabilities, agents, recorded payloads. */
 export function capabilityRoutes(api: Api, options: ConsoleOptions): void {
@@ -86,7 +86,7 @@ async function toItem(installed: Shown, view: View, problem: Failure | null) {
     triggers: (capability.triggers ?? []).map(({ name, on }) => ({ name, on })),
     schedules: (capability.schedules ?? []).map((schedule) => `${capability.name}/${schedule.name}`),
     tools: (capability.tools ?? []).map(({ name, description, effect }) => ({ name, description, effect })),
-    agents: installed.agentFiles.map((file) => basename(file, ".md")),
+    agents: installed.agents.map((agent) => agent.name),
     skills: skills.filter((entry) => entry.isDirectory()).map((entry) => entry.name),
     secrets: (capability.secrets ?? []).map(({ name, description, required = true }) => ({
       ...{ name, description, required },
@@ -100,6 +100,6 @@ async function toItem(installed: Shown, view: View, problem: Failure | null) {
 /** A refused capability is shown with nothing but its name and why. */
 const unread = ({ name }: Refused): Shown => ({
   capability: { name, description: "" },
-  agentFiles: [],
+  agents: [],
   skillFolder: null,
 });

@@ -27,7 +27,7 @@ const installed: Installed = {
       },
     ],
   },
-  ...{ folder: "/capabilities/shop", version: "1", agentFiles: [], skillFolder: null, samples: [] },
+  ...{ folder: "/capabilities/shop", version: "1", agents: [], skillFolder: null, samples: [] },
 };
 const capabilities = () => ({ installed: [installed], refused: [] });
 const none = { paused: 0, rate: 0, debounce: 0 };

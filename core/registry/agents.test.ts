@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import test from "node:test";
-import { DEFAULT_AGENT, parseAgent, readAgents } from "./files.ts";
+import { parseAgent } from "./agents.ts";
 
 const whole = `---
 name: research
@@ -21,18 +18,17 @@ Then write.
 `;
 
 test("front matter says what an agent may do, the body what it is told", () => {
-  assert.deepEqual(parseAgent(whole, "agents/x.md"), {
+  assert.deepEqual(parseAgent(whole, "agents/research.md"), {
     name: "research",
     description: "Finds things out.",
     model: "heavy",
     tools: ["hub_search", "web_read"],
     limits: { turns: 5, usd: 0.2 },
     instructions: "Read first.\n\nThen write.",
-    path: "agents/x.md",
   });
 });
 
-test("name is the file's, the model is light and there are no tools, unless the file says otherwise", () => {
+test("its name is the file's, the model is light and there are no tools, unless the file says otherwise", () => {
   const agent = parseAgent("---\r\ndescription: Short.\r\n---\r\nBe brief.", "a/b/short-one.md");
   assert.deepEqual(
     [agent.name, agent.model, agent.tools, agent.limits, agent.instructions],
@@ -45,7 +41,7 @@ const refusals: [string, string, RegExp][] = [
   ["no front matter", "Be brief.", /x\.md:1: it does not begin with a front matter/],
   ["a front matter without an end", "---\ndescription: a\nBe brief.", /x\.md:1: it does not begin/],
   ["broken YAML", "---\ndescription: a\nname: [b\n---\nx", /x\.md:[34]: /],
-  ["a missing description", "---\nname: a\n---\nx", /x\.md:1: "description" is missing\./],
+  ["a missing description", "---\nname: x\n---\nx", /x\.md:1: "description" is missing\./],
   ["a misspelt field", "---\ndescription: a\n\ntool: b\n---\nx", /x\.md:4: "tool" is not known\./],
   ["a wrong kind of value", "---\ndescription: a\ntools: hub_read\n---\nx", /x\.md:3: "tools" must be a list/],
   [
@@ -54,31 +50,17 @@ const refusals: [string, string, RegExp][] = [
     /x\.md:3: "limits.turns" must be more than 0/,
   ],
   ["an unknown limit", "---\ndescription: a\nlimits: { euro: 1 }\n---\nx", /x\.md:3: "limits.euro" is not known/],
-  ["a name with spaces", "---\nname: My Agent\ndescription: a\n---\nx", /x\.md:2: "name" must be small letters/],
+  ["another name", "---\ndescription: a\nname: y\n---\nx", /x\.md:3: "name" must be that of the file, x, or left out/],
   ["no instructions", "---\ndescription: a\n---\n\n", /x\.md:3: there are no instructions/],
   ["a list for a front matter", "---\n- a\n---\nx", /x\.md:1: /],
 ];
 for (const [what, markdown, message] of refusals) {
   test(`${what} is refused with file, line and reason`, () => {
-    assert.throws(() => parseAgent(markdown, "x.md"), { code: "agent.invalid", message });
+    assert.throws(() => parseAgent(markdown, "x.md"), { code: "capability.agent", message });
   });
 }
 
-test("one bad file does not hide the others, and a name is taken once", async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "daimon-agents-"));
-  t.after(() => rm(folder, { recursive: true }));
-  const paths = ["a.md", "b.md", "c.md", "gone.md"].map((name) => join(folder, name));
-  await writeFile(paths[0]!, whole);
-  await writeFile(paths[1]!, "nothing");
-  await writeFile(paths[2]!, whole);
-  const { agents, problems } = await readAgents([...paths, DEFAULT_AGENT]);
-  assert.deepEqual(
-    agents.map((agent) => agent.name),
-    ["research", "default"],
-  );
-  assert.deepEqual(
-    problems.map(({ path }) => path),
-    paths.slice(1),
-  );
-  assert.match(problems[1]!.problem.message, /the name "research" is taken by .*a\.md/);
+test("a file's name with spaces is refused, since it is the agent's", () => {
+  const message = "My Agent.md:1: a file's name must be small letters, digits and single dashes.";
+  assert.throws(() => parseAgent(whole, "My Agent.md"), { code: "capability.agent", message });
 });

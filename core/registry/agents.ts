@@ -1,23 +1,16 @@
-import { readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
-import { DaimonError, toFailure } from "../base/errors.ts";
+import { DaimonError } from "../base/errors.ts";
 import type { Agent } from "../define/agent.ts";
-import type { Failure } from "../define/run.ts";
 import { splitNote } from "../hub/front-matter.ts";
 
-/** The agent that answers in chat when no other is named. */
-export const DEFAULT_AGENT = join(import.meta.dirname, "default.md");
-
-const name = z
-  .string("must be text")
-  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be small letters, digits and single dashes, like "research"');
+const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const positive = z.number("must be a number").positive("must be more than 0");
 const text = z.string("must be text").trim().min(1, "must not be empty");
 
 const frontMatter = z.strictObject({
-  name: name.optional(),
+  name: z.unknown().optional(),
   description: text,
   model: text.default("light"),
   tools: z
@@ -32,8 +25,10 @@ const frontMatter = z.strictObject({
     .default({}),
 });
 
-/** An agent from its Markdown. Throws `agent.invalid`, naming file and line. */
+/** An agent from its Markdown, by the name of its file. Throws `capability.agent`, naming file and line. */
 export function parseAgent(markdown: string, path: string): Agent {
+  const own = basename(path, ".md");
+  if (!NAME.test(own)) throw invalid(path, 1, "a file's name must be small letters, digits and single dashes");
   const { matter: front, body } = splitNote(markdown);
   if (front === null) throw invalid(path, 1, "it does not begin with a front matter between two lines of ---");
   const counter = new LineCounter();
@@ -55,41 +50,22 @@ export function parseAgent(markdown: string, path: string): Agent {
     const missing = !document.hasIn(keys);
     throw invalid(path, lineOf(keys[0]), `"${keys.join(".")}" ${missing ? "is missing" : what}`);
   }
+  const { name = own, tools, limits, ...rest } = parsed.data;
+  if (name !== own) throw invalid(path, lineOf("name"), `"name" must be that of the file, ${own}, or left out`);
   const instructions = body.trim();
   if (!instructions) throw invalid(path, line(front.length) + 1, "there are no instructions below the front matter");
-  const { tools, ...rest } = parsed.data;
   return {
     ...rest,
-    name: rest.name ?? basename(path, ".md"),
-    limits: Object.fromEntries(Object.entries(rest.limits).filter(([, value]) => value !== undefined)),
+    name: own,
+    limits: Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined)),
     tools: tools === "*" ? ["*"] : tools,
     instructions,
-    path,
   };
-}
-
-/** Reads agents; one that cannot be read, or whose name is taken by an earlier one, is told of and left out. */
-export async function readAgents(
-  paths: readonly string[],
-): Promise<{ agents: Agent[]; problems: { path: string; problem: Failure }[] }> {
-  const agents: Agent[] = [];
-  const problems: { path: string; problem: Failure }[] = [];
-  for (const path of paths) {
-    try {
-      const agent = parseAgent(await readFile(path, "utf8"), path);
-      const twin = agents.find((other) => other.name === agent.name);
-      if (twin) throw invalid(path, 1, `the name "${agent.name}" is taken by ${twin.path}`);
-      agents.push(agent);
-    } catch (error) {
-      problems.push({ path, problem: toFailure(error) });
-    }
-  }
-  return { agents, problems };
 }
 
 function invalid(path: string, line: number, what: string): DaimonError {
   return new DaimonError(
-    "agent.invalid",
+    "capability.agent",
     `${path}:${line}: ${what}.`,
     "The front matter holds name, description, model, tools and limits; the text below it is what the agent is told.",
   );
