@@ -118,8 +118,9 @@ function wordsOf({ status: code, body }: Delivery): string {
 function printDelivery(delivery: Delivery): void {
   const good = delivery.status < 400;
   const code = status(good ? "ok" : "failed", String(delivery.status));
-  const duplicate = delivery.status === 200 ? "  duplicate: this is the first one's event" : "";
-  print(`${code}  ${good ? `${eventOf(delivery) ?? ""}${duplicate}` : wordsOf(delivery)}`);
+  const { id = "", duplicate } = (delivery.body ?? {}) as { id?: string; duplicate?: boolean };
+  const known = duplicate ? "  duplicate: this is the first one's event" : "";
+  print(`${code}  ${good ? `${id}${known}` : wordsOf(delivery)}`);
 }
 
 /** Prints each event as it comes in, across restarts of the server, until Ctrl-C. */

@@ -144,6 +144,8 @@ async function testDoor(t: TestContext) {
 }
 
 const idOf = (delivery: { body: unknown } | undefined) => (delivery?.body as { id?: string } | undefined)?.id;
+const isDuplicate = (delivery: { body: unknown } | undefined) =>
+  (delivery?.body as { duplicate?: boolean } | undefined)?.duplicate === true;
 
 test("a sample of every sender comes in through the real door; again it is the same event, and spoilt it is refused", async (t) => {
   const { sample, events, refusals, database } = await testDoor(t);
@@ -153,6 +155,7 @@ test("a sample of every sender comes in through the real door; again it is the s
     assert.deepEqual([first?.status, again?.status], [status ?? 202, 200], source);
     assert.ok(idOf(first), source);
     assert.equal(idOf(again), idOf(first), source);
+    assert.deepEqual([first, again].map(isDuplicate), [false, true], source);
     const kept = await events(source);
     assert.deepEqual(
       kept.map((event) => event.type),

@@ -5,7 +5,7 @@ import type { SampleDelivery, SampleRequest } from "../console/options.ts";
 import type { RawRequest } from "../define/event.ts";
 import type { Place, Webhook } from "../define/webhook.ts";
 import type { Sample } from "../registry/registry.ts";
-import { EVENT_HEADER } from "../triggers/answers.ts";
+import { DUPLICATE_HEADER, EVENT_HEADER } from "../triggers/answers.ts";
 import { encodeBody, makeKeyPair, setAt, signRequest } from "../triggers/sign.ts";
 import type { InstalledSource } from "./installed.ts";
 
@@ -182,5 +182,6 @@ async function post(request: RawRequest, url: string): Promise<Omit<SampleDelive
   const response = await fetch(url + request.url, { method, headers, body: Buffer.from(body) });
   const text = await response.text();
   const id = response.headers.get(EVENT_HEADER);
-  return { status: response.status, body: id ? { id } : JSON.parse(text || "{}") };
+  const known = response.headers.has(DUPLICATE_HEADER) ? { duplicate: true } : {};
+  return { status: response.status, body: id ? { id, ...known } : JSON.parse(text || "{}") };
 }

@@ -13,6 +13,8 @@ export interface Answer {
 
 /** Where the event's id stands when the answer's body is what the sender wants there. */
 export const EVENT_HEADER = "x-daimon-event";
+/** Stands beside it when that event was there before. */
+export const DUPLICATE_HEADER = "x-daimon-duplicate";
 const LONGEST_ECHO = 1000;
 
 /** 202 for what is new, 200 for what is known. */

@@ -5,7 +5,7 @@ import type { RawRequest } from "../define/event.ts";
 import type { Handshake, Webhook } from "../define/webhook.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Refusal } from "../store/refusals.ts";
-import { type Answer, EVENT_HEADER, failure, later, toAnswer, toReceipt } from "./answers.ts";
+import { type Answer, DUPLICATE_HEADER, EVENT_HEADER, failure, later, toAnswer, toReceipt } from "./answers.ts";
 import { createCheck, type Source, toVisit, type Visit } from "./check.ts";
 import { toEvents } from "./event.ts";
 import { holds, pickText } from "./places.ts";
@@ -141,7 +141,8 @@ async function keep({ source, request, body, data }: Visit, options: IntakeOptio
     const reply = webhook.replies?.accepted?.find((one) => holds(one.when ?? [], request, data, never));
     if (!reply) return receipt;
     const answer = toAnswer(reply, receipt, { request, data });
-    return { ...answer, headers: { ...answer.headers, [EVENT_HEADER]: kept[0]!.eventId } };
+    const known = receipt.status === 200 ? { [DUPLICATE_HEADER]: "true" } : {};
+    return { ...answer, headers: { ...answer.headers, [EVENT_HEADER]: kept[0]!.eventId, ...known } };
   } catch (error) {
     options.log.error("An event could not be kept; its sender was asked to try again.", {
       source: webhook.source,

@@ -165,7 +165,7 @@ function DeliveryLine({ delivery, badSignature }: { delivery: Delivery; badSigna
       </code>
       {id ? (
         <>
-          <span>{duplicate || delivery.status === 200 ? "the first one's id" : "kept and dispatched as"}</span>
+          <span>{duplicate ? "the first one's id" : "kept and dispatched as"}</span>
           <a href={`/events/${id}`} title={id}>
             {shortId(id)}
           </a>
