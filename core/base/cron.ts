@@ -44,9 +44,10 @@ function read(expression: string, zone: string): Known {
     known.set(key, entry);
     return entry;
   } catch (error) {
+    const reason = String((error as Error).message).replace(/^CronPattern: |\.+$/g, "");
     throw new DaimonError(
       "cron.invalid",
-      `"${expression}" is not a cron expression: ${error instanceof Error ? error.message : error}.`,
+      `"${expression}" is not a cron expression: ${reason}.`,
       'Write five fields, like "0 9 * * 2" for Tuesday 9:00.',
     );
   }

@@ -121,7 +121,7 @@ async function testDoor(t: TestContext) {
     }),
   );
   return {
-    ...{ ...engine, intake, closed, url: server.url, door: (name: string) => `${server.url}/hooks/${name}` },
+    ...{ ...engine, folder, intake, closed, url: server.url, door: (name: string) => `${server.url}/hooks/${name}` },
     sample: (source: Name, more: object = {}) =>
       sendSamples(
         { source, ...more },
@@ -146,6 +146,12 @@ async function testDoor(t: TestContext) {
 const idOf = (delivery: { body: unknown } | undefined) => (delivery?.body as { id?: string } | undefined)?.id;
 const isDuplicate = (delivery: { body: unknown } | undefined) =>
   (delivery?.body as { duplicate?: boolean } | undefined)?.duplicate === true;
+
+test("a sample that is not JSON is named", async (t) => {
+  const { sample, folder } = await testDoor(t);
+  await writeFile(join(folder, "github.json"), "{ not json");
+  await assert.rejects(sample("github"), { code: "sample.invalid", message: /github\.json is not JSON: / });
+});
 
 test("a sample of every sender comes in through the real door; again it is the same event, and spoilt it is refused", async (t) => {
   const { sample, events, refusals, database } = await testDoor(t);

@@ -36,7 +36,7 @@ export async function sendSamples(request: SampleRequest, options: SampleOptions
     );
   }
   const sample = findSample(options.samples, request);
-  const recorded = sample ? JSON.parse(await readFile(sample.file, "utf8")) : {};
+  const recorded = sample ? parseSample(await readFile(sample.file, "utf8"), sample.file) : {};
   const type = sample?.type ?? request.type ?? "test";
   const at = () => (request.stale ? staleTime(source.webhook, options.now()) : options.now());
   const deliveries: SampleDelivery[] = [];
@@ -63,6 +63,18 @@ function findSample(samples: readonly Sample[], request: SampleRequest): Sample 
     `${request.source} has no recorded "${request.type}".`,
     known ? `There are: ${known}. Or give --data.` : "Give --data.",
   );
+}
+
+function parseSample(text: string, file: string) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DaimonError(
+      "sample.invalid",
+      `${file} is not JSON: ${(error as Error).message}.`,
+      "Mend it, and send again.",
+    );
+  }
 }
 
 const MEDIA = { json: "application/json", form: "application/x-www-form-urlencoded", xml: "application/atom+xml" };

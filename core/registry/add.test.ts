@@ -141,7 +141,10 @@ test("a git repository is added, or a folder in it, without its hooks and its hi
   }
   await assert.rejects(planCapability(`file://${repository}#..`, environment()), { code: "add.outside" });
   await assert.rejects(planCapability(`file://${repository}#none`, environment()), { code: "add.missing" });
-  await assert.rejects(planCapability(`file://${root}/nothing`, environment()), { code: "add.git" });
+  await assert.rejects(planCapability(`file://${root}/nothing`, environment()), {
+    code: "add.git",
+    message: `git could not clone file://${root}/nothing: fatal: '${root}/nothing' does not appear to be a git repository`,
+  });
   assert.deepEqual(await readdir(environment().capabilities), ["kit", "shop"]);
 });
 
@@ -198,7 +201,7 @@ test("what a folder may not be is said, and nothing is left of it", async (t) =>
 
   const refusals: [from: string, code: string, message: RegExp][] = [
     ["nowhere", "add.unknown", /The catalog has no "nowhere"\. It has: .*generic-webhook/],
-    ["./nowhere", "add.missing", /no index\.ts in \.\/nowhere/],
+    ["./nowhere", "add.missing", /no index\.ts in \/.*\/nowhere/],
     [root, "add.missing", /no index\.ts/],
     [linked, "add.link", /notes\.md is a link/],
     [large, "add.large", /2 files of 22 MiB/],
@@ -207,6 +210,12 @@ test("what a folder may not be is said, and nothing is left of it", async (t) =>
     [await index("reader", `import "node:fs";`), "capability.import", /imports "node:fs"/],
     [await index("spinner", "for (;;);"), "capability.slow", /kept it busy/],
     [await index("leaver", "process.exit(0);"), "capability.slow", /ended the process/],
+    [await index("stray", `Promise.reject(new Error("gone"));`), "capability.threw", /Error: gone \(index\.ts:1\)/],
+    [
+      await write(join(root, "odd"), { "index.ts": "", "package.json": "{ x" }),
+      "add.packages",
+      /package\.json is not JSON/,
+    ],
   ];
   for (const [from, code, message] of refusals) {
     await assert.rejects(planCapability(from, environment()), { code, message }, from);

@@ -24,14 +24,20 @@ const resolve: Parameters<typeof registerHooks>[0]["resolve"] = (specifier, cont
   const folder = importer && guardedFolder(importer);
   if (!folder) return next(specifier, context);
   if (specifier === "daimon") return next(DAIMON, context);
-  const { url, ...rest } = next(specifier, context);
   const isPackage = importer.startsWith(`${folder}${sep}node_modules${sep}`);
-  if (url.startsWith("node:") ? isPackage : isBelow(url, folder)) return { url, ...rest };
-  throw new DaimonError(
-    "capability.import",
-    `${relative(folder, importer)} imports "${specifier}", which a capability may not.`,
-    'Import "daimon" (which brings z), files of the own folder, and packages in its own node_modules.',
-  );
+  const check = (url: string) => {
+    if (url.startsWith("node:") ? isPackage : isBelow(url, folder)) return;
+    throw new DaimonError(
+      "capability.import",
+      `${relative(folder, importer)} imports "${specifier}", which a capability may not.`,
+      'Import "daimon" (which brings z), files of the own folder, and packages in its own node_modules.',
+    );
+  };
+  // A file outside is not looked for, so that nobody is told to put one there.
+  if (/^\.{0,2}\//.test(specifier)) check(new URL(specifier, context.parentURL).href);
+  const found = next(specifier, context);
+  check(found.url);
+  return found;
 };
 
 /** The guarded folder that `path` lies in. */

@@ -4,7 +4,7 @@ import { ROOT } from "../base/environment.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Failure } from "../define/run.ts";
 import { type Description, describe } from "./describe.ts";
-import { loadCapability } from "./load.ts";
+import { importFailure, loadCapability } from "./load.ts";
 
 /**
  * Loads a capability that nobody has agreed to yet and tells what it can do: in a process of its own, which may read
@@ -40,9 +40,14 @@ const stopped = (cause: Error | null) =>
   );
 
 if (import.meta.main) {
-  const outcome = await loadCapability(process.argv[2]!, new Date()).then(
+  const folder = process.argv[2]!;
+  const tell = (outcome: object) => process.stdout.write(`\n${JSON.stringify(outcome)}\n`, () => process.exit(0));
+  const hear = (error: unknown) => tell({ problem: toFailure(importFailure(error, folder)) });
+  process.on("uncaughtException", hear).on("unhandledRejection", hear);
+  const outcome = await loadCapability(folder, new Date()).then(
     (installed) => ({ description: describe(installed) }),
     (error: unknown) => ({ problem: toFailure(error) }),
   );
-  process.stdout.write(`\n${JSON.stringify(outcome)}\n`, () => process.exit(0));
+  // A rejection that nobody awaits is told of a turn later.
+  setImmediate(tell, outcome);
 }

@@ -45,6 +45,11 @@ const SAMPLES: Record<string, { files: Record<string, string>; code: string; mes
     code: "capability.slow",
     message: /not imported within 5 seconds/,
   },
+  "has-a-default-that-never-comes": {
+    files: { "index.ts": "export default new Promise(() => {});" },
+    code: "capability.slow",
+    message: /not imported within 5 seconds/,
+  },
   "has-no-index": { files: { "main.ts": "" }, code: "capability.no-index", message: /has no index\.ts/ },
   "has-no-default": {
     files: { "index.ts": "export const capability = {};" },
@@ -119,7 +124,7 @@ const SAMPLES: Record<string, { files: Record<string, string>; code: string; mes
       "index.ts": capability("has-a-cron-that-is-none", `schedules: [{ name: "weekly", cron: "every Tuesday", run }]`),
     },
     code: "cron.invalid",
-    message: /^schedule weekly: "every Tuesday" is not a cron expression/,
+    message: /^schedule weekly: "every Tuesday" is not a cron expression: invalid [^:]*[^.]\.$/,
   },
   "has-a-wrong-zone": {
     files: {
@@ -280,6 +285,7 @@ test("a capability may import daimon, its own folder and its own packages, and n
     "dynamic/index.ts": `await import("node:" + "os");`,
     "data-url/index.ts": `import "data:text/javascript,export default 1";`,
     "not-there/index.ts": `import "no-such-package";`,
+    "no-neighbour/index.ts": `import "../no-such-neighbour/index.ts";`,
     "linked/index.ts": `import "./ids.ts";`,
     "greedy-package/index.ts": `import "greedy";`,
     "greedy-package/node_modules/greedy/package.json": `{"name": "greedy", "type": "module", "main": "main.js"}`,
@@ -296,8 +302,9 @@ test("a capability may import daimon, its own folder and its own packages, and n
   const said = Object.fromEntries(refused.map(({ name, problem }) => [name, problem.message]));
   assert.equal(said.inner, 'lib/deep.ts imports "node:child_process", which a capability may not.');
   assert.match(said["greedy-package"]!, /^node_modules\/greedy\/main\.js imports/);
+  assert.equal(said["no-neighbour"], 'index.ts imports "../no-such-neighbour/index.ts", which a capability may not.');
   assert.match(said["not-there"]!, /Cannot find package 'no-such-package' imported from index\.ts/);
-  assert.equal(refused.length, 11);
+  assert.equal(refused.length, 12);
 });
 
 test("packages of the repository are out of reach of a capability that stands in it", async (t) => {

@@ -104,8 +104,8 @@ async function importDefault(link: string): Promise<unknown> {
     timer = setTimeout(reject, IMPORT_MILLISECONDS, slow);
   });
   try {
-    const module: unknown = await Promise.race([import(pathToFileURL(join(folder, "index.ts")).href), late]);
-    return (module as { default?: unknown }).default;
+    const url = pathToFileURL(join(folder, "index.ts")).href;
+    return await Promise.race([import(url).then((module: { default?: unknown }) => module.default), late]);
   } catch (error) {
     throw error instanceof DaimonError ? error : importFailure(error, folder);
   } finally {
@@ -114,7 +114,7 @@ async function importDefault(link: string): Promise<unknown> {
 }
 
 /** What was thrown on import, with the file and line of the capability where they are known. */
-function importFailure(cause: unknown, folder: string): DaimonError {
+export function importFailure(cause: unknown, folder: string): DaimonError {
   const error: NodeJS.ErrnoException = cause instanceof Error ? cause : new Error(String(cause));
   const home = `${pathToFileURL(folder).href}/`;
   const words = error.message.replaceAll(home, "").replaceAll(`${folder}/`, "").split("\n")[0]!;

@@ -60,6 +60,7 @@ const WRONG: [string, object, RegExp][] = [
   ["a silence of nothing", { expectEvery: "0h" }, /"expectEvery" must be a duration up to a year, like/],
   ["a silence of no length", { expectEvery: "often" }, /"expectEvery" must be a duration up to a year, like/],
   ["a status that is none", { replies: { refused: { status: 99 } } }, /"replies\.refused\.status" must be a status\.$/],
+  ["an answer that is none", { replies: 200 }, /^webhook shop: "replies" must be an object\.$/],
   ["a handshake without an answer", { handshakes: [{ when: [] }] }, /"handshakes\.0\.reply" is missing\.$/],
 ];
 
@@ -98,6 +99,12 @@ const WRONG_TRIGGERS: [string, object, RegExp][] = [
     { concurrency: { limit: 1, key: "" } },
     /"concurrency\.key" must not be empty\./,
   ],
+  ["a priority beyond all others", { priority: 1001 }, /"priority" must be a whole number from -1000 to 1000\.$/],
+  [
+    "a condition of no kind",
+    { on: { source: "shop", where: { a: {} } } },
+    /"on\.where\.a" is of no kind that is known\.$/,
+  ],
 ];
 
 for (const [what, fields, message] of WRONG_TRIGGERS) {
@@ -107,6 +114,17 @@ for (const [what, fields, message] of WRONG_TRIGGERS) {
     assert.throws(() => parseCapability(capability), { code: "capability.shape", message });
   });
 }
+
+test("what is no object at all is said so", () => {
+  const parts = { name: "shop", description: "Sells" };
+  for (const value of [null, "text", () => parts]) {
+    assert.throws(() => parseCapability(value), {
+      code: "capability.shape",
+      message: "capability: it must be an object.",
+    });
+  }
+  assert.throws(() => parseCapability({ ...parts, tools: [1] }), { message: "tool number 1: it must be an object." });
+});
 
 test("a trigger may say all of it at once", () => {
   const trigger = {

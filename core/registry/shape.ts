@@ -151,7 +151,7 @@ const trigger = z.strictObject({
     })
     .optional(),
   rate: z.strictObject({ ...rate, key: path.optional() }).optional(),
-  priority: z.int("must be a whole number").min(-1000).max(1000).optional(),
+  priority: z.int("must be a whole number from -1000 to 1000").min(-1000).max(1000).optional(),
 });
 
 const schedule = z.strictObject({
@@ -211,7 +211,7 @@ export function parseCapability(value: unknown): Capability {
     );
   }
   // Compiling the schema would cost more than this one use of it.
-  const parsed = shape.safeParse(value, { jitless: true });
+  const parsed = shape.safeParse(value, { jitless: true, error: inWords });
   if (parsed.success) return value as Capability;
   throw new DaimonError(
     "capability.shape",
@@ -219,6 +219,10 @@ export function parseCapability(value: unknown): Capability {
     "See docs/reference or the capabilities that are installed for how it is written.",
   );
 }
+
+/** What is said where the field above has no words of its own. */
+const inWords: z.core.$ZodErrorMap = ({ code }) =>
+  code === "invalid_type" ? "must be an object" : "is of no kind that is known";
 
 /** `schedule weekly: "cron" is missing.` */
 function sentence(issue: z.core.$ZodIssue, capability: unknown): string {

@@ -54,7 +54,7 @@ async function find(from: string, place: string): Promise<string> {
   const folder = isPath ? resolve(from.replace(/^~(?=\/|$)/, homedir())) : join(ROOT, "catalog", from);
   if (existsSync(join(folder, "index.ts"))) return folder;
   const next = `A folder is given as ./${isPath ? "path" : from}, with an index.ts in it; a repository by its URL.`;
-  if (isPath) throw fail("missing", `There is no index.ts in ${from}.`, next);
+  if (isPath) throw fail("missing", `There is no index.ts in ${folder}.`, next);
   const names = (await readdir(join(ROOT, "catalog"))).join(", ");
   throw fail("unknown", `The catalog has no "${from}". It has: ${names}.`, next);
 }
@@ -101,7 +101,7 @@ async function sizesOf(folder: string, paths: readonly string[]): Promise<{ path
 /** `npm ci` as its lock file says, without running any script of a package. */
 async function installPackages(folder: string): Promise<void> {
   const manifest = await readFile(join(folder, "package.json"), "utf8").catch(() => "{}");
-  const { dependencies = {} } = JSON.parse(manifest) as { dependencies?: object };
+  const { dependencies = {} } = readManifest(manifest);
   if (Object.keys(dependencies).length === 0) return;
   if (!existsSync(join(folder, "package-lock.json"))) {
     const next = "Run `npm install` in its folder once, and keep the lock file with it.";
@@ -115,8 +115,19 @@ async function installPackages(folder: string): Promise<void> {
   await sizesOf(packages, await listFiles(packages, true));
 }
 
+function readManifest(text: string): { dependencies?: object } {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw fail("packages", `Its package.json is not JSON: ${(error as Error).message}.`, "Mend it, then try again.");
+  }
+}
+
 const run = (program: string, words: string[], environment: Record<string, string> = {}) =>
   promisify(execFile)(program, words, { timeout: 300_000, env: { ...process.env, ...environment } });
+/** The first line that tells something; npm begins with a code. */
 const reasonOf = (error: { stderr?: string; message: string }) =>
-  (error.stderr || error.message).trim().split("\n").at(-1);
+  (error.stderr || error.message)
+    .split("\n")
+    .find((line) => /\S/.test(line) && !/^npm error code|^npm error$/.test(line));
 const fail = (code: string, message: string, next?: string) => new DaimonError(`add.${code}`, message, next);
