@@ -5,6 +5,9 @@ import { readConfig } from "./config.ts";
 import type { ReadOptions } from "./read.ts";
 import { clean, confirm, facts, line, paint, print, printJson, say, status, table } from "./terminal.ts";
 
+// What a capability prints when these commands import it is no data of ours: it goes to stderr.
+console.log = console.error;
+
 /** Installs a capability after showing what it will do. */
 export async function add(from: string, options: { yes?: boolean }) {
   const { planCapability, installCapability } = await import("../registry/add.ts");

@@ -15,6 +15,7 @@ import { ROOT } from "../base/environment.ts";
 import { interrupt, testCli } from "../test/cli.ts";
 
 const NOTES = `
+console.log("It was only looked at.");
 import { defineCapability, defineTool, defineWebhook, z } from "daimon";
 
 export default defineCapability({

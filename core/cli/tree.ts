@@ -121,11 +121,14 @@ function parseParts(text: string): string[] {
 
 function addCapabilities(program: Command): void {
   const from = "Install a capability: a name of the catalog, a folder or a git URL";
-  verb(program, "add <from>", from, ["stripe", "./my-capability --yes"], act(CAPABILITIES, "add")).option(
-    "--yes",
-    "do not ask",
-  );
-  verb(program, "remove <name>", "Remove a capability", ["stripe"], act(CAPABILITIES, "remove")).option(
+  verb(
+    program,
+    "add <from>",
+    from,
+    ["payments", "./my-capability --yes", "https://git.example/ada/capabilities.git#shop"],
+    act(CAPABILITIES, "add"),
+  ).option("--yes", "do not ask");
+  verb(program, "remove <name>", "Remove a capability", ["payments"], act(CAPABILITIES, "remove")).option(
     "--yes",
     "do not ask",
   );
