@@ -161,6 +161,22 @@ test("the exit code says what came of it", async (t) => {
   }
 });
 
+test("a step that has not ended is told as what it is", async (t) => {
+  const { home, run: daimon } = testCli(t);
+  const steps = [step("nap", "sleep", null), step("pay", "tool", null)].map((one) => ({ ...one, status: "started" }));
+  const inState = (status: string) => ({ ...run, status, steps });
+  await testApi(t, home, {
+    "GET /api/runs/asleep": inState("waiting"),
+    "GET /api/runs/live": inState("running"),
+    "GET /api/runs/gone": inState("canceled"),
+  });
+  const words = async (id: string) => (await daimon(["runs", "show", id])).stdout.split("\n").slice(-3, -1);
+  const [asleep, live, gone] = [await words("asleep"), await words("live"), await words("gone")];
+  assert.match(asleep.join(), /nap .* waiting,.*pay .* outcome unknown/);
+  assert.match(live.join(), /nap .* waiting,.*pay .* running/);
+  assert.match(gone.join(), /nap .* canceled,.*pay .* outcome unknown/);
+});
+
 test("JSON is the API's answer, on stdout alone, and a list has items and next", async (t) => {
   const { home, run: daimon } = testCli(t);
   const events = { items: [{ ...event, runs: { total: 1, failed: 0, active: 0 } }], next: EVENT };

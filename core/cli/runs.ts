@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatDuration } from "../base/durations.ts";
 import type { Pausable, RunDetail, Step, TriggerPage } from "../console/web/api.ts";
-import { FINISHED } from "../define/run.ts";
+import { FINISHED, stepState } from "../define/run.ts";
 import { call } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
 import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
@@ -46,7 +46,7 @@ export function printRun(run: RunDetail, zone: string): void {
     ["Error", run.error && paint("red", line(`${run.error.message} (${run.error.code})`))],
     ["Next", run.error?.next && line(run.error.next)],
   ]);
-  if (run.steps.length > 0) printSteps(run.steps);
+  if (run.steps.length > 0) printSteps(run);
   if (run.result !== null && run.result !== undefined) print(`${dim("Result")}  ${pretty(run.result)}`);
 }
 
@@ -69,7 +69,7 @@ function waitsFor({ waiting, wakeAt }: RunDetail, zone: string): string {
 const MARKS = { completed: ["completed", "✓"], failed: ["failed", "✗"], started: ["waiting", "?"] } as const;
 
 /** Steps as a tree: those that share a `name/` are drawn below it. */
-function printSteps(steps: readonly Step[]): void {
+function printSteps({ steps, status }: RunDetail): void {
   const shared = (folder: string) =>
     steps.some(({ key }) => key === folder) || steps.filter(({ key }) => key.startsWith(`${folder}/`)).length > 1;
   const drawn = new Set<string>();
@@ -79,7 +79,7 @@ function printSteps(steps: readonly Step[]): void {
     const missing = folders.filter((folder) => !drawn.has(folder));
     for (const key of [...missing, step.key]) drawn.add(key);
     const names = missing.map((folder) => nameOf(folder, folders.slice(0, folders.indexOf(folder)), " "));
-    return [...names.map((name) => [name, "", "", "", "", ""]), stepRow(step, folders)];
+    return [...names.map((name) => [name, "", "", "", "", ""]), stepRow(step, stepState(step, { status }), folders)];
   });
   table(["STEP", "KIND", "TOOK", "TOKENS", "COST", ""], rows);
 }
@@ -88,7 +88,7 @@ function printSteps(steps: readonly Step[]): void {
 const nameOf = (key: string, folders: readonly string[], mark: string): string =>
   `${"  ".repeat(folders.length)}${mark} ${line(key.slice(folders.length > 0 ? folders.at(-1)!.length + 1 : 0))}`;
 
-function stepRow(step: Step, folders: readonly string[]): string[] {
+function stepRow(step: Step, state: string, folders: readonly string[]): string[] {
   const detail = (step.detail ?? {}) as Readonly<Record<string, string | number | boolean>>;
   const note = `${detail.model ?? detail.tool ?? ""}${detail.demo ? " (demo, no model)" : ""}`;
   const [word, mark] = MARKS[step.status];
@@ -98,7 +98,7 @@ function stepRow(step: Step, folders: readonly string[]): string[] {
     step.finishedAt ? took(step.startedAt, step.finishedAt) : "",
     detail.inputTokens === undefined ? "" : `${detail.inputTokens} → ${detail.outputTokens}`,
     usd(step.usd),
-    step.error ? paint("red", line(step.error.message)) : line(step.status === "started" ? "outcome unknown" : note),
+    step.error ? paint("red", line(step.error.message)) : line(step.status === "started" ? state : note),
   ];
 }
 

@@ -75,6 +75,14 @@ export type StepKind = "code" | "model" | "tool" | "sleep" | "wait" | "approval"
 /** `started` is kept only for what has an effect outside: a crash leaves it as *outcome unknown*. */
 export type StepStatus = "started" | "completed" | "failed";
 
+/** How a step stands, in a word: what has an effect outside and was not seen to end may or may not have had it. */
+export function stepState(step: Pick<Step, "kind" | "status">, run: Pick<Run, "status">) {
+  if (step.status !== "started") return step.status;
+  const waits = step.kind === "sleep" || step.kind === "wait" || step.kind === "approval";
+  if (waits) return FINISHED.includes(run.status) ? "canceled" : "waiting";
+  return run.status === "running" ? "running" : "outcome unknown";
+}
+
 /** A named checkpoint in a run. A completed step is never executed again. */
 export interface Step {
   readonly runId: string;

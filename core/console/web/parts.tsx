@@ -18,6 +18,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   skipped: "warn",
   warning: "warn",
   unknown: "warn",
+  "outcome unknown": "warn",
   expired: "warn",
   completed: "good",
   dispatched: "good",
@@ -33,10 +34,12 @@ const TONES: Readonly<Record<string, Tone>> = {
   refused: "bad",
 };
 
+export const toneOf = (status: string): Tone => TONES[status] ?? "idle";
+
 /** A status: a dot and the word, never colour alone. */
 export function Status({ value, tone, word }: { value: string; tone?: Tone; word?: string }) {
   return (
-    <span class="status" data-tone={tone ?? TONES[value] ?? "idle"} data-status={value}>
+    <span class="status" data-tone={tone ?? toneOf(value)} data-status={value}>
       <i class="dot" />
       {word ?? value}
     </span>

@@ -1,12 +1,13 @@
 import { useSignal } from "@preact/signals";
 import { Fragment } from "preact";
+import { stepState } from "../../define/run.ts";
 import type { Run, RunDetail, Step, StepDetail } from "./api.ts";
 import { Pairs } from "./figures.tsx";
 import { clock, count, duration, money, plural } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Fields, Json } from "./json.tsx";
 import { now } from "./live.ts";
-import { Empty, Panel, Problem, Status, type Tone } from "./parts.tsx";
+import { Empty, Panel, Problem, Status, toneOf } from "./parts.tsx";
 import { zone } from "./state.ts";
 
 const KIND_ICONS: Readonly<Record<string, IconName>> = {
@@ -72,7 +73,8 @@ function StepRow(props: { step: Step; scope: string; run: Run; begin: number; le
   const name = scope ? step.key.slice(scope.length + 1) : step.key;
   const from = Date.parse(step.startedAt);
   const to = step.finishedAt ? Date.parse(step.finishedAt) : now.value.getTime();
-  const [word, tone] = stateOf(step, run);
+  const word = stepState(step, run);
+  const tone = toneOf(word);
   return (
     <li class="step" data-tone={tone} data-kind={step.kind}>
       <button
@@ -122,14 +124,6 @@ function scopeOf(step: Step, steps: readonly Step[]): string {
   const scope = step.key.slice(0, Math.max(0, step.key.lastIndexOf("/")));
   const asks = (one: Step) => one.kind === "model" && one.key.startsWith(`${scope}/`);
   return scope && steps.some(asks) ? scope : "";
-}
-
-/** A `started` step of a run that no longer runs may or may not have had its effect. */
-function stateOf(step: Step, run: Run): [string, Tone] {
-  if (step.status === "completed") return ["completed", "good"];
-  if (step.status === "failed") return ["failed", "bad"];
-  if (run.status === "waiting" && ["sleep", "wait", "approval"].includes(step.kind)) return ["waiting", "warn"];
-  return run.status === "running" ? ["running", "info"] : ["outcome unknown", "warn"];
 }
 
 function StepInside({ step, detail }: { step: Step; detail: StepDetail }) {
