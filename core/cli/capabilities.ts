@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { type Environment, readEnvironment } from "../base/environment.ts";
+import { ownerZone } from "../console/options.ts";
 import type { Plan } from "../registry/add.ts";
 import { readConfig } from "./config.ts";
 import type { ReadOptions } from "./read.ts";
-import { clean, confirm, facts, line, paint, print, printJson, say, status, table } from "./terminal.ts";
+import { clean, confirm, facts, line, paint, print, printJson, say, status, table, time } from "./terminal.ts";
 
 // What a capability prints when these commands import it is no data of ours: it goes to stderr.
 console.log = console.error;
@@ -12,11 +13,11 @@ console.log = console.error;
 export async function add(from: string, options: { yes?: boolean }) {
   const { planCapability, installCapability } = await import("../registry/add.ts");
   const environment = readEnvironment();
-  const { publicUrl, owner } = await readConfig();
-  const where = { ...(publicUrl ? { base: publicUrl } : {}), ...(owner.zone ? { zone: owner.zone } : {}) };
-  const plan = await planCapability(from, environment, where);
+  const config = await readConfig();
+  const zone = ownerZone(config);
+  const plan = await planCapability(from, environment, { base: config.publicUrl, zone });
   try {
-    showPlan(plan);
+    showPlan(plan, zone);
     await confirm(`Install ${plan.name}?`, options);
     const { secrets } = await installCapability(plan, environment);
     print(`${plan.name} is installed.`);
@@ -27,11 +28,11 @@ export async function add(from: string, options: { yes?: boolean }) {
   }
 }
 
-function showPlan(plan: Plan): void {
+function showPlan(plan: Plan, zone: string): void {
   const { name, description, files, triggers, schedules, tools, secrets } = plan;
   const under = "\n".padEnd(13);
   const lines = (words: readonly string[]) => words.map(line).join(under);
-  const next = (at: Date | null) => at?.toISOString() ?? "never";
+  const next = (at: Date | null) => time(at?.toISOString(), zone);
   facts([
     ["Capability", `${paint("bold", line(name))} ${line(description)}`],
     ["From", line(`${plan.from} (${files.length} files)`)],

@@ -28,6 +28,7 @@ export default defineCapability({
     setup: "The secret stands in home/.env.",
   })],
   tools: [defineTool({ name: "count_notes", description: "Counts.", input: z.object(), effect: "read", run: async () => 1 })],
+  schedules: [{ name: "weekly", cron: "0 9 * * 2", run: async () => null }],
   secrets: [{ name: "NOTES_SECRET", description: "Signs what comes in.", generate: true }],
   egress: ["notes.example"],
 });
@@ -41,7 +42,8 @@ test("add shows what it will do, asks, tells the secret once; list sees it; remo
   mkdirSync(capabilities);
   writeFileSync(join(from, "index.ts"), NOTES);
   symlinkSync(join(ROOT, "node_modules"), join(dirname(home), "node_modules"));
-  const environment = { DAIMON_CAPABILITIES: capabilities, DAIMON_HOME: join(dirname(home), "elsewhere") };
+  const places = { DAIMON_CAPABILITIES: capabilities, DAIMON_HOME: join(dirname(home), "elsewhere") };
+  const environment = { ...places, TZ: "Asia/Tokyo" };
   const secrets = () => readFileSync(join(environment.DAIMON_HOME, ".env"), "utf8");
 
   const asked = await run(["add", from], { environment });
@@ -52,6 +54,7 @@ test("add shows what it will do, asks, tells the secret once; list sees it; remo
   assert.match(asked.stderr, /Say --yes/, asked.stderr);
   const added = await run(["add", from, "--yes"], { environment });
   assert.deepEqual([added.code, added.stderr.includes("restart Daimon")], [0, true], added.stderr);
+  assert.match(added.stdout, /weekly: 0 9 \* \* 2, next (\S+ )?09:00(:00)? · in /);
   const secret = /^NOTES_SECRET=(\w+)$/m.exec(secrets())![1]!;
   for (const told of [
     ...["count_notes: read", "notes.example", "NOTES_SECRET: generated", "/hooks/notes", secret],

@@ -37,7 +37,7 @@ export interface Plan extends Omit<Description, "secrets" | "schedules"> {
 export async function planCapability(
   from: string,
   environment: Environment,
-  options: { base?: string; zone?: string; now?: Date } = {},
+  options: { base?: string | undefined; zone?: string; now?: Date } = {},
 ): Promise<Plan> {
   const { base = `http://${environment.host}:${environment.port}`, zone = "UTC", now = new Date() } = options;
   const { folder: staged, files, discard } = await stage(from, environment);
