@@ -12,7 +12,7 @@ const FILE = join(ROOT, "docs/reference/cli.md");
 
 const OPENING = `# The command line
 
-Written from the commands themselves: \`DAIMON_WRITE=1 node --test core/cli/reference.test.ts\`.
+Written from the commands themselves: \`DAIMON_WRITE=1 npx node --test core/cli/reference.test.ts\`.
 
 Nouns, then verbs. Data goes to stdout, words to stderr; \`--json\` prints the API's answer ([api.md](api.md)), and then
 errors are JSON too, on stderr: \`{"error": {"code", "message", "next"}}\`. Colours only on a terminal, and never with
@@ -65,6 +65,6 @@ test("docs/reference/cli.md tells what the command line is", () => {
   assert.equal(
     readFileSync(FILE, "utf8"),
     written,
-    "Write it again: DAIMON_WRITE=1 node --test core/cli/reference.test.ts",
+    "Write it again: DAIMON_WRITE=1 npx node --test core/cli/reference.test.ts",
   );
 });
