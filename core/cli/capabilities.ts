@@ -93,7 +93,7 @@ export async function listSkills(options: ReadOptions) {
     import("../base/log.ts"),
   ]);
   const folders = installed.flatMap(({ skillFolder }) => skillFolder ?? []);
-  const items = openSkills({ root: join(environment.home, "hub"), folders, log: openLog({}) }).list();
+  const items = openSkills({ root: join(environment.home, "hub"), folders, log: openLog({ echo: true }) }).list();
   if (options.json) return printJson({ items, next: null });
   if (items.length === 0) return say("No skills. Put a folder with a SKILL.md into the hub's skills/.");
   const rows = items.map((skill) => [line(skill.name), line(skill.description)]);

@@ -72,12 +72,16 @@ test("add shows what it will do, asks, tells the secret once; list sees it; remo
   assert.match((await run(["list"], { environment })).stderr, /Nothing is installed/);
 });
 
-test("skills are those of the hub", async (t) => {
+test("skills are those of the hub, and one that is left out is told of", async (t) => {
   const { home, run } = testCli(t);
   mkdirSync(join(home, "hub/skills/tidy-up"), { recursive: true });
   writeFileSync(join(home, "hub/skills/tidy-up/SKILL.md"), "---\nname: tidy-up\ndescription: Tidies up.\n---\nDo.\n");
   const environment = { DAIMON_CAPABILITIES: join(home, "none") };
-  assert.equal((await run(["skills", "list"], { environment })).stdout, "tidy-up  Tidies up.\n");
+  mkdirSync(join(home, "hub/skills/mute"));
+  writeFileSync(join(home, "hub/skills/mute/SKILL.md"), "Do.\n");
+  const { stdout, stderr } = await run(["skills", "list"], { environment });
+  assert.equal(stdout, "tidy-up  Tidies up.\n");
+  assert.equal(stderr, "warn: skill mute: left out: it has no front matter\n");
 });
 
 test("init keeps the key where only its owner reads it, and the owner in daimon.config.ts", async (t) => {

@@ -249,6 +249,14 @@ test("a stranger's code can read nothing, write nothing and see no secret while 
   assert.ok(!existsSync(join(root, "mark")));
 });
 
+test("a link to nowhere keeps nothing else from being removed, and goes like any other", async (t) => {
+  const { root, environment } = await house(t);
+  await write(environment().capabilities, { "one/index.ts": kit("one") });
+  await symlink(join(root, "nowhere"), join(environment().capabilities, "lost"));
+  for (const name of ["one", "lost"]) await removeCapability(name, environment());
+  assert.deepEqual(await readdir(environment().capabilities), []);
+});
+
 test("a secret that another capability declares too stays when one of them goes", async (t) => {
   const { root, environment } = await house(t);
   for (const name of ["one", "two"]) {

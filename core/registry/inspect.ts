@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { realpathSync } from "node:fs";
+import { realpath } from "node:fs/promises";
 import { ROOT } from "../base/environment.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Failure } from "../define/run.ts";
@@ -11,8 +12,8 @@ import { importFailure, loadCapability } from "./load.ts";
  * nothing but the folder and core's code, writes nothing, starts nothing, and sees no environment. (It may use the
  * network: there is nothing that it could tell.) Throws what loading it throws, and `capability.slow`.
  */
-export function inspect(link: string): Promise<Description> {
-  const folder = realpathSync(link);
+export async function inspect(link: string): Promise<Description> {
+  const folder = await realpath(link);
   // The packages may be a link: into a worktree they are.
   const packages = [`${ROOT}/node_modules`, realpathSync(`${ROOT}/node_modules`)];
   const readable = [folder, `${ROOT}/core`, ...packages, `${ROOT}/package.json`];
