@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "../base/environment.ts";
@@ -12,10 +12,11 @@ async function startSystem({ home, beforeRemoval }: Cli) {
   const environment = { PATH: process.env.PATH, HOME: home, DAIMON_HOME: home, PORT: "0" };
   const child = spawn(process.execPath, [join(ROOT, "bin/daimon.js"), "start"], {
     env: environment,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  child.stderr.pipe(process.stderr);
   beforeRemoval(async () => {
-    if (child.exitCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGTERM");
     await once(child, "exit");
   });
@@ -106,7 +107,10 @@ test("the CLI tells the whole way of an event and of a question through the runn
   await daimon(["token", "revoke", "laptop"]);
   assert.equal((await cli.run(["runs", "list"], { environment: far })).code, 4);
 
+  // Told to stop twice, as by a service manager that tells each process of a group.
+  child.stderr.on("data", (said) => String(said).includes("Stopping") && child.kill("SIGTERM"));
   child.kill("SIGTERM");
-  await once(child, "exit");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+  assert.ok(!existsSync(join(cli.home, "server.json")));
   assert.match((await daimon(["runs", "list"], 1)).stderr, /not running/);
 });

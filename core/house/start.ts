@@ -194,10 +194,11 @@ function openBrowser(link: string): void {
     .unref();
 }
 
+/** Told again it still stops in good order: a service manager tells each process of a group, and our launcher passes its own on. */
 async function untilToldToStop(): Promise<void> {
   await new Promise<void>((resolve) => {
-    process.once("SIGTERM", () => resolve());
+    process.on("SIGTERM", () => resolve());
     process.once("SIGINT", () => resolve());
-    process.once("SIGHUP", () => resolve());
+    process.on("SIGHUP", () => resolve());
   });
 }
