@@ -35,7 +35,7 @@ function showPlan(plan: Plan, zone: string): void {
   const next = (at: Date | null) => time(at?.toISOString(), zone);
   facts([
     ["Capability", `${paint("bold", line(name))} ${line(description)}`],
-    ["From", line(`${plan.from} (${files.length} files)`)],
+    ["From", line(`${plan.from} (${files.length} ${files.length === 1 ? "file" : "files"})`)],
     ["To", line(plan.folder)],
     ["Addresses", lines(plan.addresses.map(({ url }) => url))],
     ["Triggers", lines(triggers.map(({ name, on }) => `${name}: on ${on.source} ${on.type ?? ""}`))],
