@@ -42,6 +42,7 @@ function showPlan(plan: Plan, zone: string): void {
     ["Schedules", lines(schedules.map((each) => `${each.name}: ${each.cron}, next ${next(each.next)}`))],
     ["Tools", lines(tools.map((each) => `${each.name}: ${each.effect}${each.approval ? ", asks you first" : ""}`))],
     ["Agents", lines(plan.agents)],
+    ["Skills", lines(plan.skills)],
     ["Hosts", lines(plan.egress)],
     ["Secrets", lines(secrets.map((each) => `${each.name}: ${each.state}. ${each.description}`))],
   ]);

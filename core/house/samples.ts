@@ -32,7 +32,7 @@ export async function sendSamples(request: SampleRequest, options: SampleOptions
     throw new DaimonError(
       "source.missing",
       `There is no source "${request.source}".`,
-      `There are: ${known || "none"}.`,
+      `There are: ${known || "none"}. What was added since the start is there after a restart.`,
     );
   }
   const sample = findSample(options.samples, request);

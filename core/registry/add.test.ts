@@ -58,6 +58,7 @@ test("a folder is planned, installed, loaded and removed, and nothing is left be
     "index.ts": kit("kit"),
     "agents/poet.md": "---\ndescription: A poet\n---\nBe one.",
     "samples/order.json": "{}",
+    "skills/rhyme/SKILL.md": "---\ndescription: Rhymes.\n---\nRhyme.",
     ".git/config": "",
     "node_modules/x/index.js": "",
   });
@@ -71,7 +72,7 @@ test("a folder is planned, installed, loaded and removed, and nothing is left be
   assert.deepEqual(plan.schedules, [{ name: "weekly", cron: "0 9 * * 2", next: new Date("2026-11-24T08:00:00Z") }]);
   assert.deepEqual(plan.tools, [{ name: "kit_tool", description: "Does it", effect: "send", approval: false }]);
   assert.deepEqual(plan.egress, ["api.kit.com"]);
-  assert.deepEqual(plan.agents, ["poet"]);
+  assert.deepEqual([plan.agents, plan.skills], [["poet"], ["rhyme"]]);
   assert.deepEqual(
     plan.secrets.map(({ name, state }) => [name, state]),
     [
@@ -81,7 +82,7 @@ test("a folder is planned, installed, loaded and removed, and nothing is left be
   );
   assert.deepEqual(
     plan.files.map((file) => file.path),
-    ["agents/poet.md", "index.ts", "samples/order.json"],
+    ["agents/poet.md", "index.ts", "samples/order.json", "skills/rhyme/SKILL.md"],
   );
   assert.deepEqual((await loadCapabilities(environment().capabilities, environment())).installed, []);
 

@@ -1,8 +1,15 @@
+import { existsSync, readdirSync } from "node:fs";
 import { basename } from "node:path";
 import type { Installed } from "./registry.ts";
 
 /** What a capability can do, as plain JSON: to be shown before it is let in, and afterwards. */
 export type Description = ReturnType<typeof describe>;
+
+/** The folders of `skills/`; none once it was removed. */
+export const skillNames = ({ skillFolder }: Pick<Installed, "skillFolder">): string[] =>
+  (skillFolder && existsSync(skillFolder) ? readdirSync(skillFolder, { withFileTypes: true }) : [])
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
 
 export function describe(installed: Installed) {
   const { name, description, ...parts } = installed.capability;
@@ -23,6 +30,7 @@ export function describe(installed: Installed) {
     /** Hosts. */
     egress: parts.egress ?? [],
     agents: installed.agents.map((agent) => agent.name),
+    skills: skillNames(installed),
     samples: installed.samples.map((sample) => ({ ...sample, file: basename(sample.file) })),
   };
 }

@@ -216,7 +216,7 @@ export function parseCapability(value: unknown): Capability {
   throw new DaimonError(
     "capability.shape",
     parsed.error.issues.map((issue) => sentence(issue, value)).join(" "),
-    "See docs/reference or the capabilities that are installed for how it is written.",
+    "See docs/how-to/, or the capabilities that are installed, for how it is written.",
   );
 }
 

@@ -68,7 +68,7 @@ export async function testAgent(
   const earlier: ConversationMessage[] = [];
   const tools = typeof more.tools === "function" ? more.tools(hub) : (more.tools ?? []);
   const agents = createAgents({
-    agents: () => [{ ...standard!, ...more.agent }],
+    agents: () => [{ ...standard, ...more.agent }],
     tools: () => new Map(tools.map((registered) => [registered.tool.name, registered])),
     models,
     hub,

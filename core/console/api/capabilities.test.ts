@@ -116,6 +116,13 @@ test("samples are listed without where they stand, and sent as asked", async (t)
   }
 });
 
+test("a capability that was removed while Daimon runs is shown still, without its skills", async (t) => {
+  const gone = { ...shop, skillFolder: "/capabilities/shop/skills" };
+  const house = await testConsole(t, { capabilities: () => ({ installed: [gone], refused: [] }) });
+  const [shown] = (await house.json("/api/capabilities")).items as { skills: string[] }[];
+  assert.deepEqual(shown?.skills, []);
+});
+
 test("agents are listed without their instructions", async (t) => {
   const agent = {
     name: "default",

@@ -1,8 +1,8 @@
-import { readdir } from "node:fs/promises";
 import { basename } from "node:path";
 import { z } from "zod";
 import { expectedEvery } from "../../define/config.ts";
 import type { Failure } from "../../define/run.ts";
+import { skillNames } from "../../registry/describe.ts";
 import type { Installed, Refused } from "../../registry/registry.ts";
 import { lastArrivals } from "../../store/issues.ts";
 import { type Api, ownOrigin } from "../auth.ts";
@@ -30,10 +30,10 @@ export function capabilityRoutes(api: Api, options: ConsoleOptions): void {
     const sources = installed.flatMap(({ capability }) => (capability.webhooks ?? []).map(({ source }) => source));
     const lasts = await lastArrivals(options.database, sources);
     const view = { ...options, base, lastOf: new Map(sources.map((source, place) => [source, lasts[place]!])) };
-    const items = await Promise.all([
+    const items = [
       ...installed.map((one) => toItem(one, view, null)),
       ...refused.map((one) => toItem(unread(one), view, one.problem)),
-    ]);
+    ];
     return context.json({ items, next: null });
   });
 
@@ -67,12 +67,11 @@ interface View extends Pick<ConsoleOptions, "hasSecret" | "config"> {
 }
 
 /** A capability as it is shown. */
-export type CapabilityView = Awaited<ReturnType<typeof toItem>>;
+export type CapabilityView = ReturnType<typeof toItem>;
 
-async function toItem(installed: Shown, view: View, problem: Failure | null) {
-  const { capability, skillFolder } = installed;
+function toItem(installed: Shown, view: View, problem: Failure | null) {
+  const { capability } = installed;
   const { base, hasSecret } = view;
-  const skills = skillFolder ? await readdir(skillFolder, { withFileTypes: true }).catch(() => []) : [];
   return {
     name: capability.name,
     description: capability.description,
@@ -87,7 +86,7 @@ async function toItem(installed: Shown, view: View, problem: Failure | null) {
     schedules: (capability.schedules ?? []).map((schedule) => `${capability.name}/${schedule.name}`),
     tools: (capability.tools ?? []).map(({ name, description, effect }) => ({ name, description, effect })),
     agents: installed.agents.map((agent) => agent.name),
-    skills: skills.filter((entry) => entry.isDirectory()).map((entry) => entry.name),
+    skills: skillNames(installed),
     secrets: (capability.secrets ?? []).map(({ name, description, required = true }) => ({
       ...{ name, description, required },
       set: hasSecret(name),
