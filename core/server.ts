@@ -31,7 +31,7 @@ export interface WebServerOptions {
 
 /**
  * The one port: webhooks straight from the socket (the hot path), health and metrics, and the console for the rest.
- * Throws `port.taken`.
+ * Throws `port.taken`, `port.unusable`.
  */
 export async function startWebServer(options: WebServerOptions): Promise<WebServer> {
   const page = getRequestListener((request, bindings) => options.app()?.fetch(request, bindings) ?? starting());
@@ -179,14 +179,13 @@ async function sendMetrics(response: ServerResponse, options: WebServerOptions):
 async function listen(server: Server, options: { host: string; port: number }): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EADDRINUSE") return reject(error);
-      reject(
-        new DaimonError(
-          "port.taken",
-          `Port ${options.port} of ${options.host} is taken.`,
-          "Stop what listens there, or start with PORT=4243.",
-        ),
-      );
+      const taken = error.code === "EADDRINUSE";
+      const why = taken ? "is taken" : `cannot be listened on: ${error.message}`;
+      const next = taken
+        ? "Stop what listens there, or start with PORT=4243."
+        : "Set HOST to an address of this machine.";
+      const code = taken ? "port.taken" : "port.unusable";
+      reject(new DaimonError(code, `Port ${options.port} of ${options.host} ${why}.`, next));
     });
     server.listen(options.port, options.host, 1024, resolve);
   });

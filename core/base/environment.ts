@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { DaimonError } from "./errors.ts";
@@ -21,28 +21,55 @@ export interface Environment {
 /** The repository's root: where package.json stands. */
 export const ROOT = resolve(import.meta.dirname, "../..");
 
-/** Reads the environment and `home/.env`; the environment wins. Throws `config.port`. */
+/** Reads the environment and `home/.env`; the environment wins. Throws `config.number`, `config.env`. */
 export function readEnvironment(processEnvironment: NodeJS.ProcessEnv = process.env): Environment {
   const home = resolve(processEnvironment.DAIMON_HOME || join(ROOT, "home"));
   const file = join(home, ".env");
-  const values = { ...(existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {}), ...processEnvironment };
-  const port = Number(values.PORT || 4242);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new DaimonError(
-      "config.port",
-      `PORT is "${values.PORT}", which is not a port.`,
-      "Set PORT to a number from 1 to 65535.",
-    );
-  }
+  const read = () => (existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {});
+  const kept = attempt(
+    read,
+    (why) => new DaimonError("config.env", `${file} cannot be read: ${why}.`, "Make it a file that you may read."),
+  );
+  const values = { ...kept, ...processEnvironment };
   return {
     home,
     envFile: shortest(file),
     capabilities: resolve(values.DAIMON_CAPABILITIES || join(ROOT, "capabilities")),
     databaseUrl: values.DATABASE_URL || undefined,
-    port,
+    port: readNumber(values, "PORT", 4242, 65_535),
     host: values.HOST || "127.0.0.1",
     values,
   };
+}
+
+/** The whole number that `name` is set to, from 0 to `most`; without it `usual`. Throws `config.number`. */
+export function readNumber(values: Environment["values"], name: string, usual: number, most = 2 ** 31 - 1): number {
+  const told = values[name]?.trim() || String(usual);
+  if (/^\d+$/.test(told) && Number(told) <= most) return Number(told);
+  throw new DaimonError(
+    "config.number",
+    `${name} is "${told}", which is not a whole number from 0 to ${most}.`,
+    `Write it like ${name}=${usual}, or leave it out.`,
+  );
+}
+
+/** Makes the home where there is none yet. Throws `home.unusable` where we may not read and write. */
+export function makeHome(home: string): void {
+  const make = () => {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    accessSync(home, constants.R_OK | constants.W_OK | constants.X_OK);
+  };
+  const next = "Set DAIMON_HOME to a folder that you may write into.";
+  attempt(make, (why) => new DaimonError("home.unusable", `The home ${home} cannot be used: ${why}.`, next));
+}
+
+/** Tells `ENOTDIR: not a directory`, of `ENOTDIR: not a directory, mkdir '/a/b'`. */
+function attempt<Result>(work: () => Result, tell: (why: string) => DaimonError): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw tell((error as Error).message.split(", ")[0]!);
+  }
 }
 
 function shortest(file: string): string {

@@ -7,30 +7,37 @@ export interface Log extends Logger {
 }
 
 /**
- * One JSON line an entry, appended to `file` and, when `echo` is set, to stderr as a short line for people.
+ * One JSON line an entry, appended to `file`.
  * Control characters from outside are escaped by JSON; values are cut at 2,000 characters.
  */
-export function openLog(options: { file?: string; echo?: boolean }, fields: Record<string, unknown> = {}): Log {
-  const write = (level: string, message: string, more: Record<string, unknown> = {}) => {
-    const entry = { time: new Date().toISOString(), level, message, ...fields, ...more };
-    const line = JSON.stringify(entry, (_, value) => (typeof value === "string" ? value.slice(0, 2000) : value));
-    if (options.file) appendQuietly(options.file, `${line}\n`);
-    if (options.echo)
-      process.stderr.write(`${level === "info" ? "" : `${level}: `}${JSON.stringify(message).slice(1, -1)}\n`);
+export function openLog(options: { file?: string }): Log {
+  const append = options.file ? appendTo(options.file) : () => {};
+  const withFields = (fields: Record<string, unknown>): Log => {
+    const write = (level: string, message: string, more: Record<string, unknown> = {}) => {
+      const entry = { time: new Date().toISOString(), level, message, ...fields, ...more };
+      const line = JSON.stringify(entry, (_, value) => (typeof value === "string" ? value.slice(0, 2000) : value));
+      append(`${line}\n`);
+    };
+    return {
+      info: (message, more) => write("info", message, more),
+      warn: (message, more) => write("warn", message, more),
+      error: (message, more) => write("error", message, more),
+      with: (more) => withFields({ ...fields, ...more }),
+    };
   };
-  return {
-    info: (message, more) => write("info", message, more),
-    warn: (message, more) => write("warn", message, more),
-    error: (message, more) => write("error", message, more),
-    with: (more) => openLog(options, { ...fields, ...more }),
-  };
+  return withFields({});
 }
 
-/** A log that cannot be written ends nothing. */
-function appendQuietly(file: string, line: string): void {
-  try {
-    appendFileSync(file, line);
-  } catch (error) {
-    process.stderr.write(`The log cannot be written: ${error}\n`);
-  }
+/** A log that cannot be written ends nothing, and says so once. */
+function appendTo(file: string): (line: string) => void {
+  let broken = false;
+  return (line) => {
+    try {
+      appendFileSync(file, line);
+      broken = false;
+    } catch (error) {
+      if (!broken) process.stderr.write(`The log cannot be written, and Daimon goes on: ${(error as Error).message}\n`);
+      broken = true;
+    }
+  };
 }

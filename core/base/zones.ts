@@ -13,6 +13,14 @@ export function checkZone(zone: string): void {
   formatOf(zone);
 }
 
+export function isZone(zone: string): boolean {
+  try {
+    return Boolean(formatOf(zone));
+  } catch {
+    return false;
+  }
+}
+
 function formatOf(zone: string): Intl.DateTimeFormat {
   const found = formats.get(zone);
   if (found) return found;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Environment, readEnvironment } from "../base/environment.ts";
 import { ownerZone } from "../console/options.ts";
 import type { Plan } from "../registry/add.ts";
-import { readConfig } from "./config.ts";
+import { readConfig } from "../registry/config.ts";
 import type { ReadOptions } from "./read.ts";
 import { clean, confirm, facts, line, paint, print, printJson, say, status, table, time } from "./terminal.ts";
 

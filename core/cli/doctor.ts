@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Environment, readEnvironment } from "../base/environment.ts";
+import { type Environment, makeHome, readEnvironment } from "../base/environment.ts";
 import { toFailure } from "../base/errors.ts";
 import type { Check } from "../console/web/api.ts";
-import { readConfig } from "./config.ts";
+import { readConfig } from "../registry/config.ts";
 import { call, findServer } from "./connection.ts";
 import { CliError, EXIT } from "./exit.ts";
 import type { ReadOptions } from "./read.ts";
@@ -77,7 +77,7 @@ async function git(): Promise<Finding> {
 
 function home({ home }: Environment): Finding {
   if (!existsSync(home)) return ok(`${home} is made by the first start`);
-  accessSync(home, constants.R_OK | constants.W_OK | constants.X_OK);
+  makeHome(home);
   const open = (statSync(home).mode & 0o077) !== 0;
   return open ? warning(`others can look into ${home}`, `chmod 700 '${home}'`) : ok(home);
 }

@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readEnvironment } from "../base/environment.ts";
-import { CONFIG_FILE } from "./config.ts";
+import { makeHome, readEnvironment } from "../base/environment.ts";
+import { isZone } from "../base/zones.ts";
+import { CONFIG_FILE } from "../registry/config.ts";
 import { usage } from "./exit.ts";
 import { say } from "./terminal.ts";
 
@@ -20,7 +21,7 @@ export async function init({ keyFromStdin, ...given }: Owner & { keyFromStdin?: 
   }
   const { key, ...owner } = asks ? await askAll(given, home) : { ...given, key: keyFromStdin && readKey() };
   if (owner.zone && !isZone(owner.zone)) throw usage(`"${owner.zone}" is not an IANA time zone.`, ZONE_HINT);
-  mkdirSync(home, { recursive: true, mode: 0o700 });
+  makeHome(home);
   if (owner.name || owner.zone) writeOwner(owner);
   if (key) writeKey(join(home, ".env"), key.trim());
   else say("No key was given: the demo answers until a model has one.");
@@ -28,14 +29,6 @@ export async function init({ keyFromStdin, ...given }: Owner & { keyFromStdin?: 
 }
 
 const ZONE_HINT = 'Write it like "Europe/Amsterdam".';
-
-function isZone(zone: string | undefined): boolean {
-  try {
-    return Boolean(new Intl.DateTimeFormat("en", { timeZone: zone }) && zone);
-  } catch {
-    return false;
-  }
-}
 
 function readKey(): string {
   const key = readFileSync(0, "utf8");
@@ -48,7 +41,7 @@ async function askAll(given: Owner, home: string) {
   intro("Daimon");
   note(".env  your keys; only you can read it\nhub/  what Daimon knows: Markdown in git", home);
   const initialValue = given.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const validate = (value?: string) => (isZone(value) ? undefined : ZONE_HINT);
+  const validate = (value = "") => (isZone(value) ? undefined : ZONE_HINT);
   const message = "A key of Anthropic or OpenAI? Empty: the demo, without a model.";
   const answers = await group(
     {

@@ -8,7 +8,7 @@ import { formatHelp, setExamples, subcommandTerm } from "./help.ts";
 /** What the one file that knows all rooms gives to the command line. */
 export interface CliMain {
   /** Runs the system (only these of `web`, `worker`, `clock`), and resolves when it has stopped. */
-  start(options: { only?: readonly string[]; port?: number; open?: boolean }): Promise<void>;
+  start(options: { only?: readonly Part[]; port?: number; open?: boolean }): Promise<void>;
 }
 
 // Each command's file is imported when the command is run, so that it loads only what it needs.
@@ -79,7 +79,7 @@ const read = (...parts: Parameters<typeof verb>): Command =>
 /** One that is read page by page. */
 const list = (...parts: Parameters<typeof verb>): Command =>
   read(...parts)
-    .addOption(count("--limit <count>", "at most so many, up to 200"))
+    .addOption(count("--limit <count>", "at most so many, up to 200", 200))
     .option("--cursor <cursor>", "go on where the page before ended (its `next`)");
 
 /** An action of a file that is imported when it is called. Commander gives it the arguments, then the options. */
@@ -89,10 +89,10 @@ const act =
     await ((await load())[name] as Action)(...given);
   };
 
-function count(flags: string, description: string): Option {
+function count(flags: string, description: string, most = 100_000): Option {
   return new Option(flags, description).argParser((text: string) => {
-    if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-    throw new InvalidArgumentError("It must be a whole number from 1.");
+    if (/^[1-9]\d{0,8}$/.test(text) && Number(text) <= most) return Number(text);
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
   });
 }
 
@@ -102,7 +102,7 @@ const oneOf = (flags: string, description: string, words: string): Option =>
 function addBeginning(program: Command, main: CliMain): void {
   verb(program, "start", "Run the system: web, worker and clock in one process", ["--open"], main.start)
     .addOption(new Option("--only <parts>", "run only these of web,worker,clock").argParser(parseParts))
-    .addOption(count("--port <port>", "listen there (default: PORT, else 4242)"))
+    .addOption(count("--port <port>", "listen there (default: PORT, else 4242)", 65_535))
     .option("--open", "open the browser at the login link");
   const quiet = "--name Ada --zone Europe/Amsterdam --key-from-stdin <key.txt";
   verb(program, "init", "Say who you are and give a model key, or take the demo", ["", quiet], act(INIT, "init"))
@@ -113,9 +113,11 @@ function addBeginning(program: Command, main: CliMain): void {
   read(program, "login", "Print a one-time link that opens the console", [""], act(LOGINS, "login"));
 }
 
-function parseParts(text: string): string[] {
+type Part = "web" | "worker" | "clock";
+
+function parseParts(text: string): Part[] {
   const parts = text.split(",");
-  if (parts.every((part) => ["web", "worker", "clock"].includes(part))) return parts;
+  if (parts.every((part) => part === "web" || part === "worker" || part === "clock")) return [...new Set(parts)];
   throw new InvalidArgumentError("It takes web, worker and clock, with commas between.");
 }
 
@@ -146,7 +148,7 @@ function addSending(program: Command): void {
   ];
   const description = "Send a signed sample webhook through the real door";
   read(program, "send <source> [type]", description, examples, act(EVENTS, "send"))
-    .addOption(count("--times <count>", "so many deliveries"))
+    .addOption(count("--times <count>", "so many deliveries", 1000))
     .option("--bad-signature", "break the signature, to see it refused")
     .option("--stale", "sign it as if long ago, to see it refused")
     .option("--duplicate", "send the same delivery twice")
@@ -337,7 +339,7 @@ function addOperations(program: Command): void {
 function addTokens(token: Command): void {
   read(token, "create <name>", "Make one; it is shown once", ["laptop --scope read"], act(LOGINS, "createToken"))
     .addOption(oneOf("--scope <scope>", "what it may do", "read write admin").default("read"))
-    .addOption(count("--days <count>", "for how long (default: 90)"));
+    .addOption(count("--days <count>", "for how long (default: 90)", 3650));
   read(token, "list", "All of them, without the secret", [""], act(LOGINS, "listTokens"));
   verb(token, "revoke <name>", "Take one back", ["laptop"], act(LOGINS, "revokeToken"));
 }

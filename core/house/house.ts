@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createAgents, readDefaultAgent } from "../agents/agents.ts";
 import type { RegisteredTool } from "../agents/toolbox.ts";
@@ -6,7 +5,7 @@ import { hubTools } from "../agents/tools/hub.ts";
 import { type ScheduleToolsOptions, scheduleTools } from "../agents/tools/schedules.ts";
 import { type SystemToolsOptions, systemTools } from "../agents/tools/system.ts";
 import { type Clock, createClock } from "../base/clock.ts";
-import type { Environment } from "../base/environment.ts";
+import { type Environment, makeHome, readNumber } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { createLive, type Live } from "../base/live.ts";
@@ -101,7 +100,7 @@ export async function openHouse(options: HouseOptions) {
 /** What everything stands on. When it cannot all be had, the database is not left running alone. */
 async function openGround(options: HouseOptions) {
   const { environment } = options;
-  mkdirSync(environment.home, { recursive: true, mode: 0o700 });
+  makeHome(environment.home);
   const log = options.log ?? openLog({ file: join(environment.home, "daimon.log") });
   const [server, registry] = await Promise.all([
     startDatabase(environment, log),
@@ -121,7 +120,7 @@ async function layGround({ environment, config, roles, log, server, registry, ..
   const lines = openLines();
   const connection = { ...server.connection, stream: lines.stream };
   const database = connect({ ...connection, connections: roles.includes("worker") ? 12 : 6 });
-  const leaseMilliseconds = Number(environment.values.DAIMON_LEASE_MS || LEASE_MILLISECONDS);
+  const leaseMilliseconds = readNumber(environment.values, "DAIMON_LEASE_MS", LEASE_MILLISECONDS);
   const patience = { query_timeout: leaseMilliseconds, connectionTimeoutMillis: leaseMilliseconds };
   const heart = connect({ ...server.connection, connections: 1, ...patience });
   const declared = registry.installed.flatMap((one) => one.capability.secrets ?? []);

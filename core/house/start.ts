@@ -1,13 +1,12 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { ROOT, readEnvironment } from "../base/environment.ts";
+import { ROOT, readEnvironment, readNumber } from "../base/environment.ts";
 import { DaimonError } from "../base/errors.ts";
 import { createLoginLink } from "../console/auth.ts";
 import { createConsole } from "../console/console.ts";
-import type { Config } from "../define/config.ts";
 import { createMetrics } from "../metrics.ts";
+import { readConfig } from "../registry/config.ts";
 import { startWebServer, type WebServer } from "../server.ts";
 import { createToken, hasLogin, removeToken } from "../store/logins.ts";
 import { createRefusalCounter } from "../store/refusals.ts";
@@ -19,19 +18,20 @@ import { type House, openHouse, type Role } from "./house.ts";
 const ROLES: readonly Role[] = ["web", "worker", "clock"];
 export interface StartOptions {
   /** Which of `web`, `worker`, `clock` to run. Default: all. */
-  readonly only?: readonly string[];
+  readonly only?: readonly Role[];
   readonly port?: number;
   /** Opens the browser at the login link. */
   readonly open?: boolean;
 }
 
-/** Runs the system until it is told to stop. Throws `start.roles`, `start.exposed`, `port.taken`, and what a room throws. */
+/** Runs the system until it is told to stop. Throws `start.exposed`, `port.taken`, and what a room throws. */
 export async function start(options: StartOptions): Promise<void> {
   const began = performance.now();
   // Listened for from the first moment: a signal while starting is a stop, too.
   const told = untilToldToStop();
-  const roles = toRoles(options.only);
+  const roles = options.only ?? ROLES;
   const environment = { ...readEnvironment(), ...(options.port === undefined ? {} : { port: options.port }) };
+  const lameDuck = readNumber(environment.values, "DAIMON_LAME_DUCK_MS", 0);
   const config = await readConfig();
   let door: Door | undefined;
   const web = roles.includes("web") ? await openPort(environment, () => door) : undefined;
@@ -44,26 +44,28 @@ export async function start(options: StartOptions): Promise<void> {
     door = openDoor(house, web);
   }
   await house.start();
-  const link = web ? await announce(house, web) : undefined;
+  const { link, withdraw } = web ? await announce(house, web) : {};
   if (door) door.ready = true;
   tell(house, link, performance.now() - began);
   if (link && options.open) openBrowser(link);
 
-  await told;
+  const gone = await Promise.race([told, house.server.gone]);
+  // There is nothing left to finish anything in.
+  if (gone) throw gone;
   process.stderr.write("Stopping: finishing what is under way. Ctrl-C again to stop at once.\n");
   process.once("SIGINT", () => process.exit(130));
+  if (door) door.ready = false;
+  // A proxy needs a moment to see 503 on /readyz and to look elsewhere.
+  if (web) await new Promise((resolve) => setTimeout(resolve, lameDuck));
   if (web && door) await closeDoor(house, web, door);
+  withdraw?.();
   await house.stop();
 }
 
 async function closeDoor(house: House, web: WebServer, door: Door): Promise<void> {
-  door.ready = false;
-  // A proxy needs a moment to see 503 on /readyz and to look elsewhere.
-  await new Promise((resolve) => setTimeout(resolve, Number(house.environment.values.DAIMON_LAME_DUCK_MS || 0)));
   door.closing.abort();
   await web.close();
   await removeToken(house.database, house.serverToken).catch(() => {});
-  rmSync(join(house.environment.home, "server.json"), { force: true });
 }
 
 /** What the web server answers with, once the rooms are open. */
@@ -125,21 +127,6 @@ function openDoor(house: House, web: WebServer): Door {
   return { intake, app, metrics: createMetrics(database), closing, ready: false };
 }
 
-function toRoles(only: readonly string[] | undefined): Role[] {
-  if (!only || only.length === 0) return [...ROLES];
-  const unknown = only.filter((role) => !ROLES.includes(role as Role));
-  if (unknown.length > 0)
-    throw new DaimonError("start.roles", `There is no role ${unknown.join(", ")}.`, `There are: ${ROLES.join(", ")}.`);
-  return only as Role[];
-}
-
-async function readConfig(): Promise<Config> {
-  const file = join(ROOT, "daimon.config.ts");
-  if (!existsSync(file))
-    throw new DaimonError("config.missing", "There is no daimon.config.ts.", "git checkout daimon.config.ts");
-  return ((await import(pathToFileURL(file).href)) as { default: Config }).default;
-}
-
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
@@ -155,8 +142,8 @@ async function requireLogin(house: House, web: WebServer): Promise<void> {
   );
 }
 
-/** Writes how the CLI reaches us, and returns a one-time login link. */
-async function announce(house: House, web: WebServer): Promise<string> {
+/** Writes how the CLI reaches us; returns a one-time login link, and how to take back what was written. */
+async function announce(house: House, web: WebServer): Promise<{ link: string; withdraw: () => void }> {
   const now = house.clock.now();
   const token = await createToken(
     house.database,
@@ -164,10 +151,15 @@ async function announce(house: House, web: WebServer): Promise<string> {
     now,
   );
   const url = web.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1");
-  const file = { url, pid: process.pid, token, startedAt: now.toISOString() };
-  writeFileSync(join(house.environment.home, "server.json"), JSON.stringify(file), { mode: 0o600 });
+  const file = join(house.environment.home, "server.json");
+  const text = JSON.stringify({ url, pid: process.pid, token, startedAt: now.toISOString() });
+  writeFileSync(file, text, { mode: 0o600 });
   house.log.info("Daimon is ready.", { url, roles: house.roles });
-  return await createLoginLink(house.database, house.config.publicUrl ?? url.replace("127.0.0.1", "localhost"), now);
+  return {
+    link: await createLoginLink(house.database, house.config.publicUrl ?? url.replace("127.0.0.1", "localhost"), now),
+    // Of two processes of one home, the one that came later is the one to speak to.
+    withdraw: () => existsSync(file) && readFileSync(file, "utf8") === text && rmSync(file),
+  };
 }
 
 function tell(house: House, link: string | undefined, milliseconds: number): void {

@@ -3,16 +3,16 @@ import { parseDuration } from "../base/durations.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Capability } from "../define/capability.ts";
 
-const text = z.string("must be text").refine((value) => value.trim() !== "", "must not be empty");
+export const text = z.string("must be text").refine((value) => value.trim() !== "", "must not be empty");
 const flag = z.boolean("must be true or false");
 const code = z.custom<() => unknown>((value) => typeof value === "function", "must be a function");
-const positive = z.number("must be a number").positive("must be more than 0");
-const count = z.int("must be a whole number").positive("must be more than 0");
+export const positive = z.number("must be a number").positive("must be more than 0");
+export const count = z.int("must be a whole number").positive("must be more than 0");
 const kebab = text.regex(
   /^[a-z0-9]+(-[a-z0-9]+)*$/,
   'must be small letters, digits and single dashes, like "weekly-report"',
 );
-const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
+export const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
   z.enum(values, `must be one of ${values.map((value) => `"${value}"`).join(", ")}`);
 
 const LONGEST_MILLISECONDS = parseDuration("365d");
@@ -24,7 +24,7 @@ const millisecondsOf = (value: string) => {
     return Number.NaN;
   }
 };
-const duration = text.refine((value) => {
+export const duration = text.refine((value) => {
   const milliseconds = millisecondsOf(value);
   return milliseconds > 0 && milliseconds <= LONGEST_MILLISECONDS;
 }, 'must be a duration up to a year, like "30s", "5m" or "1d12h"');
@@ -38,7 +38,7 @@ const retry = z.strictObject({
 });
 const named = { name: kebab, description: text.optional() };
 const handled = { run: code, retry: retry.optional(), limits: limits.optional() };
-const anyText = z.string("must be text");
+export const anyText = z.string("must be text");
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], "must be text, a number, true, false or null");
 
 /** `fields` beside exactly one place, or one of the `others`. */
@@ -224,18 +224,18 @@ export function parseCapability(value: unknown): Capability {
 const inWords: z.core.$ZodErrorMap = ({ code }) =>
   code === "invalid_type" ? "must be an object" : "is of no kind that is known";
 
-/** `schedule weekly: "cron" is missing.` */
-function sentence(issue: z.core.$ZodIssue, capability: unknown): string {
+/** `schedule weekly: "cron" is missing.`; what is wrong with the `whole` itself begins with that word. */
+export function sentence(issue: z.core.$ZodIssue, value: unknown, whole = "capability"): string {
   const [group, place, ...rest] = issue.path;
   const inList = typeof place === "number";
-  const owner = inList ? at(capability, [group!, place]) : capability;
+  const owner = inList ? at(value, [group!, place]) : value;
   const title = at(owner, ["name"]) ?? at(owner, ["source"]) ?? (inList ? `number ${place + 1}` : "");
-  const where = inList ? `${String(group).replace(/^(?!egress)(.*)s$/, "$1")} ${title}` : "capability";
+  const where = inList ? `${String(group).replace(/^(?!egress)(.*)s$/, "$1")} ${title}` : whole;
   const field = (inList ? rest : issue.path).map(String).join(".");
   if (issue.code === "unrecognized_keys") {
     return `${where}: ${field ? `"${field}"` : "it"} has no field "${issue.keys.join('", "')}".`;
   }
-  if (field && at(capability, issue.path) === undefined) return `${where}: "${field}" is missing.`;
+  if (field && at(value, issue.path) === undefined) return `${where}: "${field}" is missing.`;
   return `${where}: ${field ? `"${field}"` : "it"} ${issue.message}.`;
 }
 

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { isRunning } from "../base/neighbours.ts";
 import { connect } from "../store/database.ts";
 import { readPidFile } from "../store/embedded/leftovers.ts";
 import { dataOf } from "./embedded.ts";
-import { testSystem, until } from "./system.ts";
+import { readServer, testSystem, until } from "./system.ts";
 
 test("a start that fails half way says why and ends, and its database with it", async (t) => {
   const system = testSystem(t);
@@ -59,4 +61,59 @@ test("a capability that never lets go of the process while it is imported is nam
     return true;
   });
   assert.ok(starting.ended());
+});
+
+test("a start that cannot be says what is wrong and what to do, without a stack", async (t) => {
+  const system = testSystem(t);
+  const file = join(system.capabilities, "file");
+  writeFileSync(file, "");
+  mkdirSync(join(system.capabilities, "odd/.env"), { recursive: true });
+  const wrong: readonly [Record<string, string>, RegExp][] = [
+    [{ DAIMON_HOME: file }, /^The home .*file cannot be used: EEXIST: file already exists\.\nNext: Set DAIMON_HOME/],
+    [{ DAIMON_HOME: join(file, "below") }, /cannot be used: ENOTDIR: not a directory\.\nNext: Set DAIMON_HOME/],
+    [
+      { DAIMON_HOME: join(system.capabilities, "odd") },
+      /odd\/\.env cannot be read: EISDIR: .*\.\nNext: Make it a file/,
+    ],
+    [{ HOST: "192.0.2.1" }, /^Port 0 of 192\.0\.2\.1 cannot be listened on: .*EADDRNOTAVAIL.*\nNext: Set HOST/],
+    [{ PORT: "1e3" }, /^PORT is "1e3", which is not a whole number from 0 to 65535\.\nNext: Write it like PORT=4242/],
+    [{ DAIMON_LEASE_MS: "soon" }, /^DAIMON_LEASE_MS is "soon", which is not a whole number/],
+    [{ DAIMON_LAME_DUCK_MS: "-1" }, /^DAIMON_LAME_DUCK_MS is "-1", which is not a whole number/],
+    [
+      { DATABASE_URL: "postgres://127.0.0.1:1/x" },
+      /^The database of DATABASE_URL does not answer: .*\nNext: Is it right, like postgres:/,
+    ],
+  ];
+  for (const [more, words] of wrong) {
+    const starting = system.launch("web,worker,clock", more);
+    await assert.rejects(starting.ready);
+    assert.match(starting.complaint, words);
+    assert.doesNotMatch(starting.complaint, /\n {4}at /);
+    assert.equal(starting.ended()?.code, 1);
+  }
+});
+
+test("a process whose home is removed while it runs says so once and ends, its database with it", async (t) => {
+  const system = testSystem(t);
+  const daimon = await system.start();
+  const { pid } = readPidFile(dataOf(system.home))!;
+  rmSync(system.home, { recursive: true, force: true, maxRetries: 20 });
+  await until("it ends", () => daimon.ended());
+  assert.deepEqual(daimon.ended(), { code: 1, signal: null });
+  assert.match(
+    daimon.complaint,
+    /postgres\/data was removed while Daimon ran, .*\nNext: Restore a backup there, or begin/,
+  );
+  assert.ok(daimon.complaint.split("The log cannot be written").length <= 2, daimon.complaint);
+  await until("Postgres ends", () => !isRunning(pid));
+});
+
+test("of two processes of one home the one that ends takes only its own address back", async (t) => {
+  const system = testSystem(t);
+  const older = await system.start();
+  const newer = await system.start();
+  assert.equal(await older.stop(), 0);
+  assert.equal(readServer(system.home).url, newer.url);
+  assert.equal(await newer.stop(), 0);
+  assert.ok(!existsSync(join(system.home, "server.json")));
 });

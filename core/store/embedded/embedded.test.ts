@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readEnvironment } from "../../base/environment.ts";
 import { DaimonError } from "../../base/errors.ts";
 import { openLog } from "../../base/log.ts";
+import { testDatabase } from "../../test/database.ts";
 import {
   ask,
   dataOf,
@@ -185,13 +186,11 @@ suite("the embedded Postgres", { concurrency: 3 }, () => {
 
   test("a DATABASE_URL is taken as it is, and nothing is started", async (t) => {
     const home = join(temporary(t), "home");
-    const environment = {
-      ...readEnvironment({ DAIMON_HOME: home }),
-      databaseUrl: "postgresql://elsewhere/daimon",
-    };
+    const { url } = await testDatabase(t);
+    const environment = readEnvironment({ DAIMON_HOME: home, DATABASE_URL: url });
     const server = await startDatabase(environment, openLog({}));
     assert.deepEqual([server.kind, server.started], ["given", "given"]);
-    assert.deepEqual(server.connection, { connectionString: "postgresql://elsewhere/daimon" });
+    assert.deepEqual(server.connection, { connectionString: url });
     await server.stop();
     assert.equal(existsSync(home), false);
   });

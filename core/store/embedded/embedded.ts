@@ -29,28 +29,46 @@ export interface DatabaseServer {
   readonly connection: pg.PoolConfig;
   readonly kind: "embedded" | "given";
   readonly started: "cold" | "warm" | "attached" | "given";
+  /** Settles with what to tell when the embedded server's files were removed while it ran. */
+  readonly gone: Promise<DaimonError>;
   /** The last of the processes that use an embedded server shuts it down; a given one is left alone. */
   stop(): Promise<void>;
 }
 
 /** The connection that each process of ours keeps open: it sees the server die, and shows that we are here. */
 const KEEPER = "daimon keeper";
+const LOOK_MILLISECONDS = 500;
 
 /**
  * The database server: the one at `databaseUrl`, else the embedded Postgres below `<home>/postgres`, which
  * is laid down on the first start, attached to when it runs already, and brought back while this process
- * lives when it dies. Throws `store.platform`, `.version`, `.damaged`, `.owner`, `.root`, `.socket`, `.start`.
+ * lives when it dies. Throws `store.platform`, `.version`, `.damaged`, `.owner`, `.root`, `.socket`, `.start`, `.unreachable`.
  */
 export async function startDatabase(environment: Environment, log: Log): Promise<DatabaseServer> {
   if (environment.databaseUrl) {
+    await reach(environment.databaseUrl);
     return {
       connection: { connectionString: environment.databaseUrl },
       kind: "given",
       started: "given",
+      gone: new Promise(() => {}),
       stop: async () => {},
     };
   }
   return new EmbeddedServer(log).start(environment.home);
+}
+
+async function reach(url: string): Promise<void> {
+  try {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+    await client.connect();
+    await client.end();
+  } catch (error) {
+    // Where a host has two addresses, each failed in its own way.
+    const { message } = error instanceof AggregateError ? (error.errors[0] as Error) : (error as Error);
+    const next = "Is it right, like postgres://user:password@host:5432/name, and does that server run?";
+    throw new DaimonError("store.unreachable", `The database of DATABASE_URL does not answer: ${message}.`, next);
+  }
 }
 
 /**
@@ -80,6 +98,8 @@ class EmbeddedServer {
   #stopping = false;
   #restoring: Promise<void> = Promise.resolve();
   #restoredAt = 0;
+  #pid = 0;
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(log: Log) {
     this.#log = log;
@@ -93,12 +113,29 @@ class EmbeddedServer {
       connection: connectionOf(this.#place),
       kind: "embedded",
       started,
+      gone: this.#watchFiles(),
       stop: () => this.#stop(),
     };
   }
 
+  /** A server whose files are removed sees it only a minute later, and takes in until then what nobody finds again. */
+  #watchFiles(): Promise<DaimonError> {
+    const { data } = this.#place;
+    const inode = () => statSync(data, { throwIfNoEntry: false })?.ino;
+    const first = inode();
+    return new Promise((resolve) => {
+      this.#looking = setInterval(async () => {
+        if (inode() === first) return;
+        clearInterval(this.#looking);
+        if (worksIn(this.#pid, data)) await end(this.#pid, data, "SIGQUIT");
+        resolve(isGone(this.#place));
+      }, LOOK_MILLISECONDS).unref();
+    });
+  }
+
   #watch(keeper: pg.Client): void {
     this.#keeper = keeper;
+    this.#pid = readPidFile(this.#place.data)?.pid ?? this.#pid;
     keeper.once("end", () => {
       if (!this.#stopping) this.#restoring = this.#restore();
     });
@@ -125,6 +162,7 @@ class EmbeddedServer {
   async #stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    clearInterval(this.#looking);
     await this.#restoring;
     const release = await takeLock(join(this.#place.folder, "lock"));
     try {
@@ -141,6 +179,13 @@ class EmbeddedServer {
     }
   }
 }
+
+const isGone = ({ data }: Place) =>
+  new DaimonError(
+    "store.gone",
+    `${data} was removed while Daimon ran, and with it all that Daimon keeps.`,
+    "Restore a backup there, or begin anew with npm start.",
+  );
 
 function connectionOf(place: Place): pg.PoolConfig {
   return { host: place.socketFolder, port: 5432, user: NAME, database: NAME, ssl: false };
@@ -170,9 +215,7 @@ async function ensure(
   try {
     const isThere = isLaidDown(place);
     if (isThere) checkVersion(place, major);
-    if (!isThere && !may.layDown) {
-      throw new DaimonError("store.gone", `"${place.data}" is gone.`, "Stop Daimon and restore a backup.");
-    }
+    if (!isThere && !may.layDown) throw isGone(place);
     const running = isThere ? await attach(place) : null;
     if (running) return { keeper: running, started: "attached" };
     const cluster = await prepare(place);
