@@ -1,3 +1,4 @@
+import type { Registry } from "prom-client";
 import type { Database } from "./store/database.ts";
 import { readFigures } from "./store/figures.ts";
 
@@ -6,11 +7,18 @@ import { readFigures } from "./store/figures.ts";
  * (https://prometheus.io/docs/instrumenting/exposition_formats/). No label holds an id or a piece of a payload.
  */
 export function createMetrics(database: Database): () => Promise<string> {
+  let ofProcess: Registry | undefined;
   return async () => {
     // Loaded when first asked for: start-up does not pay for it.
     const { Gauge, Registry, collectDefaultMetrics } = await import("prom-client");
+    if (!ofProcess) {
+      ofProcess = new Registry();
+      collectDefaultMetrics({ register: ofProcess });
+      // Gauges with the name of a counter.
+      for (const what of ["handles", "requests", "resources"])
+        ofProcess.removeSingleMetric(`nodejs_active_${what}_total`);
+    }
     const register = new Registry();
-    collectDefaultMetrics({ register });
     const gauge = (name: string, help: string, labelNames: string[] = []) =>
       new Gauge({ name, help, labelNames, registers: [register] });
     const figures = await readFigures(database);
@@ -25,6 +33,6 @@ export function createMetrics(database: Database): () => Promise<string> {
     gauge("daimon_queue_oldest_seconds", "Age of the oldest ready run.").set(figures.oldestSeconds);
     gauge("daimon_approvals_waiting", "Approvals that wait for a person.").set(figures.approvals);
     gauge("daimon_spent_usd_today", "US dollars settled today, in the owner's zone.").set(figures.usdToday);
-    return await register.metrics();
+    return (await ofProcess.metrics()) + (await register.metrics());
   };
 }

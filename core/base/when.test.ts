@@ -109,6 +109,8 @@ test("what could be two times, is over, or never comes is refused with what to w
   refused("tomorrow at 25:00", /no time of day/);
   refused("tomorrow at 13pm", /no time of day/);
   refused("in a bit", /not understood/);
+  refused("in 99999999999999 minutes", /is no time/);
+  refused("in 8640000000000 days", /is no time/);
   refused("in 2 months", /not understood/);
   refused("soon", /not understood/);
   refused("", /not understood/);

@@ -18,6 +18,8 @@ interface TimeOfDay {
 const TIME = "noon|midnight|\\d{1,2}(?:[:.]\\d{2})?(?: ?[ap]m)?";
 const NUMBERS: Readonly<Record<string, number>> = { a: 1, an: 1, one: 1, half: 0.5 };
 const MINUTE = 60_000;
+/** No calendar of ours has more than four digits for a year. */
+const LAST = Date.UTC(10_000);
 const UNITS: Readonly<Record<string, number>> = {
   ...{ m: MINUTE, min: MINUTE, minute: MINUTE, h: 60 * MINUTE, hour: 60 * MINUTE },
   ...{ d: DAY_MILLISECONDS, day: DAY_MILLISECONDS, week: 7 * DAY_MILLISECONDS },
@@ -138,7 +140,7 @@ function moment(words: string, given: string, here: Here): When {
 }
 
 function future(when: { at: Date; note: string | null }, given: string, { zone, now }: Here): When {
-  if (Number.isNaN(when.at.getTime())) throw invalid(`"${given}" is no time.`);
+  if (!(when.at.getTime() < LAST)) throw invalid(`"${given}" is no time.`);
   if (when.at > now) return when;
   const wall = toWall(zone, when.at);
   throw invalid(`"${given}" is over: it was ${dateWords(wall)}, ${clockWords(wall)}.`);
@@ -156,7 +158,8 @@ function afterSpan(words: string, given: string, { zone, now }: Here): When {
     const span = (NUMBERS[number.split(" ")[0]!] ?? Number(number)) * UNITS[unit]!;
     sum[UNITS[unit]! < DAY_MILLISECONDS ? "real" : "days"] += span;
   }
-  if (sum.days === 0) return future({ at: new Date(+now + sum.real), note: null }, given, { zone, now });
+  const span = future({ at: new Date(+now + sum.days + sum.real), note: null }, given, { zone, now });
+  if (sum.days === 0) return span;
   const { at, note } = onWall(new Date(+toWall(zone, now) + sum.days), zone);
   return { at: new Date(+at + sum.real), note };
 }

@@ -6,7 +6,7 @@ import { dim, facts, line, paint, pretty, print, printJson, say, status, time } 
 
 export const listApprovals = ({ status: wanted, ...options }: ReadOptions & { status: string }) =>
   showList<Approval>(`/api/approvals${query(wanted === "all" ? options : { ...options, status: wanted })}`, options, {
-    none: "Nothing waits for you.",
+    none: wanted === "waiting" ? "Nothing waits for you." : "No approval is like that.",
     columns: {
       ID: (approval) => approval.id,
       STATUS: (approval) => status(approval.status),

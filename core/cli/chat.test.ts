@@ -72,7 +72,7 @@ test("what is piped in is added to the question; a stdin that nobody writes to i
   });
   const ask = async (words: string[], input: string) => {
     assert.equal((await run(["chat", ...words], { input })).code, 0);
-    return api.requests.at(-1)!.body;
+    return api.requests.findLast(({ route }) => route === "POST /api/chat")!.body;
   };
   assert.deepEqual(await ask(["review", "this"], "+ a line\n"), { text: "review this\n\n+ a line" });
   assert.deepEqual(await ask([], "only piped\n"), { text: "only piped" });

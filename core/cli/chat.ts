@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import type { Conversation, Page } from "../console/web/api.ts";
 import { call, stream } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
-import type { ReadOptions } from "./read.ts";
+import { type ReadOptions, sayWhenStopped } from "./read.ts";
 import { clean, line, paint, print, printJson, promptLine, say } from "./terminal.ts";
 
 /** What the API is asked. */
@@ -85,7 +85,10 @@ async function ask(body: Question, { live, signal }: { live: boolean; signal: Ab
   let run: { runId: string; conversation: string } | undefined;
   for await (const { event, data } of stream("POST", "/api/chat", { body, signal })) {
     const fields = data as Readonly<Record<string, string>>;
-    if (event === "run") run = data as typeof run;
+    if (event === "run") {
+      run = data as typeof run;
+      void sayWhenStopped();
+    }
     if (event === "delta") written.write(fields.text!);
     if (event === "tool" && fields.state !== "started") {
       written.aside(`${fields.state === "failed" ? "✗" : "✓"} ${line(fields.name!)}`);
@@ -105,7 +108,7 @@ async function ask(body: Question, { live, signal }: { live: boolean; signal: Ab
     if (run) await call("DELETE", `/api/runs/${run.runId}`).catch(() => {});
     throw new CliError(EXIT.interrupted, "chat.canceled", "Canceled.");
   }
-  const message = "The connection ended before the answer came; the run goes on.";
+  const message = `The connection ended before the answer came${run ? "; the run goes on" : ""}.`;
   throw new CliError(EXIT.failed, "chat.interrupted", message, run && `daimon runs watch ${run.runId}`);
 }
 

@@ -116,7 +116,17 @@ test("without a server, what needs one says so", async (t) => {
   writeFileSync(join(home, "server.json"), JSON.stringify(left));
   assert.match((await run(["chat", "hi"])).stderr, /not running.*\nNext: npm start/);
   const far = await run(["runs", "list"], { environment: { DAIMON_URL: "http://127.0.0.1:1/" } });
-  assert.match(far.stderr, /Nothing answers at http:\/\/127\.0\.0\.1:1\./);
+  assert.match(far.stderr, /No Daimon answers at http:\/\/127\.0\.0\.1:1\./);
+  for (const url of ["nonsense", "ftp://127.0.0.1/", "http://[", "https://127.0.0.1:1"]) {
+    const { code, stderr } = await run(["runs", "list"], { environment: { DAIMON_URL: url } });
+    assert.equal(code, 1);
+    assert.match(stderr, /^No Daimon answers at \S+\.\nNext: Is DAIMON_URL right, .*\n$/);
+  }
+  const page = (_: ApiRequest, response: ServerResponse) => response.end("<html>Another program</html>");
+  await testApi(t, home, { "GET /api/runs": page });
+  assert.match((await run(["runs", "list"])).stderr, /^Daimon is not running .*\nNext: npm start\n$/);
+  writeFileSync(join(home, "server.json"), "{");
+  assert.match((await run(["runs", "list"])).stderr, /^Daimon is not running .*\nNext: npm start\n$/);
 });
 
 test("the exit code says what came of it", async (t) => {
@@ -128,6 +138,8 @@ test("the exit code says what came of it", async (t) => {
     "GET /api/runs/closed": refuse(401, "auth.wrong"),
     "GET /api/runs/scope": refuse(403, "auth.scope"),
     "GET /api/runs": { items: [], next: null },
+    "GET /api/events": refuse(400, "request.invalid"),
+    "GET /api/status": { owner: { name: "Ada", zone: "Europe/Amsterdam" }, stopped: true },
     "POST /api/runs/good/retries": refuse(409, "run.state"),
     "GET /api/doctor": {
       checks: [{ name: "database", state: "failed", message: "is gone", next: "npm start" }],
@@ -144,10 +156,15 @@ test("the exit code says what came of it", async (t) => {
   const cases: [string, number, RegExp][] = [
     ["runs show good", 0, /^$/],
     ["runs show none", 3, /There is no GET \/api\/runs\/none/],
-    ["runs show latest", 3, /none yet/],
+    ["runs show latest", 3, /There are no runs yet\./],
+    ["runs list", 0, /No runs\. One starts when/],
+    ["runs list --status failed", 0, /No run is like that\./],
+    ["runs list --limit 201", 2, /It must be a whole number from 1 to 200\./],
+    ["events list --since soon", 2, /No\./],
     ["runs show closed", 4, /DAIMON_TOKEN/],
     ["runs show scope", 4, /No\./],
     ["runs watch good", 0, /✓ ask\/model 340ms/],
+    ["runs watch good", 0, /STOP is on: nothing begins\. Next: daimon stop --release/],
     ["runs watch one", 5, /failed: It broke\.\nNext: Mend it\./],
     ["runs retry good", 1, /No\./],
     ["chat hi", 5, /The key is wrong\.\nNext: daimon init/],

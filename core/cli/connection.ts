@@ -21,14 +21,15 @@ export function findServer(): Server {
   const { home, values } = readEnvironment();
   if (values.DAIMON_URL) {
     const url = values.DAIMON_URL.replace(/\/+$/, "");
-    const next = "Is DAIMON_URL right, and does Daimon run there?";
-    const silent = new CliError(EXIT.failed, "server.unreachable", `Nothing answers at ${url}.`, next);
+    const next = "Is DAIMON_URL right, like http://127.0.0.1:4242, and does Daimon run there?";
+    const silent = new CliError(EXIT.failed, "server.unreachable", `No Daimon answers at ${url}.`, next);
+    if (!/^https?:/.test(url) || !URL.canParse(url)) throw silent;
     return { url, token: values.DAIMON_TOKEN, silent };
   }
   const silent = new CliError(EXIT.failed, "server.down", `Daimon is not running (${home}).`, "npm start");
   const file = join(home, "server.json");
   if (!existsSync(file)) throw silent;
-  const { url, token } = JSON.parse(readFileSync(file, "utf8")) as { url: string; token: string };
+  const { url, token } = parse<{ url: string; token: string }>(readFileSync(file, "utf8"), silent);
   return { url, token: values.DAIMON_TOKEN || token, silent };
 }
 
@@ -36,7 +37,16 @@ export function findServer(): Server {
 export async function call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
   const response = await request(method, path, { body });
   const text = await textOf(response);
-  return (text ? JSON.parse(text) : undefined) as Answer;
+  return (text ? parse(text, findServer().silent) : undefined) as Answer;
+}
+
+/** What is no JSON is not ours: of another program, or half written. */
+function parse<Value>(text: string, silent: CliError): Value {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw silent;
+  }
 }
 
 /** The server-sent events of an answer (first `open`, by us), until it ends or `signal` aborts; `data` is JSON. */
@@ -96,12 +106,15 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text;
 }
 
+const { usage, login, missing } = EXIT;
+const EXITS: Readonly<Record<number, number>> = { 400: usage, 401: login, 403: login, 404: missing };
+
 function refused(httpStatus: number, text: string, what: string): CliError {
   let failure: Failure = { code: `http.${httpStatus}`, message: `${what} answered ${httpStatus}.` };
   try {
     failure = (JSON.parse(text) as { error?: Failure }).error ?? failure;
   } catch {} // Not our JSON but a proxy's page: then the status must say it.
-  const exit = httpStatus === 404 ? EXIT.missing : [401, 403].includes(httpStatus) ? EXIT.login : EXIT.failed;
+  const exit = EXITS[httpStatus] ?? EXIT.failed;
   const token = "Set DAIMON_TOKEN to what `daimon token create` prints there.";
   return new CliError(exit, failure.code, failure.message, httpStatus === 401 ? token : failure.next);
 }

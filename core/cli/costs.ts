@@ -11,7 +11,7 @@ export async function showCosts(options: ReadOptions & { since: string }) {
     ["Today", ofLimit(costs.today)],
     ["Month", ofLimit(costs.month)],
   ]);
-  if (costs.calls.length === 0) return say("No model was called yet. Ask something: daimon chat hi");
+  if (costs.calls.length === 0) return say(`No model was called in ${options.since}. Ask something: daimon chat hi`);
   printCalls(costs, options.since, await ownerZone());
 }
 

@@ -110,14 +110,14 @@ async function database(environment: Environment): Promise<Finding> {
   }
 }
 
-const KEYS: Readonly<Record<string, string>> = { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY" };
-
-async function modelKeys({ values }: Environment): Promise<Finding> {
-  const { models } = await readConfig();
-  const names = Object.values(models).flatMap(({ provider, key }) => key ?? KEYS[provider] ?? []);
-  const missing = [...new Set(names)].filter((name) => !values[name]);
-  if (missing.length === 0) return ok("are set");
-  return warning(`${missing.join(" and ")} not set: the demo answers`, "daimon init");
+async function modelKeys(environment: Environment): Promise<Finding> {
+  const { findTargets } = await import("../models/targets.ts");
+  const targets = findTargets(await readConfig(), environment);
+  const problem = targets.find((target) => target.problem)?.problem;
+  if (problem) return warning(problem.message, problem.next ?? "daimon init");
+  return targets.some((target) => target.demo)
+    ? warning("are not set: the demo answers", "daimon init")
+    : ok("are set");
 }
 
 async function capabilities(environment: Environment): Promise<Check[]> {

@@ -9,7 +9,7 @@ import { dim, facts, line, paint, pretty, print, printJson, say, status, time } 
 
 export const listEvents = ({ text, ...options }: ReadOptions & { text?: string }) =>
   showList<EventItem>(`/api/events${query({ ...options, q: text })}`, options, {
-    none: "No events. Send one: daimon send github push",
+    none: text || Object.keys(options)[0] ? "No event is like that." : "No events. Send one: daimon send github push",
     columns: {
       ID: (event) => event.id,
       OUTCOME: (event) => status(event.outcome),

@@ -56,6 +56,12 @@ async function readList<Item>(path: string): Promise<Page<Item>> {
   return page;
 }
 
+/** Why what was asked for does not begin, where that is plain. */
+export async function sayWhenStopped(): Promise<void> {
+  const status = await call<Pick<SystemStatus, "stopped">>("GET", "/api/status").catch(() => null);
+  if (status?.stopped) say("STOP is on: nothing begins. Next: daimon stop --release");
+}
+
 /** Asks for a change and prints the answer as JSON, or lets `tell` tell it. */
 export async function change<Answer>(
   [method, path, body]: readonly [method: string, path: string, body?: unknown],
@@ -74,5 +80,6 @@ export async function pathOf(list: string, id: string): Promise<string> {
   if (id !== "latest") return `${path}/${encodeURIComponent(id)}`;
   const { items } = await call<Page<{ id: string }>>("GET", list);
   if (items[0]) return `${path}/${items[0].id}`;
-  throw new CliError(EXIT.missing, "cli.none", "There is none yet.");
+  const things = path!.split("/").at(-1);
+  throw new CliError(EXIT.missing, "cli.none", `There are no ${things} yet.`, `daimon ${things} --help`);
 }

@@ -4,13 +4,16 @@ import type { Pausable, RunDetail, Step, TriggerPage } from "../console/web/api.
 import { FINISHED, stepState } from "../define/run.ts";
 import { call } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
-import { change, ownerZone, pathOf, query, type ReadOptions, showList } from "./read.ts";
+import { change, ownerZone, pathOf, query, type ReadOptions, sayWhenStopped, showList } from "./read.ts";
 import { type ManyOptions, progressWords, putRight } from "./repairs.ts";
 import { dim, facts, line, paint, pretty, print, printJson, say, status, table, time, took, usd } from "./terminal.ts";
 
 export const listRuns = ({ text, ...options }: ReadOptions & { text?: string }) =>
   showList<RunDetail>(`/api/runs${query({ ...options, q: text })}`, options, {
-    none: "No runs. One starts when an event comes in: daimon send github push",
+    none:
+      text || Object.keys(options)[0]
+        ? "No run is like that."
+        : "No runs. One starts when an event comes in: daimon send github push",
     columns: {
       ID: (run) => run.id,
       STATUS: (run) => status(run.status),
@@ -110,6 +113,7 @@ export async function watchRun(id: string, options: ReadOptions) {
 }
 
 async function follow(path: string): Promise<RunDetail> {
+  void sayWhenStopped();
   const told = new Set<string>();
   const tell = (words: string) => {
     if (!told.has(words)) say(words);

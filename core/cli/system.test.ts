@@ -54,7 +54,7 @@ test("the CLI tells the whole way of an event and of a question through the runn
   assert.match(sent.stderr, /✓ .*\nrun_\w{26} completed\n$/);
   assert.match(heard.stdout, /evt_\w{26} {2}dispatched {2}github push/);
   assert.match((await daimon(["send", "github", "--bad-signature"])).stdout, /^401 {2}.*signature/);
-  assert.match((await daimon(["send", "github", "--stale"], 1)).stderr, /github signs no time/);
+  assert.match((await daimon(["send", "github", "--stale"], 2)).stderr, /github signs no time/);
   assert.match((await daimon(["send", "github", "--duplicate"])).stdout, /^202 {2}(evt_\w+)\n200 {2}\1 {2}duplicate/);
   await daimon(["send", "nobody"], 3);
   const event = await json("events", "show", /evt_\w+/.exec(sent.stdout)![0]);

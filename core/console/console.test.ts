@@ -184,6 +184,7 @@ test("what cannot be read is refused with the name of the field", async (t) => {
   const refused = async (method: string, path: string, body?: unknown) => {
     const response = await house.ask(method, path, { body });
     const { error } = (await response.json()) as { error: { code: string; message: string; next: string } };
+    assert.ok(error.next, `${method} ${path} does not say what to do next`);
     return `${response.status} ${error.code} ${error.message}`;
   };
   assert.match(await refused("GET", "/api/events?limit=201"), /^400 request\.invalid "limit": /);
@@ -198,7 +199,13 @@ test("what cannot be read is refused with the name of the field", async (t) => {
   assert.match(await refused("POST", "/api/chat", { text: "a".repeat(1024 * 1024) }), /^413 request\.large /);
   const broken = await house.app.request(`${ORIGIN}/api/session`, { method: "POST", body: "{" });
   assert.equal(broken.status, 400);
-  assert.match(await refused("GET", "/api/nothing"), /^404 route\.missing /);
+  assert.equal(await refused("GET", "/api/nothing"), "404 route.missing Nothing answers GET at /api/nothing.");
+  assert.equal(await refused("PUT", "/api/events"), "404 route.missing Nothing answers PUT at /api/events.");
+  assert.match(await refused("GET", "/api/runs/x"), /^404 run\.missing There is no run "x"\./);
+  assert.match(await refused("GET", "/api/runs?cursor=x"), /^400 request\.invalid "cursor": is not the `next` of/);
+  assert.match(await refused("GET", "/api/schedules/%00"), /^400 request\.invalid NUL stands in no name\./);
+  const sample = { source: "github", type: "a\nb" };
+  assert.match(await refused("POST", "/api/samples", sample), /^400 request\.invalid "type": must be of ASCII/);
 });
 
 test("a database that is down is 503 with when to come back, and a bug tells nothing of itself", async (t) => {

@@ -1,4 +1,4 @@
-import { Hono, type MiddlewareHandler } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { DaimonError } from "../base/errors.ts";
 import { approvalRoutes } from "./api/approvals.ts";
@@ -62,7 +62,7 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     capabilityRoutes,
   ];
   for (const addRoutes of rooms) addRoutes(api, options);
-  app.get("*", (context) => (NOT_PAGES.test(context.req.path) ? nothingHere() : pages.serve(context)));
+  app.get("*", (context) => (NOT_PAGES.test(context.req.path) ? nothingHere(context) : pages.serve(context)));
   app.all("*", nothingHere);
   return app;
 }
@@ -71,10 +71,10 @@ const tooLarge = () => {
   throw new DaimonError("request.large", "The body is larger than 1 MiB.", "Send less at a time.");
 };
 
-const nothingHere = (): never => {
+const nothingHere = ({ req }: Context): never => {
   throw new DaimonError(
     "route.missing",
-    "There is nothing at this address.",
+    `Nothing answers ${req.method} at ${req.path.slice(0, 100)}.`,
     "docs/reference/api.md lists what there is.",
   );
 };

@@ -43,6 +43,7 @@ function statusOf(code: string): ContentfulStatusCode {
  */
 export function answerError(context: Context, error: unknown, log: Log): Response {
   if (error instanceof DaimonError) return context.json({ error: toFailure(error) }, statusOf(error.code));
+  if ((error as Failure | null)?.code === "22021") return context.json({ error: NUL }, 400);
   const { method, path } = context.req;
   log.error("a request failed", { method, path, error: (error as Error | null)?.stack ?? String(error) });
   if (!isDatabaseDown(error)) return context.json({ error: FAILED }, 500);
@@ -50,6 +51,8 @@ export function answerError(context: Context, error: unknown, log: Log): Respons
   return context.json({ error: DOWN }, 503);
 }
 
+/** What SQLSTATE 22021 means: the database holds no such text. */
+const NUL: Failure = { code: "request.invalid", message: "NUL stands in no name.", next: "Leave it out." };
 const FAILED: Failure = {
   code: "server.failed",
   message: "The request failed here.",

@@ -9,9 +9,14 @@ export const text = (most: number) =>
     .max(most)
     .refine((value) => !value.includes("\0"), "must not contain NUL");
 
+const ID = /^[a-z]{3}_[0-9a-z]{26}$/;
+
+/** An id, or nothing. */
+export const id = (otherwise: string) => z.string().regex(ID, otherwise).optional();
+
 /** Which part of a list is asked for. */
 export const PAGE = z.object({
-  cursor: text(100).optional(),
+  cursor: id("is not the `next` of a page"),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
 
@@ -38,7 +43,7 @@ export async function readBody<Value>(context: Context, schema: z.ZodType<Value>
 /** An id of the path. Throws `<what>.missing` when no such id can exist. */
 export function readId(context: Context, what: string): string {
   const id = context.req.param("id") ?? "";
-  if (!/^[a-z]{3}_[0-9a-z]{26}$/.test(id)) throw missing(what, id);
+  if (!ID.test(id)) throw missing(what, id);
   return id;
 }
 
@@ -48,8 +53,15 @@ export function present<Value>(found: Value | null | undefined, what: string, id
   return found;
 }
 
+/** The commands that list what has no `daimon <what>s list`. */
+const LISTS: Readonly<Record<string, string>> = { token: "daimon token list", conversation: "GET /api/conversations" };
+
 const missing = (what: string, id: string) =>
-  new DaimonError(`${what}.missing`, `There is no ${what} ${JSON.stringify(id.slice(0, 100))}.`);
+  new DaimonError(
+    `${what}.missing`,
+    `There is no ${what} ${JSON.stringify(id.slice(0, 100))}.`,
+    LISTS[what] ?? `daimon ${what}s list`,
+  );
 
 function parse<Value>(schema: z.ZodType<Value>, value: unknown): Given<Value> {
   const result = schema.safeParse(value);

@@ -18,7 +18,7 @@ import { type House, openHouse, type Role } from "./house.ts";
 const ROLES: readonly Role[] = ["web", "worker", "clock"];
 export interface StartOptions {
   /** Which of `web`, `worker`, `clock` to run. Default: all. */
-  readonly only?: readonly Role[];
+  readonly only?: readonly string[];
   readonly port?: number;
   /** Opens the browser at the login link. */
   readonly open?: boolean;
@@ -29,7 +29,7 @@ export async function start(options: StartOptions): Promise<void> {
   const began = performance.now();
   // Listened for from the first moment: a signal while starting is a stop, too.
   const told = untilToldToStop();
-  const roles = options.only ?? ROLES;
+  const roles = (options.only as Role[] | undefined) ?? ROLES;
   const environment = { ...readEnvironment(), ...(options.port === undefined ? {} : { port: options.port }) };
   const lameDuck = readNumber(environment.values, "DAIMON_LAME_DUCK_MS", 0);
   const config = await readConfig();

@@ -11,14 +11,14 @@ export const MIGRATIONS = join(import.meta.dirname, "migrations");
 
 /**
  * Brings the database to the current schema: an empty one gets `schema.sql` in one go, another the migrations
- * that it has not had, all in one transaction. Throws `store.newer` when a newer Daimon has written it, `store.denied`.
+ * that it has not had, all in one transaction. Throws `store.newer` when a newer Daimon has written it.
  */
 export async function migrate(database: Database, folder: string = MIGRATIONS): Promise<void> {
   const migrations = readdirSync(folder)
     .filter((name) => /^\d{3}_.*\.sql$/.test(name))
     .sort();
   const newest = migrations.length === 0 ? 1 : Number(migrations.at(-1)!.slice(0, 3));
-  const work = database.transaction(async (inside) => {
+  await database.transaction(async (inside) => {
     await inside.query("select pg_advisory_xact_lock($1)", [LOCK]);
     await inside.query("create table if not exists schema_version (version integer not null)");
     const [row] = await inside.query<{ version: number }>("select version from schema_version");
@@ -38,11 +38,5 @@ export async function migrate(database: Database, folder: string = MIGRATIONS): 
       await inside.query(readFileSync(join(folder, name), "utf8"));
     }
     await inside.query("update schema_version set version = $1", [newest]);
-  });
-  await work.catch((error: Error & { code?: unknown }) => {
-    const DENIED = "42501";
-    if (error.code !== DENIED) throw error;
-    const next = "Give its user the right to: grant create on schema public to <user>;";
-    throw new DaimonError("store.denied", `The database lets us make no tables: ${error.message}.`, next);
   });
 }

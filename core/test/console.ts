@@ -72,7 +72,7 @@ export async function testConsole(
       map: async () => ({ text: "inbox/", tokens: 2 }),
       search: async () => ({ hits: [], tokens: 0 }),
       read: async (path) => {
-        throw new DaimonError("hub.missing", `There is no ${path}.`);
+        throw new DaimonError("hub.missing", `There is no ${path}.`, "daimon hub map");
       },
     },
     models: { list: () => [{ role: "light", provider: "demo", model: "demo", demo: true }] },

@@ -12,12 +12,14 @@ import type { ConsoleOptions } from "../options.ts";
 const FIELDS = z.record(z.string(), z.unknown());
 const SAMPLE = z.object({
   source: text(200).min(1, "must not be empty"),
-  type: text(200).optional(),
+  type: text(200)
+    .regex(/^[ -~]+$/, "must be of ASCII")
+    .optional(),
   times: z.number().int().min(1).max(1000).optional(),
   badSignature: z.boolean().optional(),
   stale: z.boolean().optional(),
   duplicate: z.boolean().optional(),
-  data: z.union([FIELDS, z.array(FIELDS)]).optional(),
+  data: z.union([FIELDS, z.array(FIELDS)], "must be an object, or a list of objects").optional(),
 });
 
 type Shown = Pick<Installed, "capability" | "agents" | "skillFolder">;

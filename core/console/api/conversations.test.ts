@@ -166,11 +166,11 @@ test("conversations come with the one last spoken in first, messages newest firs
   }
   assert.deepEqual(titles, ["at 11", "at 10", "at 9"]);
 
-  for (const [place, text] of ["one", "two", "three"].entries()) {
+  for (const text of ["one", "two", "three"]) {
     await house.database.query(
       `insert into messages (id, conversation_id, direction, author, text, state, run_id, detail)
        values ($1, $2, 'out', 'default', $3, 'delivered', $4, '{"demo":true}')`,
-      [`msg_${place}`, made[0], text, run],
+      [newId("msg"), made[0], text, run],
     );
   }
   const page = await house.json<{ items: Record<string, unknown>[]; next: string }>(

@@ -5,16 +5,13 @@ import { type Failure, FINISHED } from "../../define/run.ts";
 import { findRunState, type RunState } from "../../store/views/runs.ts";
 import { listConversations, listMessages } from "../../store/views/talk.ts";
 import type { Api } from "../auth.ts";
-import { PAGE, present, readBody, readId, readQuery, text } from "../input.ts";
+import { id, PAGE, present, readBody, readId, readQuery, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { type EventStream, openStream } from "../stream.ts";
 
 const QUESTION = z.object({
   text: text(100_000).refine((value) => value.trim() !== "", "must not be empty"),
-  conversation: z
-    .string()
-    .regex(/^cnv_[0-9a-z]{26}$/, "is not the id of a conversation")
-    .optional(),
+  conversation: id("is not the id of a conversation"),
   agent: text(100).optional(),
 });
 

@@ -29,7 +29,10 @@ export function scheduleRoutes(api: Api, options: ConsoleOptions): void {
   const show = (row: ScheduleRow) => toView(row, clock.now());
 
   api.get("/schedules", async (context) => {
-    const { cursor, limit } = readQuery(context, PAGE.extend({ limit: PAGE.shape.limit.default(200) }));
+    const { cursor, limit } = readQuery(
+      context,
+      PAGE.extend({ cursor: text(100).optional(), limit: PAGE.shape.limit.default(200) }),
+    );
     const rows = await listSchedules(database, { after: cursor, most: limit + 1 });
     const next = rows.length > limit ? rows[limit - 1]!.name : null;
     return context.json({ items: rows.slice(0, limit).map(show), next });
