@@ -25,11 +25,11 @@ export const ROOT = resolve(import.meta.dirname, "../..");
 export function readEnvironment(processEnvironment: NodeJS.ProcessEnv = process.env): Environment {
   const home = resolve(processEnvironment.DAIMON_HOME || join(ROOT, "home"));
   const file = join(home, ".env");
-  const read = () => (existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {});
-  const kept = attempt(
-    read,
-    (why) => new DaimonError("config.env", `${file} cannot be read: ${why}.`, "Make it a file that you may read."),
-  );
+  // After a name with nothing but blanks Node would take the next line for its value.
+  const parse = (text: string) => parseEnv(text.replace(/^\uFEFF/, "").replace(/=[ \t\r]+$/gm, "="));
+  const read = () => (existsSync(file) ? parse(readFileSync(file, "utf8")) : {});
+  const next = "Make it a file that you may read.";
+  const kept = attempt(read, (why) => new DaimonError("config.env", `${file} cannot be read: ${why}.`, next));
   const values = { ...kept, ...processEnvironment };
   return {
     home,
@@ -63,7 +63,7 @@ export function makeHome(home: string): void {
   attempt(make, (why) => new DaimonError("home.unusable", `The home ${home} cannot be used: ${why}.`, next));
 }
 
-/** Tells `ENOTDIR: not a directory`, of `ENOTDIR: not a directory, mkdir '/a/b'`. */
+/** Tells an error of the file system without its call and path. */
 function attempt<Result>(work: () => Result, tell: (why: string) => DaimonError): Result {
   try {
     return work();

@@ -7,7 +7,7 @@ import type { EventItem, Preview, Progress, Run, RunDetail, RunStatus } from "..
 import { FINISHED } from "../define/run.ts";
 import { call } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
-import { change, type ReadOptions } from "./read.ts";
+import { change, type ReadOptions, sayWhenStopped } from "./read.ts";
 import { confirm, line, openLine, print, printJson, say, status, table } from "./terminal.ts";
 
 /** Of the commands that put many right. */
@@ -71,6 +71,7 @@ function show({ items, count }: Preview<EventItem & Run>, thing: string): void {
 /** Tells how far it is until all runs that came of it are finished. Throws `run.failed`, exit 5. */
 async function follow(runId: string, did: string): Promise<void> {
   const tell = openLine();
+  void sayWhenStopped();
   for (let pause = 100; ; pause = Math.min(1000, pause * 1.3)) {
     const run = await call<RunDetail>("GET", `/api/runs/${runId}`);
     const { runs = {} } = run.progress!;

@@ -53,8 +53,11 @@ export function present<Value>(found: Value | null | undefined, what: string, id
   return found;
 }
 
-/** The commands that list what has no `daimon <what>s list`. */
-const LISTS: Readonly<Record<string, string>> = { token: "daimon token list", conversation: "GET /api/conversations" };
+/** Where those are that have no `daimon <what>s list`. */
+const LISTS: Readonly<Record<string, string>> = {
+  token: "daimon token list",
+  ...{ conversation: "GET /api/conversations", trigger: "GET /api/triggers", source: "GET /api/triggers" },
+};
 
 const missing = (what: string, id: string) =>
   new DaimonError(

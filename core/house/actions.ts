@@ -83,7 +83,11 @@ async function ask(question: Parameters<Actions["chat"]>[0], options: ActionsOpt
         title: question.text.slice(0, 80),
       });
   if (!conversation)
-    throw new DaimonError("conversation.missing", `There is no conversation ${question.conversation}.`);
+    throw new DaimonError(
+      "conversation.missing",
+      `There is no conversation ${question.conversation}.`,
+      "Leave it out.",
+    );
   const event = {
     source: "chat",
     type: "message",

@@ -39,81 +39,61 @@ export async function examine(options: DoctorOptions): Promise<Check[]> {
   ];
 }
 
+const ok = (name: string, message: string): Check => ({ name, state: "ok", message });
+const warning = (name: string, message: string, next: string): Check => ({ name, state: "warning", message, next });
+const failed = (name: string, { message, next }: { message: string; next?: string }): Check => ({
+  ...{ name, state: "failed", message },
+  ...(next ? { next } : {}),
+});
+
 async function checkDatabase({ database, environment: { databaseUrl, home } }: DoctorOptions): Promise<Check[]> {
   try {
     const { version, failed } = await readHealth(database);
-    const checks: Check[] = [{ name: "database", state: "ok", message: `PostgreSQL ${version} answers.` }];
-    if (failed > 0) {
-      checks.push({
-        name: "runs",
-        state: "warning",
-        message: `${failed} runs failed in the last day.`,
-        next: "daimon runs list --status failed",
-      });
-    }
-    return checks;
+    const answers = ok("database", `PostgreSQL ${version} answers.`);
+    if (failed === 0) return [answers];
+    return [answers, warning("runs", `${failed} runs failed in the last day.`, "daimon runs list --status failed")];
   } catch (error) {
-    return [
-      {
-        name: "database",
-        state: "failed",
-        message: `The database does not answer: ${error}.`,
-        next: databaseUrl ? "Does the server of DATABASE_URL run?" : `Look into ${join(home, "postgres/log")}.`,
-      },
-    ];
+    const next = databaseUrl ? "Does the server of DATABASE_URL run?" : `Look into ${join(home, "postgres/log")}.`;
+    return [failed("database", { message: `The database does not answer: ${error}.`, next })];
   }
 }
 
 function checkModels({ models, environment }: DoctorOptions): Check[] {
-  return models.list().map((model) => {
-    const name = `model ${model.role}`;
-    if (model.problem) return { name, state: "failed", ...pick(model.problem) };
-    if (model.demo) {
-      return {
-        name,
-        state: "warning",
-        message: "The demo answers, no model.",
-        next: `Write ANTHROPIC_API_KEY=… into ${environment.envFile} and restart.`,
-      };
-    }
-    return { name, state: "ok", message: `${model.provider} ${model.model}` };
+  return models.list().map(({ role, provider, model, demo, problem }) => {
+    const name = `model ${role}`;
+    if (problem) return failed(name, problem);
+    if (!demo) return ok(name, `${provider} ${model}`);
+    const next = `Write ANTHROPIC_API_KEY=… into ${environment.envFile} and restart.`;
+    return warning(name, "The demo answers, no model.", next);
   });
 }
 
 async function checkCapabilities(options: DoctorOptions): Promise<Check[]> {
   const { registry, secrets, offered, database, config, clock, environment } = options;
-  const refused = registry.refused.map(
-    ({ name, problem }): Check => ({ name: `capability ${name}`, state: "failed", ...pick(problem) }),
-  );
+  const refused = registry.refused.map(({ name, problem }) => failed(`capability ${name}`, problem));
   const webhooks = registry.installed.flatMap(({ capability }) => capability.webhooks ?? []);
   // A database that is away has been told of already.
   const lasts = await lastArrivals(
     database,
     webhooks.map(({ source }) => source),
   ).catch(() => []);
-  const sources = webhooks.map((webhook, place): Check => {
+  const sources = webhooks.map((webhook, place) => {
     const name = `source ${webhook.source}`;
     const secret = webhook.verify.secret;
     if (!secrets.has(secret)) {
-      return {
-        name,
-        state: "failed",
-        message: `${secret} is not set; every request is answered 503.`,
-        next: `Write ${secret}=${offered?.(webhook.source) ?? "…"} into ${environment.envFile} and restart.`,
-      };
+      const next = `Write ${secret}=${offered?.(webhook.source) ?? "…"} into ${environment.envFile} and restart.`;
+      return failed(name, { message: `${secret} is not set; every request is answered 503.`, next });
     }
     const last = lasts[place];
     const seen = last
       ? `Its last event came ${durationInWords(clock.now().getTime() - last.getTime())} ago`
       : "No event yet";
     const every = expectedEvery(webhook, config);
-    return { name, state: "ok", message: `Its secret is set. ${seen}${every ? `; expected every ${every}` : ""}.` };
+    return ok(name, `Its secret is set. ${seen}${every ? `; expected every ${every}` : ""}.`);
   });
   const unknown = Object.keys(config.sources ?? {}).filter((name) => !webhooks.some(({ source }) => source === name));
-  const unwatched = unknown.map((name): Check => {
-    const message = `daimon.config.ts names the source "${name}", which no installed capability has.`;
-    return { name: `source ${name}`, state: "warning", message, next: "daimon list" };
-  });
+  const why = (name: string) => `daimon.config.ts names the source "${name}", which no installed capability has.`;
+  const unwatched = unknown.map((name) => warning(`source ${name}`, why(name), "daimon list"));
   return [...refused, ...sources, ...unwatched];
 }
 
@@ -125,7 +105,7 @@ function checkAgents({ registry, config, tools }: DoctorOptions): Check[] {
       if (!Object.hasOwn(config.models, agent.model)) lost.unshift(`the model role ${agent.model}`);
       const message = `It asks for ${lost.join(" and ")}: nothing has that name.`;
       const next = `Look into agents/${agent.name}.md of ${capability.name}.`;
-      return lost.length === 0 ? [] : [{ name: `agent ${agent.name}`, state: "warning", message, next }];
+      return lost.length === 0 ? [] : [warning(`agent ${agent.name}`, message, next)];
     }),
   );
 }
@@ -136,23 +116,12 @@ async function checkIssues(database: Database): Promise<Check[]> {
   const [first] = open?.items ?? [];
   if (!first) return [];
   const message = open?.next ? `Issues are open; the newest: ${first.title}` : `An issue is open: ${first.title}`;
-  return [{ name: "issues", state: "warning", message, next: "daimon issues list --status open" }];
+  return [warning("issues", message, "daimon issues list --status open")];
 }
 
 function checkFiles(environment: Environment): Check[] {
   const file = join(environment.home, ".env");
   const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0o600;
-  if ((mode & 0o077) === 0) return [{ name: ".env", state: "ok", message: `Only its owner can read ${file}.` }];
-  return [
-    {
-      name: ".env",
-      state: "failed",
-      message: `Others on this machine can read ${file}.`,
-      next: `chmod 600 ${file}`,
-    },
-  ];
-}
-
-function pick(problem: { message: string; next?: string }): Pick<Check, "message" | "next"> {
-  return { message: problem.message, ...(problem.next ? { next: problem.next } : {}) };
+  if ((mode & 0o077) === 0) return [ok(".env", `Only its owner can read ${file}.`)];
+  return [failed(".env", { message: `Others on this machine can read ${file}.`, next: `chmod 600 ${file}` })];
 }

@@ -142,7 +142,7 @@ async function requireLogin(house: House, web: WebServer): Promise<void> {
   );
 }
 
-/** Writes how the CLI reaches us; returns a one-time login link, and how to take back what was written. */
+/** Writes how the CLI reaches us; returns a one-time login link, and how to take that back. */
 async function announce(house: House, web: WebServer): Promise<{ link: string; withdraw: () => void }> {
   const now = house.clock.now();
   const token = await createToken(
@@ -157,7 +157,7 @@ async function announce(house: House, web: WebServer): Promise<{ link: string; w
   house.log.info("Daimon is ready.", { url, roles: house.roles });
   return {
     link: await createLoginLink(house.database, house.config.publicUrl ?? url.replace("127.0.0.1", "localhost"), now),
-    // Of two processes of one home, the one that came later is the one to speak to.
+    // Of two processes of one home, it names the later one.
     withdraw: () => existsSync(file) && readFileSync(file, "utf8") === text && rmSync(file),
   };
 }

@@ -8,7 +8,7 @@ import { isZone } from "../base/zones.ts";
 import type { Config } from "../define/config.ts";
 import { anyText, count, duration, oneOf, positive, sentence, text } from "./shape.ts";
 
-/** The owner's file, which `daimon init` writes the owner into. */
+/** The owner's file. */
 export const CONFIG_FILE: string = join(ROOT, "daimon.config.ts");
 
 const usd = z.number("must be a number").min(0, "must not be negative");
@@ -56,4 +56,4 @@ export async function readConfig(file: string = CONFIG_FILE): Promise<Config> {
   );
 }
 
-const RESTORE = "Mend it, or take back the one that came with Daimon: git checkout daimon.config.ts";
+const RESTORE = "Mend it, or take the first one back: git checkout daimon.config.ts";

@@ -29,7 +29,7 @@ export interface DatabaseServer {
   readonly connection: pg.PoolConfig;
   readonly kind: "embedded" | "given";
   readonly started: "cold" | "warm" | "attached" | "given";
-  /** Settles with what to tell when the embedded server's files were removed while it ran. */
+  /** Settles, with what to tell, when an embedded server's files were removed. */
   readonly gone: Promise<DaimonError>;
   /** The last of the processes that use an embedded server shuts it down; a given one is left alone. */
   stop(): Promise<void>;
@@ -118,7 +118,7 @@ class EmbeddedServer {
     };
   }
 
-  /** A server whose files are removed sees it only a minute later, and takes in until then what nobody finds again. */
+  /** Postgres itself sees it only a minute later, and takes in until then what nobody finds again. */
   #watchFiles(): Promise<DaimonError> {
     const { data } = this.#place;
     const inode = () => statSync(data, { throwIfNoEntry: false })?.ino;
