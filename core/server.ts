@@ -26,7 +26,7 @@ export interface WebServerOptions {
   readonly app: () => { fetch(request: Request, bindings: object): Response | Promise<Response> } | undefined;
   /** False while starting and draining. */
   readonly ready: () => boolean;
-  readonly metrics: () => Promise<string>;
+  readonly metrics: () => (() => Promise<string>) | undefined;
 }
 
 /**
@@ -34,7 +34,9 @@ export interface WebServerOptions {
  * Throws `port.taken`, `port.unusable`.
  */
 export async function startWebServer(options: WebServerOptions): Promise<WebServer> {
-  const page = getRequestListener((request, bindings) => options.app()?.fetch(request, bindings) ?? starting());
+  const page = getRequestListener(
+    (request, bindings) => options.app()?.fetch(request, bindings) ?? toResponse(unready()),
+  );
   const server = createServer(
     { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
     (request, response) => {
@@ -53,12 +55,6 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
   return { url: `http://${host}:${port}`, port, close: () => close(server) };
 }
 
-const starting = () =>
-  Response.json(
-    { error: { code: "server.starting", message: "Daimon is starting." } },
-    { status: 503, headers: { "retry-after": "1" } },
-  );
-
 async function receive(
   source: string,
   request: IncomingMessage,
@@ -70,7 +66,10 @@ async function receive(
   const head: RawRequest = { method, url, headers: headersOf(request), body: EMPTY };
   const most = intake.maxBytes(source, () => head);
   if (method === "GET") return answer(response, await intake.receive(source, head));
-  if (method !== "POST") return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
+  if (method !== "POST") {
+    const refusal = failure(most ? 405 : 404, "route.missing", "Webhooks are posted.");
+    return answer(response, { ...refusal, headers: { allow: "POST" } });
+  }
   if (most === undefined)
     return answerEarly(request, response, failure(404, "source.missing", `There is no source "${source}".`));
   const body = await readBody(request, head, most);
@@ -166,9 +165,12 @@ const unready = (): Answer => ({
   headers: { "retry-after": "1" },
 });
 
+const toResponse = ({ status, body, headers = {} }: Answer) => Response.json(body, { status, headers });
+
 async function sendMetrics(response: ServerResponse, options: WebServerOptions): Promise<void> {
   try {
-    const text = await options.metrics();
+    const text = await options.metrics()?.();
+    if (text === undefined) return answer(response, unready());
     response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
     response.end(text);
   } catch {

@@ -107,7 +107,7 @@ async function testDoor(t: TestContext) {
   });
   const server = await startWebServer({
     ...{ host: "127.0.0.1", port: 0, intake: () => intake, app: () => undefined, ready: () => true },
-    metrics: async () => "",
+    metrics: () => async () => "",
   });
   t.after(() => server.close());
   const folder = await mkdtemp(join(tmpdir(), "daimon-samples-"));

@@ -84,11 +84,7 @@ async function openPort(environment: { host: string; port: number }, door: () =>
     intake: () => door()?.intake,
     app: () => door()?.app,
     ready: () => door()?.ready ?? false,
-    metrics: async () => {
-      const open = door();
-      if (!open) throw new DaimonError("server.starting", "Daimon is starting.");
-      return await open.metrics();
-    },
+    metrics: () => door()?.metrics,
   });
 }
 
@@ -124,7 +120,7 @@ function openDoor(house: House, web: WebServer): Door {
     actions,
     closing: closing.signal,
   });
-  return { intake, app, metrics: createMetrics(database), closing, ready: false };
+  return { intake, app, metrics: createMetrics(house), closing, ready: false };
 }
 
 function isLoopback(host: string): boolean {

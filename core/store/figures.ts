@@ -10,7 +10,6 @@ export interface Figures {
   readonly issues: readonly { kind: string; count: number }[];
   readonly oldestSeconds: number;
   readonly approvals: number;
-  readonly usdToday: number;
 }
 
 /** Figures from indexes alone; the count of events is of the last day. */
@@ -32,10 +31,9 @@ export async function readFigures(database: Database): Promise<Figures> {
       `select k.kind, (select count(*) from issues i where i.kind = k.kind and i.status = 'open') as count
        from unnest(array['failure', 'silence', 'shape']) as k(kind)`,
     ),
-    database.query<{ oldestSeconds: number; approvals: number; usdToday: number }>(
+    database.query<{ oldestSeconds: number; approvals: number }>(
       `select coalesce(extract(epoch from now() - (select min(created_at) from runs where status = 'queued')), 0)::double precision as "oldestSeconds",
-         (select count(*) from approvals where status = 'waiting') as approvals,
-         coalesce((select spent from spend where scope like 'day:%' order by scope desc limit 1), 0) as "usdToday"`,
+         (select count(*) from approvals where status = 'waiting') as approvals`,
     ),
   ]);
   return { events, runs, refusals, issues, ...rest[0]! };
