@@ -23,7 +23,7 @@ export function createMetrics({ database, zone, clock }: MetricsOptions): () => 
     if (!ofProcess) {
       ofProcess = new Registry();
       collectDefaultMetrics({ register: ofProcess });
-      // Gauges with the name of a counter.
+      // Gauges named like counters.
       for (const what of ["handles", "requests", "resources"])
         ofProcess.removeSingleMetric(`nodejs_active_${what}_total`);
     }

@@ -53,7 +53,7 @@ export function readNumber(values: Environment["values"], name: string, usual: n
   );
 }
 
-/** Makes the home where there is none yet. Throws `home.unusable` where we may not read and write. */
+/** Makes the home where there is none yet. Throws `home.unusable`. */
 export function makeHome(home: string): void {
   const make = () => {
     mkdirSync(home, { recursive: true, mode: 0o700 });

@@ -24,7 +24,7 @@ export function openLog(options: { file?: string }, fields: object = {}, state =
   };
 }
 
-/** False when it cannot be written, which ends nothing, and is said the first time. */
+/** False when it cannot be written, which ends nothing and is said once. */
 function append(file: string, line: string, told: boolean): boolean {
   try {
     appendFileSync(file, line);

@@ -18,7 +18,7 @@ interface TimeOfDay {
 const TIME = "noon|midnight|\\d{1,2}(?:[:.]\\d{2})?(?: ?[ap]m)?";
 const NUMBERS: Readonly<Record<string, number>> = { a: 1, an: 1, one: 1, half: 0.5 };
 const MINUTE = 60_000;
-/** No calendar of ours has more than four digits for a year. */
+/** A year has four digits. */
 const LAST = Date.UTC(10_000);
 const UNITS: Readonly<Record<string, number>> = {
   ...{ m: MINUTE, min: MINUTE, minute: MINUTE, h: 60 * MINUTE, hour: 60 * MINUTE },

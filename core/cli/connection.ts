@@ -40,7 +40,7 @@ export async function call<Answer>(method: string, path: string, body?: unknown)
   return (text ? parse(text, findServer().silent) : undefined) as Answer;
 }
 
-/** What is no JSON is not ours: of another program, or half written. */
+/** What is no JSON is of another program, or half written. */
 function parse<Value>(text: string, silent: CliError): Value {
   try {
     return JSON.parse(text);

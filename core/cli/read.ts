@@ -56,7 +56,7 @@ async function readList<Item>(path: string): Promise<Page<Item>> {
   return page;
 }
 
-/** Why what was asked for does not begin, where that is plain. */
+/** Says why nothing begins. */
 export async function sayWhenStopped(): Promise<void> {
   const status = await call<Pick<SystemStatus, "stopped">>("GET", "/api/status").catch(() => null);
   if (status?.stopped) say("STOP is on: nothing begins. Next: daimon stop --release");

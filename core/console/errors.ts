@@ -51,7 +51,7 @@ export function answerError(context: Context, error: unknown, log: Log): Respons
   return context.json({ error: DOWN }, 503);
 }
 
-/** What SQLSTATE 22021 means: the database holds no such text. */
+/** SQLSTATE 22021. */
 const NUL: Failure = { code: "request.invalid", message: "NUL stands in no name.", next: "Leave it out." };
 const FAILED: Failure = {
   code: "server.failed",

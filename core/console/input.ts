@@ -53,7 +53,7 @@ export function present<Value>(found: Value | null | undefined, what: string, id
   return found;
 }
 
-/** Where those are that have no `daimon <what>s list`. */
+/** Of what has no `daimon <what>s list`. */
 const LISTS: Readonly<Record<string, string>> = {
   token: "daimon token list",
   ...{ conversation: "GET /api/conversations", trigger: "GET /api/triggers", source: "GET /api/triggers" },

@@ -64,7 +64,7 @@ async function reach(url: string): Promise<void> {
     await client.connect();
     await client.end();
   } catch (error) {
-    // Where a host has two addresses, each failed in its own way.
+    // Of a host with two addresses.
     const { message } = error instanceof AggregateError ? (error.errors[0] as Error) : (error as Error);
     const next = "Is it right, like postgres://user:password@host:5432/name, and does that server run?";
     throw new DaimonError("store.unreachable", `The database of DATABASE_URL does not answer: ${message}.`, next);
@@ -124,12 +124,14 @@ class EmbeddedServer {
     const inode = () => statSync(data, { throwIfNoEntry: false })?.ino;
     const first = inode();
     return new Promise((resolve) => {
-      this.#looking = setInterval(async () => {
+      const look = async () => {
         if (inode() === first) return;
         clearInterval(this.#looking);
         if (worksIn(this.#pid, data)) await end(this.#pid, data, "SIGQUIT");
         resolve(isGone(this.#place));
-      }, LOOK_MILLISECONDS).unref();
+      };
+      // What cannot be looked at for a moment is not gone.
+      this.#looking = setInterval(() => look().catch(() => {}), LOOK_MILLISECONDS).unref();
     });
   }
 
