@@ -4,12 +4,7 @@ import type { Database } from "./store/database.ts";
 import { readFigures } from "./store/figures.ts";
 import { readSpent } from "./store/views/costs.ts";
 
-interface MetricsOptions {
-  readonly database: Database;
-  /** The owner's. */
-  readonly zone: string;
-  readonly clock: Pick<Clock, "now">;
-}
+type MetricsOptions = { readonly database: Database; readonly zone: string; readonly clock: Pick<Clock, "now"> };
 
 /**
  * The figures of this moment in Prometheus's text format, made when they are asked for

@@ -66,10 +66,7 @@ async function receive(
   const head: RawRequest = { method, url, headers: headersOf(request), body: EMPTY };
   const most = intake.maxBytes(source, () => head);
   if (method === "GET") return answer(response, await intake.receive(source, head));
-  if (method !== "POST") {
-    const refusal = failure(most ? 405 : 404, "route.missing", "Webhooks are posted.");
-    return answer(response, { ...refusal, headers: { allow: "POST" } });
-  }
+  if (method !== "POST") return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
   if (most === undefined)
     return answerEarly(request, response, failure(404, "source.missing", `There is no source "${source}".`));
   const body = await readBody(request, head, most);
@@ -183,9 +180,7 @@ async function listen(server: Server, options: { host: string; port: number }): 
     server.once("error", (error: NodeJS.ErrnoException) => {
       const taken = error.code === "EADDRINUSE";
       const why = taken ? "is taken" : `cannot be listened on: ${error.message}`;
-      const next = taken
-        ? "Stop what listens there, or start with PORT=4243."
-        : "Set HOST to an address of this machine.";
+      const next = taken ? "Stop what listens there, or start with PORT=4243." : "Set HOST to one of this machine.";
       const code = taken ? "port.taken" : "port.unusable";
       reject(new DaimonError(code, `Port ${options.port} of ${options.host} ${why}.`, next));
     });

@@ -46,11 +46,8 @@ export function readEnvironment(processEnvironment: NodeJS.ProcessEnv = process.
 export function readNumber(values: Environment["values"], name: string, usual: number, most = 2 ** 31 - 1): number {
   const told = values[name]?.trim() || String(usual);
   if (/^\d+$/.test(told) && Number(told) <= most) return Number(told);
-  throw new DaimonError(
-    "config.number",
-    `${name} is "${told}", which is not a whole number from 0 to ${most}.`,
-    `Write it like ${name}=${usual}, or leave it out.`,
-  );
+  const message = `${name} is "${told}", which is not a whole number from 0 to ${most}.`;
+  throw new DaimonError("config.number", message, `Write it like ${name}=${usual}, or leave it out.`);
 }
 
 /** Makes the home where there is none yet. Throws `home.unusable`. */
@@ -63,8 +60,8 @@ export function makeHome(home: string): void {
   attempt(make, (why) => new DaimonError("home.unusable", `The home ${home} cannot be used: ${why}.`, next));
 }
 
-/** Tells an error of the file system without its call and path. */
-function attempt<Result>(work: () => Result, tell: (why: string) => DaimonError): Result {
+/** What `work` returns, or throws what `tell` makes of why not, without the call and path of a file system's error. */
+export function attempt<Result>(work: () => Result, tell: (why: string) => DaimonError): Result {
   try {
     return work();
   } catch (error) {

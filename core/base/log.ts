@@ -7,13 +7,19 @@ export interface Log extends Logger {
 }
 
 /**
- * One JSON line an entry, appended to `file`.
+ * One JSON line an entry, appended to `file` and, when `echo` is set, to stderr as a short line for people.
  * Control characters from outside are escaped by JSON; values are cut at 2,000 characters.
  */
-export function openLog(options: { file?: string }, fields: object = {}, state = { broken: false }): Log {
+export function openLog(
+  options: { file?: string; echo?: boolean },
+  fields: object = {},
+  state = { broken: false },
+): Log {
   const write = (level: string, message: string, more: Record<string, unknown> = {}) => {
     const entry = { time: new Date().toISOString(), level, message, ...fields, ...more };
     const line = JSON.stringify(entry, (_, value) => (typeof value === "string" ? value.slice(0, 2000) : value));
+    if (options.echo)
+      process.stderr.write(`${level === "info" ? "" : `${level}: `}${JSON.stringify(message).slice(1, -1)}\n`);
     if (options.file) state.broken = !append(options.file, `${line}\n`, state.broken);
   };
   return {

@@ -18,8 +18,6 @@ interface TimeOfDay {
 const TIME = "noon|midnight|\\d{1,2}(?:[:.]\\d{2})?(?: ?[ap]m)?";
 const NUMBERS: Readonly<Record<string, number>> = { a: 1, an: 1, one: 1, half: 0.5 };
 const MINUTE = 60_000;
-/** A year has four digits. */
-const LAST = Date.UTC(10_000);
 const UNITS: Readonly<Record<string, number>> = {
   ...{ m: MINUTE, min: MINUTE, minute: MINUTE, h: 60 * MINUTE, hour: 60 * MINUTE },
   ...{ d: DAY_MILLISECONDS, day: DAY_MILLISECONDS, week: 7 * DAY_MILLISECONDS },
@@ -140,7 +138,7 @@ function moment(words: string, given: string, here: Here): When {
 }
 
 function future(when: { at: Date; note: string | null }, given: string, { zone, now }: Here): When {
-  if (!(when.at.getTime() < LAST)) throw invalid(`"${given}" is no time.`);
+  if (!(when.at.getTime() < Date.UTC(10_000))) throw invalid(`"${given}" is no time.`);
   if (when.at > now) return when;
   const wall = toWall(zone, when.at);
   throw invalid(`"${given}" is over: it was ${dateWords(wall)}, ${clockWords(wall)}.`);

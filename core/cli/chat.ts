@@ -85,10 +85,8 @@ async function ask(body: Question, { live, signal }: { live: boolean; signal: Ab
   let run: { runId: string; conversation: string } | undefined;
   for await (const { event, data } of stream("POST", "/api/chat", { body, signal })) {
     const fields = data as Readonly<Record<string, string>>;
-    if (event === "run") {
-      run = data as typeof run;
-      void sayWhenStopped();
-    }
+    if (event === "run") run = data as typeof run;
+    if (event === "run") void sayWhenStopped();
     if (event === "delta") written.write(fields.text!);
     if (event === "tool" && fields.state !== "started") {
       written.aside(`${fields.state === "failed" ? "✗" : "✓"} ${line(fields.name!)}`);

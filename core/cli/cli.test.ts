@@ -157,7 +157,7 @@ test("the exit code says what came of it", async (t) => {
     ["runs show good", 0, /^$/],
     ["runs show none", 3, /There is no GET \/api\/runs\/none/],
     ["runs show latest", 3, /There are no runs yet\./],
-    ["runs list", 0, /No runs\. One starts when/],
+    ["runs list", 0, /No runs\. Send an event: /],
     ["runs list --status failed", 0, /No run is like that\./],
     ["runs list --limit 201", 2, /It must be a whole number from 1 to 200\./],
     ["events list --since soon", 2, /No\./],

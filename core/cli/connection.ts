@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { readEnvironment } from "../base/environment.ts";
+import { attempt, readEnvironment } from "../base/environment.ts";
 import type { Failure } from "../define/run.ts";
 import { CliError, EXIT } from "./exit.ts";
 
@@ -42,11 +42,8 @@ export async function call<Answer>(method: string, path: string, body?: unknown)
 
 /** What is no JSON is of another program, or half written. */
 function parse<Value>(text: string, silent: CliError): Value {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw silent;
-  }
+  const read = () => JSON.parse(text) as Value;
+  return attempt(read, () => silent);
 }
 
 /** The server-sent events of an answer (first `open`, by us), until it ends or `signal` aborts; `data` is JSON. */
@@ -106,8 +103,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-const { usage, login, missing } = EXIT;
-const EXITS: Readonly<Record<number, number>> = { 400: usage, 401: login, 403: login, 404: missing };
+const EXITS: Record<number, number> = { 400: EXIT.usage, 401: EXIT.login, 403: EXIT.login, 404: EXIT.missing };
 
 function refused(httpStatus: number, text: string, what: string): CliError {
   let failure: Failure = { code: `http.${httpStatus}`, message: `${what} answered ${httpStatus}.` };

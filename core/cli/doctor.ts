@@ -115,9 +115,8 @@ async function modelKeys(environment: Environment): Promise<Finding> {
   const targets = findTargets(await readConfig(), environment);
   const problem = targets.find((target) => target.problem)?.problem;
   if (problem) return warning(problem.message, problem.next ?? "daimon init");
-  return targets.some((target) => target.demo)
-    ? warning("are not set: the demo answers", "daimon init")
-    : ok("are set");
+  if (targets.some((target) => target.demo)) return warning("are not set: the demo answers", "daimon init");
+  return ok("are set");
 }
 
 async function capabilities(environment: Environment): Promise<Check[]> {

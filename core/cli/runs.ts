@@ -10,10 +10,7 @@ import { dim, facts, line, paint, pretty, print, printJson, say, status, table, 
 
 export const listRuns = ({ text, ...options }: ReadOptions & { text?: string }) =>
   showList<RunDetail>(`/api/runs${query({ ...options, q: text })}`, options, {
-    none:
-      text || Object.keys(options)[0]
-        ? "No run is like that."
-        : "No runs. One starts when an event comes in: daimon send github push",
+    none: text || Object.keys(options)[0] ? "No run is like that." : "No runs. Send an event: daimon send github push",
     columns: {
       ID: (run) => run.id,
       STATUS: (run) => status(run.status),

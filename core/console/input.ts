@@ -54,16 +54,13 @@ export function present<Value>(found: Value | null | undefined, what: string, id
 }
 
 /** Of what has no `daimon <what>s list`. */
-const LISTS: Readonly<Record<string, string>> = {
-  token: "daimon token list",
-  ...{ conversation: "GET /api/conversations", trigger: "GET /api/triggers", source: "GET /api/triggers" },
-};
+const LISTS: Record<string, string> = { token: "token list", conversation: "chat", trigger: "list", source: "list" };
 
 const missing = (what: string, id: string) =>
   new DaimonError(
     `${what}.missing`,
     `There is no ${what} ${JSON.stringify(id.slice(0, 100))}.`,
-    LISTS[what] ?? `daimon ${what}s list`,
+    `daimon ${LISTS[what] ?? `${what}s list`}`,
   );
 
 function parse<Value>(schema: z.ZodType<Value>, value: unknown): Given<Value> {

@@ -141,11 +141,8 @@ async function requireLogin(house: House, web: WebServer): Promise<void> {
 /** Writes how the CLI reaches us; returns a one-time login link, and how to take that back. */
 async function announce(house: House, web: WebServer): Promise<{ link: string; withdraw: () => void }> {
   const now = house.clock.now();
-  const token = await createToken(
-    house.database,
-    { name: house.serverToken, scope: "admin", days: 365, replace: true },
-    now,
-  );
+  const named = { name: house.serverToken, scope: "admin", days: 365, replace: true } as const;
+  const token = await createToken(house.database, named, now);
   const url = web.url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1");
   const file = join(house.environment.home, "server.json");
   const text = JSON.stringify({ url, pid: process.pid, token, startedAt: now.toISOString() });

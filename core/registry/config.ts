@@ -14,24 +14,14 @@ export const CONFIG_FILE: string = join(ROOT, "daimon.config.ts");
 const usd = z.number("must be a number").min(0, "must not be negative");
 const price = z.strictObject({ input: usd, output: usd, cacheRead: usd.optional(), cacheWrite: usd.optional() });
 const isAddress = (value: string) => /^https?:/.test(value) && URL.canParse(value);
-const model = z.strictObject({
-  provider: oneOf("anthropic", "openai", "openai-compatible", "demo"),
-  model: text,
-  baseUrl: text.optional(),
-  key: text.optional(),
-  price: price.optional(),
-  maxOutputTokens: count.optional(),
-});
+const kind = { provider: oneOf("anthropic", "openai", "openai-compatible", "demo"), model: text };
+const more = { baseUrl: text, key: text, price, maxOutputTokens: count };
+const model = z.strictObject({ ...kind, ...z.object(more).partial().shape });
+const zone = text.refine(isZone, 'must be an IANA time zone, like "Europe/Amsterdam"');
 const fields = {
-  owner: z.strictObject({
-    name: anyText,
-    zone: text.refine(isZone, 'must be an IANA time zone, like "Europe/Amsterdam"').optional(),
-  }),
+  owner: z.strictObject({ name: anyText, zone: zone.optional() }),
   models: z.object({ light: model, heavy: model }).catchall(model),
-  limits: z.strictObject({
-    run: z.strictObject({ turns: count, usd, minutes: positive }),
-    ...{ dayUsd: usd, monthUsd: usd },
-  }),
+  limits: z.strictObject({ run: z.strictObject({ turns: count, usd, minutes: positive }), dayUsd: usd, monthUsd: usd }),
   publicUrl: text.refine(isAddress, 'must be an address, like "https://daimon.example"').optional(),
   concurrency: count.optional(),
   sources: z.record(z.string(), z.strictObject({ expectEvery: duration.optional() })).optional(),
@@ -49,11 +39,8 @@ export async function readConfig(file: string = CONFIG_FILE): Promise<Config> {
   })) as { default?: unknown };
   const parsed = shape.safeParse(module.default, { jitless: true });
   if (parsed.success) return module.default as Config;
-  throw new DaimonError(
-    "config.invalid",
-    parsed.error.issues.map((issue) => sentence(issue, module.default, "daimon.config.ts")).join(" "),
-    "docs/reference/configuration.md has each field.",
-  );
+  const sentences = parsed.error.issues.map((issue) => sentence(issue, module.default, "daimon.config.ts"));
+  throw new DaimonError("config.invalid", sentences.join(" "), "docs/reference/configuration.md has each field.");
 }
 
 const RESTORE = "Mend it, or take the first one back: git checkout daimon.config.ts";

@@ -10,11 +10,10 @@ import { readBody, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
 const FIELDS = z.record(z.string(), z.unknown());
+const ASCII = text(200).regex(/^[ -~]+$/, "must be of ASCII");
 const SAMPLE = z.object({
   source: text(200).min(1, "must not be empty"),
-  type: text(200)
-    .regex(/^[ -~]+$/, "must be of ASCII")
-    .optional(),
+  type: ASCII.optional(),
   times: z.number().int().min(1).max(1000).optional(),
   badSignature: z.boolean().optional(),
   stale: z.boolean().optional(),

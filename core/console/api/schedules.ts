@@ -16,6 +16,7 @@ const POLICY = {
   onFailure: z.strictObject({ after: z.int().min(1).max(1000) }),
   onRecovery: z.boolean(),
 };
+const BY_NAME = PAGE.extend({ cursor: text(100).optional(), limit: PAGE.shape.limit.default(200) });
 const TIME = { when: text(200), zone: text(100) };
 const SAID = { text: text(10_000).min(1), agent: text(100).nullable(), description: text(500) };
 const NAME = text(60).regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be small letters, digits and single dashes");
@@ -29,10 +30,7 @@ export function scheduleRoutes(api: Api, options: ConsoleOptions): void {
   const show = (row: ScheduleRow) => toView(row, clock.now());
 
   api.get("/schedules", async (context) => {
-    const { cursor, limit } = readQuery(
-      context,
-      PAGE.extend({ cursor: text(100).optional(), limit: PAGE.shape.limit.default(200) }),
-    );
+    const { cursor, limit } = readQuery(context, BY_NAME);
     const rows = await listSchedules(database, { after: cursor, most: limit + 1 });
     const next = rows.length > limit ? rows[limit - 1]!.name : null;
     return context.json({ items: rows.slice(0, limit).map(show), next });

@@ -37,7 +37,6 @@ export interface DatabaseServer {
 
 /** The connection that each process of ours keeps open: it sees the server die, and shows that we are here. */
 const KEEPER = "daimon keeper";
-const LOOK_MILLISECONDS = 500;
 
 /**
  * The database server: the one at `databaseUrl`, else the embedded Postgres below `<home>/postgres`, which
@@ -61,8 +60,7 @@ export async function startDatabase(environment: Environment, log: Log): Promise
 async function reach(url: string): Promise<void> {
   try {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-    await client.connect();
-    await client.end();
+    await client.connect().then(() => client.end());
   } catch (error) {
     // Of a host with two addresses.
     const { message } = error instanceof AggregateError ? (error.errors[0] as Error) : (error as Error);
@@ -131,7 +129,7 @@ class EmbeddedServer {
         resolve(isGone(this.#place));
       };
       // What cannot be looked at for a moment is not gone.
-      this.#looking = setInterval(() => look().catch(() => {}), LOOK_MILLISECONDS).unref();
+      this.#looking = setInterval(() => look().catch(() => {}), 500).unref();
     });
   }
 
@@ -182,12 +180,10 @@ class EmbeddedServer {
   }
 }
 
-const isGone = ({ data }: Place) =>
-  new DaimonError(
-    "store.gone",
-    `${data} was removed while Daimon ran, and with it all that Daimon keeps.`,
-    "Restore a backup there, or begin anew with npm start.",
-  );
+function isGone({ data }: Place): DaimonError {
+  const message = `${data} was removed while Daimon ran, and with it all that Daimon keeps.`;
+  return new DaimonError("store.gone", message, "Restore a backup there, or begin anew with npm start.");
+}
 
 function connectionOf(place: Place): pg.PoolConfig {
   return { host: place.socketFolder, port: 5432, user: NAME, database: NAME, ssl: false };
