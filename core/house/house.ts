@@ -6,7 +6,6 @@ import { type ScheduleToolsOptions, scheduleTools } from "../agents/tools/schedu
 import { type SystemToolsOptions, systemTools } from "../agents/tools/system.ts";
 import { type Clock, createClock } from "../base/clock.ts";
 import { type Environment, makeHome, readNumber } from "../base/environment.ts";
-import { DaimonError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { createLive, type Live } from "../base/live.ts";
 import { type Log, openLog } from "../base/log.ts";
@@ -129,10 +128,7 @@ async function layGround({ environment, config, roles, log, server, registry, ..
   const place = { root: join(environment.home, "hub"), cache: join(environment.home, "cache") };
   const [hub] = await Promise.all([
     openHub({ ...place, log, clock, skillFolders }),
-    database
-      .query("select 1")
-      .catch(unusable)
-      .then(() => migrate(database)),
+    migrate(database),
     secrets.generate(declared),
   ]);
   const agentList = [await readDefaultAgent(), ...registry.installed.flatMap((one) => one.agents)];
@@ -160,14 +156,6 @@ async function layGround({ environment, config, roles, log, server, registry, ..
     agentList,
     models,
   };
-}
-
-function unusable(error: Error): never {
-  throw new DaimonError(
-    "store.unreachable",
-    `The database cannot be used: ${error.message}.`,
-    "See that the server runs and that DATABASE_URL is right, and start again.",
-  );
 }
 
 type Ground = Awaited<ReturnType<typeof openGround>>;

@@ -126,7 +126,7 @@ class EmbeddedServer {
         if (inode() === first) return;
         clearInterval(this.#looking);
         if (worksIn(this.#pid, data)) await end(this.#pid, data, "SIGQUIT");
-        resolve(isGone(this.#place));
+        resolve(goneError(this.#place));
       };
       // What cannot be looked at for a moment is not gone.
       this.#looking = setInterval(() => look().catch(() => {}), 500).unref();
@@ -180,7 +180,7 @@ class EmbeddedServer {
   }
 }
 
-function isGone({ data }: Place): DaimonError {
+function goneError({ data }: Place): DaimonError {
   const message = `${data} was removed while Daimon ran, and with it all that Daimon keeps.`;
   return new DaimonError("store.gone", message, "Restore a backup there, or begin anew with npm start.");
 }
@@ -213,7 +213,7 @@ async function ensure(
   try {
     const isThere = isLaidDown(place);
     if (isThere) checkVersion(place, major);
-    if (!isThere && !may.layDown) throw isGone(place);
+    if (!isThere && !may.layDown) throw goneError(place);
     const running = isThere ? await attach(place) : null;
     if (running) return { keeper: running, started: "attached" };
     const cluster = await prepare(place);
