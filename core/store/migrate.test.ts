@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { ROOT } from "../base/environment.ts";
 import { STRANGER } from "../define/label.ts";
 import { testDatabase } from "../test/database.ts";
 import { connect, type Database } from "./database.ts";
@@ -49,6 +50,23 @@ const columnsOf = async (database: Database) =>
        from information_schema.columns where table_schema = 'public' order by 1`,
     )
   ).map((row) => row.column);
+
+/** All that stands in a schema, as the server itself would write it. */
+async function schemaOf(database: Database): Promise<string[]> {
+  const rows = await database.query<{ thing: string }>(
+    `select format('%s.%s %s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attstorage) as thing
+       from pg_attribute a join pg_class c on c.oid = a.attrelid
+       where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and a.attnum > 0 and not a.attisdropped
+     union all select indexdef from pg_indexes where schemaname = 'public'
+     union all select format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) from pg_constraint where connamespace = 'public'::regnamespace
+     union all select format('%s.%s %s', c.relname, a.attname, pg_get_expr(d.adbin, d.adrelid))
+       from pg_attrdef d join pg_class c on c.oid = d.adrelid join pg_attribute a on a.attrelid = c.oid and a.attnum = d.adnum
+     union all select format('%s %s', relname, reloptions) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace
+     union all select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
+     order by 1`,
+  );
+  return rows.map((row) => row.thing);
+}
 
 async function fill(database: Database): Promise<string> {
   const run = {
@@ -115,6 +133,25 @@ test("the schema is loadable in two databases of one server, and is the same in 
   const [two] = await emptyDatabase(t, "two");
   for (const database of [one, two]) await database.query(readFileSync(SCHEMA, "utf8"));
   assert.deepEqual(await columnsOf(one), await columnsOf(two));
+});
+
+test("the first schema that there was, with what is kept in it, becomes the one of schema.sql", async (t) => {
+  const [first] = await emptyDatabase(t, "first");
+  const [fresh] = await emptyDatabase(t, "fresh");
+  await first.query(readFileSync(join(ROOT, "core/test/schema-1.sql"), "utf8"));
+  await first.query("create table schema_version (version integer not null); insert into schema_version values (1)");
+  await first.query(
+    `insert into events (id, source, type, key, time, outcome, integrity, privacy) values ('evt_0', 'test', 'kept', '0', now(), 'dispatched', 'trusted', 'public');
+     insert into runs (id, event_id, handler, status, cancel) values ('run_0', 'evt_0', 'trigger:a/b', 'waiting', true);
+     insert into schedules (name, cron, zone, next_at) values ('a/weekly', '0 9 * * 2', 'UTC', now())`,
+  );
+  await migrate(first);
+  await migrate(fresh);
+  assert.deepEqual(await schemaOf(first), await schemaOf(fresh));
+  assert.ok(await findEvent(first, "evt_0"));
+  assert.deepEqual(await first.query("select status from runs"), [{ status: "canceled" }]);
+  assert.deepEqual(await first.query("select origin from schedules"), [{ origin: "code" }]);
+  await fill(first);
 });
 
 test("a numbered migration changes a filled database once, and what was kept stays", async (t) => {
