@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseEnv } from "node:util";
-import { DaimonError } from "./errors.ts";
+import { attempt, DaimonError } from "./errors.ts";
 
 /** All that the process is told from outside; read once, here, and passed on. */
 export interface Environment {
@@ -58,15 +58,6 @@ export function makeHome(home: string): void {
   };
   const next = "Set DAIMON_HOME to a folder that you may write into.";
   attempt(make, (why) => new DaimonError("home.unusable", `The home ${home} cannot be used: ${why}.`, next));
-}
-
-/** What `work` returns, or throws what `tell` makes of why not, without the call and path of a file system's error. */
-export function attempt<Result>(work: () => Result, tell: (why: string) => DaimonError): Result {
-  try {
-    return work();
-  } catch (error) {
-    throw tell((error as Error).message.split(", ")[0]!);
-  }
 }
 
 function shortest(file: string): string {

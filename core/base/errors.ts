@@ -27,3 +27,12 @@ export function toFailure(error: unknown): Failure {
 }
 
 const CODE = /^[a-z][a-z-]*(\.[a-z-]+)+$/;
+
+/** What `work` returns, or throws what `tell` makes of why not, without the call and path of a file system's error. */
+export function attempt<Result>(work: () => Result, tell: (why: string) => DaimonError): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw tell((error as Error).message.split(", ")[0]!);
+  }
+}

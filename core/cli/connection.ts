@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { attempt, readEnvironment } from "../base/environment.ts";
+import { readEnvironment } from "../base/environment.ts";
+import { attempt } from "../base/errors.ts";
 import type { Failure } from "../define/run.ts";
 import { CliError, EXIT } from "./exit.ts";
 
@@ -42,8 +43,10 @@ export async function call<Answer>(method: string, path: string, body?: unknown)
 
 /** What is no JSON is of another program, or half written. */
 function parse<Value>(text: string, silent: CliError): Value {
-  const read = () => JSON.parse(text) as Value;
-  return attempt(read, () => silent);
+  return attempt(
+    () => JSON.parse(text) as Value,
+    () => silent,
+  );
 }
 
 /** The server-sent events of an answer (first `open`, by us), until it ends or `signal` aborts; `data` is JSON. */

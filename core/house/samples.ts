@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { DaimonError } from "../base/errors.ts";
+import { attempt, DaimonError } from "../base/errors.ts";
 import type { SampleDelivery, SampleRequest } from "../console/options.ts";
 import type { RawRequest } from "../define/event.ts";
 import type { Place, Webhook } from "../define/webhook.ts";
@@ -66,15 +66,9 @@ function findSample(samples: readonly Sample[], request: SampleRequest): Sample 
 }
 
 function parseSample(text: string, file: string) {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new DaimonError(
-      "sample.invalid",
-      `${file} is not JSON: ${(error as Error).message}.`,
-      "Mend it, and send again.",
-    );
-  }
+  const odd = (why: string) =>
+    new DaimonError("sample.invalid", `${file} is not JSON: ${why}.`, "Mend it, and send again.");
+  return attempt(() => JSON.parse(text), odd);
 }
 
 const MEDIA = { json: "application/json", form: "application/x-www-form-urlencoded", xml: "application/atom+xml" };

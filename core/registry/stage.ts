@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
 import { promisify } from "node:util";
 import { type Environment, ROOT } from "../base/environment.ts";
-import { DaimonError } from "../base/errors.ts";
+import { attempt, DaimonError } from "../base/errors.ts";
 import { listFiles } from "./files.ts";
 
 const MOST_FILES = 2000;
@@ -116,11 +116,8 @@ async function installPackages(folder: string): Promise<void> {
 }
 
 function readManifest(text: string): { dependencies?: object } {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw fail("packages", `Its package.json is not JSON: ${(error as Error).message}.`, "Mend it, then try again.");
-  }
+  const odd = (why: string) => fail("packages", `Its package.json is not JSON: ${why}.`, "Mend it, then try again.");
+  return attempt(() => JSON.parse(text), odd);
 }
 
 const run = (program: string, words: string[], environment: Record<string, string> = {}) =>
