@@ -43,6 +43,8 @@ test("what comes again is read as cron", () => {
     "weekdays at 8": "0 8 * * 1-5",
     "every weekend at 10": "0 10 * * 0,6",
     "every tuesday 9:00": "0 9 * * 2",
+    "tuesdays at 9": "0 9 * * 2",
+    "on Mondays and Thursdays at 8:15": "15 8 * * 1,4",
     "every Tuesday at 09:00.": "0 9 * * 2",
     "each mon, wed and fri at 8:15": "15 8 * * 1,3,5",
     "every month on the 1st at 9:00": "0 9 1 * *",
@@ -102,6 +104,9 @@ test("what could be two times, is over, or never comes is refused with what to w
   refused("2026-11-20 9:00", /is over: it was 20 November 2026, 09:00/);
   refused("30 february at 9:00", /There is no 30 February 2027/);
   refused("2027-02-29 9:00", /There is no 29 February 2027/);
+  refused("2027-02-29T09:00Z", /There is no 29 February 2027/);
+  refused("2027-13-01T09:00+01:00", /names no month/);
+  refused("2027-01-01T25:00Z", /is no time/);
   refused("every 30 february at 9:00", /names no time that ever comes/);
   refused("0 9 30 2 *", /names no time that ever comes/);
   refused("every 7 minutes", /does not divide an hour evenly/);

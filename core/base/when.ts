@@ -22,6 +22,8 @@ const UNITS: Readonly<Record<string, number>> = {
   ...{ m: MINUTE, min: MINUTE, minute: MINUTE, h: 60 * MINUTE, hour: 60 * MINUTE },
   ...{ d: DAY_MILLISECONDS, day: DAY_MILLISECONDS, week: 7 * DAY_MILLISECONDS },
 };
+/** Comes again without being told "every". */
+const PLURAL = new RegExp(`^(?:on )?(?:daily|weekdays|weekends|${DAYS.join("s|")}s)\\b`, "i");
 const ORDINALS = ["first", "second", "third", "fourth"];
 const EXAMPLES =
   'Write it like "every tuesday at 9:00", "every weekday at 17:30", "every month on the last day at 18:00", "0 9 * * 2", "tomorrow at 9", "in 20 minutes" or "2026-12-24 18:00".';
@@ -49,8 +51,7 @@ function recurring(cron: string, given: string, { zone, now }: Here): When {
 function readCron(words: string, every: boolean): string | null {
   const span = /^(?:(\d+) )?(minute|hour)s?$/.exec(words);
   if (span && every) return spanCron(Number(span[1] ?? 1), span[2]!);
-  const daily = /^(?:daily|weekdays|weekends)\b/.test(words);
-  if (!every && !daily) return null;
+  if (!every && !PLURAL.test(words)) return null;
   const { day, time } = splitTime(words);
   const when = dayCron(day.replace(/,$/, "").replace(/^on /, ""));
   if (!when) throw invalid(`"${every ? "every " : ""}${words}" is not understood.`);
@@ -129,7 +130,9 @@ function readTime(words: string): TimeOfDay {
 function moment(words: string, given: string, here: Here): When {
   if (/^in /.test(words)) return afterSpan(words.slice(3), given, here);
   const exact = /^\d{4}-\d{2}-\d{2}t\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:z|[+-]\d{2}:?\d{2})$/.test(words);
-  if (exact) return future({ at: new Date(words.toUpperCase()), note: null }, given, here);
+  // Date would make 2 March of 30 February.
+  if (exact && readCalendar(words.slice(0, 10), given, here.now))
+    return future({ at: new Date(words.toUpperCase()), note: null }, given, here);
   const { day, time } = splitTime(words.replace(/^(\d{4}-\d{2}-\d{2})t/, "$1 "));
   const date = readDay(day.replace(/^on /, ""), time, given, here);
   if (!date) throw invalid(`"${given}" is not understood.`);
