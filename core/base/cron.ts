@@ -38,7 +38,11 @@ function read(expression: string, zone: string): Known {
   if (found) return found;
   checkZone(zone);
   try {
-    const cron = new Cron(expression, { timezone: zone, fixedTimeRule: "no-wildcard", mode: "5-part" });
+    const cron = new Cron(expression.replace(/\b(\d+)-(\d+)\/(\d+)\b/g, spelledOut), {
+      timezone: zone,
+      fixedTimeRule: "no-wildcard",
+      mode: "5-part",
+    });
     if (known.size >= MOST_KNOWN) known.clear();
     const entry = { cron, after: Number.NaN, next: null };
     known.set(key, entry);
@@ -51,4 +55,11 @@ function read(expression: string, zone: string): Known {
       'Write five fields, like "0 9 * * 2" for Tuesday 9:00.',
     );
   }
+}
+
+/** `10-50/20` as `10,30,50`: croner takes a step for a wildcard, cron(8) does not. */
+function spelledOut(range: string, from: string, to: string, step: string): string {
+  const count = Math.floor((Number(to) - Number(from)) / Number(step)) + 1;
+  if (!(count > 0 && count <= 60)) return range;
+  return Array.from({ length: count }, (_, place) => Number(from) + place * Number(step)).join(",");
 }
