@@ -373,6 +373,42 @@ test("a paused schedule misses its times for good, a resumed one goes on with th
   await assert.rejects(one.pause("test/none", true), { code: "schedule.missing" });
 });
 
+test("a tick that waits behind a run is not put off when its schedule is paused, resumed, or installed anew", async (t) => {
+  const { release, run } = gated();
+  const schedule = { cron: "1,2 * * * *", overlap: "queue", description: "before" } as const;
+  const { engine, clock, open, events } = await testClocks(t, schedule, run);
+  const one = open();
+  for (let minute = 0; minute < 2; minute++) {
+    clock.advance(MINUTE);
+    await one.tick();
+  }
+  await one.pause("test/tick", true);
+  await one.pause("test/tick", false);
+  await engine.database.query("update schedules set description = 'after'");
+  await one.sync();
+  release();
+  await untilIdle(engine);
+  clock.advance(1000);
+  assert.equal(await one.tick(), 1);
+  assert.deepEqual(
+    (await events()).map(({ key }) => key),
+    [keyAt("12:01"), keyAt("12:02")],
+  );
+  await untilIdle(engine);
+});
+
+test("resuming what is not paused passes no tick over", async (t) => {
+  const { engine, clock, open, events } = await testClocks(t, {}, async () => 1);
+  clock.advance(MINUTE);
+  await open().pause("test/tick", false);
+  assert.equal(await open().tick(), 1);
+  await untilIdle(engine);
+  assert.deepEqual(
+    (await events()).map(({ key }) => key),
+    [keyAt("12:01")],
+  );
+});
+
 test("fired by hand it runs at once, paused or not, and the clock's own time stands", async (t) => {
   const { engine, clock, open, events } = await testClocks(t, {}, async ({ event }) => event.data);
   const one = open();

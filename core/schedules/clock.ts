@@ -142,8 +142,8 @@ export function createScheduleClock(options: ScheduleClockOptions): ScheduleCloc
       return kept;
     },
     async pause(name, paused) {
-      const { cron, zone, nextAt, policy } = await find(name);
-      const next = paused || cron === null ? nextAt : nextTime(cron, zone, clock.now());
+      const { cron, zone, nextAt, policy, paused: before } = await find(name);
+      const next = paused || !before || cron === null ? nextAt : nextTime(cron, zone, clock.now());
       await pauseSchedule(database, name, { paused, nextAt: next, dueAt: dueAt(name, policy, next) });
       live.publish({ kind: "schedule", id: name, status: paused ? "paused" : "active" });
     },

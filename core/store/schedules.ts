@@ -89,8 +89,8 @@ export async function syncSchedules(
          zone = excluded.zone, policy = excluded.policy,
          next_at = case when (schedules.cron, schedules.zone) = (excluded.cron, excluded.zone)
            then schedules.next_at else excluded.next_at end,
-         due_at = case when (schedules.cron, schedules.zone) = (excluded.cron, excluded.zone)
-           then schedules.next_at + (excluded.due_at - excluded.next_at) else excluded.due_at end`,
+         due_at = coalesce(schedules.held_at, case when (schedules.cron, schedules.zone) = (excluded.cron, excluded.zone)
+           then schedules.next_at + (excluded.due_at - excluded.next_at) else excluded.due_at end)`,
       columns(rows, 7),
     );
     await inside.query("delete from schedules where origin = 'code' and name <> all($1)", [
@@ -134,8 +134,8 @@ export async function addSchedule(database: Database, made: MadeSchedule): Promi
 export async function changeSchedule(database: Database, made: MadeSchedule): Promise<void> {
   const { name, description, cron, zone, policy, agent, text } = made;
   await database.query(
-    `update schedules set description = $2, cron = $3, zone = $4, policy = $5, agent = $6, text = $7, next_at = $8, due_at = $9
-     where name = $1`,
+    `update schedules set description = $2, cron = $3, zone = $4, policy = $5, agent = $6, text = $7, next_at = $8,
+       due_at = coalesce(held_at, $9) where name = $1`,
     [name, description, cron, zone, JSON.stringify(policy), agent, text, made.nextAt, made.dueAt],
   );
 }
@@ -153,15 +153,16 @@ export async function countSchedules(database: Database, origin: ScheduleRow["or
   return row!.count;
 }
 
-/** Pauses or resumes; a resumed one goes on at `nextAt`. */
+/** Pauses or resumes; a resumed one goes on at `nextAt`, or with the tick that waits. */
 export async function pauseSchedule(
   database: Database,
   name: string,
   change: { paused: boolean; nextAt: Date | null; dueAt: Date | null },
 ): Promise<void> {
-  await database.query("update schedules set paused = $2, next_at = $3, due_at = $4 where name = $1", [
-    ...[name, change.paused, change.nextAt, change.dueAt],
-  ]);
+  await database.query(
+    "update schedules set paused = $2, next_at = $3, due_at = coalesce(held_at, $4) where name = $1",
+    [name, change.paused, change.nextAt, change.dueAt],
+  );
 }
 
 /** Due schedules, held until the transaction ends: two clocks never hold the same one. */
