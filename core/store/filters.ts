@@ -43,10 +43,11 @@ export interface RunFilter {
 
 /**
  * No later run of the same handler on the same event stands for the run `r`. A failed one makes its event dead: nothing
- * is written for it, so that the event is dispatched again as soon as a retry or a replay has been queued.
+ * is written for it, so that the event is dispatched again as soon as a retry or a replay has been queued. The offset
+ * keeps this a look at one event: as a join, each run would be held against all runs of its handler.
  */
 export const stands = (event = "r.event_id"): string =>
-  `not exists (select from runs l where ${ofEvent(event, "l")} and l.handler = r.handler and l.id > r.id)`;
+  `not exists (select from runs l where ${ofEvent(event, "l")} and l.handler = r.handler and l.id > r.id offset 0)`;
 
 /** The runs `run` of an event: its own, and those that have gathered it in a burst. */
 export const ofEvent = (event: string, run = "r"): string =>
