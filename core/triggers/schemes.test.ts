@@ -139,7 +139,14 @@ for (const sender of senders) {
     const wrong = send(sender, undefined, pens.wrong);
     for (const name of header ? [header] : []) {
       const [good, bad] = [request.headers[name]!, wrong.headers[name]!];
-      for (const value of [`${good}, ${good}`, `${good}, ${bad}`, `${bad}, ${good}`, `${good}, `, `, ${good}`])
+      for (const value of [
+        `${good}, ${good}`,
+        `${good}, ${bad}`,
+        `${bad}, ${good}`,
+        `${good}, `,
+        `, ${good}`,
+        `x, ${good}`,
+      ])
         assert.notEqual(judge(sender, withHeaders(request, { [name]: value })), null, value);
     }
     for (const [name, value] of Object.entries(request.headers)) {

@@ -98,7 +98,7 @@ function readFields(
   const named = new Map<string, string[]>();
   for (const item of text.split(separator)) {
     const at = item.indexOf(assign);
-    if (at <= 0 || /[\s,]/.test(item.slice(at + 1)) || /\s/.test(item)) return null;
+    if (at <= 0 || !/^[^\s,]+$/.test(item.slice(at + 1)) || /\s/.test(item)) return null;
     const name = item.slice(0, at);
     named.set(name, [...(named.get(name) ?? []), item.slice(at + 1)]);
   }
