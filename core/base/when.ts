@@ -51,6 +51,7 @@ function recurring(cron: string, given: string, { zone, now }: Here): When {
 function readCron(words: string, every: boolean): string | null {
   const span = /^(?:(\d+) )?(minute|hour)s?$/.exec(words);
   if (span && every) return spanCron(Number(span[1] ?? 1), span[2]!);
+  if (words === "hourly") return spanCron(1, "hour");
   if (!every && !PLURAL.test(words)) return null;
   const { day, time } = splitTime(words);
   const when = dayCron(day.replace(/,$/, "").replace(/^on /, ""));
@@ -75,6 +76,11 @@ function dayCron(day: string): string | null {
   if (/^weekends?$/.test(day)) return "* * 0,6";
   const names = day.split(/, and |, | and /).map(weekday);
   if (names.every((name) => name !== null)) return `* * ${names.join(",")}`;
+  const [first, last] = day.split(/ ?- ?| to /).map(weekday);
+  if (typeof first === "number" && typeof last === "number") {
+    const days = Array.from({ length: ((last - first + 7) % 7) + 1 }, (_, place) => (first + place) % 7);
+    return `* * ${days.join(",")}`;
+  }
   const monthly =
     /^month on the (.+)$/.exec(day) ??
     /^(.+?) of (?:the|every|each) month$/.exec(day) ??
@@ -96,13 +102,14 @@ function monthCron(day: string): string | null {
 }
 
 function weekday(word: string): number | null {
-  const found = DAYS.findIndex((day) => new RegExp(`^${day.slice(0, 3)}(?:${day.slice(3)}s?)?$`, "i").test(word));
+  const found = DAYS.findIndex((day) => word.length > 2 && `${day.toLowerCase()}s`.startsWith(word));
   return found < 0 ? null : found;
 }
 
 /** `24 december`, `december 24`, with a year or without. */
 function readDate(words: string): { day: number; month: number; year: number | null } | null {
-  const [, one, two, year] = /^(\w+) (\w+)(?:,? (\d{4}))?$/.exec(words.replace(/(\d)(?:st|nd|rd|th)\b/, "$1")) ?? [];
+  const [, one, two, year] =
+    /^(\w+) (\w+)(?:,? (\d{4}))?$/.exec(words.replace(/(\d)(?:st|nd|rd|th)?(?: of)?\b/, "$1")) ?? [];
   const [day, name] = /^\d{1,2}$/.test(one ?? "") ? [one, two] : [two, one];
   const month = MONTHS.findIndex((each) => name && name.length > 2 && each.toLowerCase().startsWith(name)) + 1;
   if (!day || !/^\d{1,2}$/.test(day) || month === 0) return null;
