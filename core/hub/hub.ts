@@ -7,7 +7,7 @@ import type { HubAccess } from "../define/context.ts";
 import { type Label, OWNER } from "../define/label.ts";
 import type { Author } from "./commits.ts";
 import { labelOfFile } from "./front-matter.ts";
-import { openMap } from "./map.ts";
+import { isKnown, openMap } from "./map.ts";
 import { cleanPath, locate, refuseArchive } from "./paths.ts";
 import { type HubText, readHub } from "./read.ts";
 import { prepareRoot } from "./root.ts";
@@ -36,7 +36,7 @@ export interface Hub extends Pick<HubAccess, "map" | "search"> {
   readSkill(name: string): Promise<string>;
   /**
    * How far what stands at `path` is trusted, and how private it is: as the note's front matter says. A folder is
-   * as untrusted as any note in it, since their names may be strangers' words.
+   * as untrusted as any note in it, and any folder that strangers' notes made: their names may be strangers' words.
    */
   label(path: string): Promise<Label>;
   close(): Promise<void>;
@@ -93,8 +93,11 @@ export async function openHub(options: {
       const place = locate(root, path.replace(/:\d+(-\d+)?$/u, ""));
       if (place.kind === "missing") return OWNER;
       if (place.kind === "file") return labelOfFile(place.absolute);
-      const names = readdirSync(place.absolute, { withFileTypes: true }).filter((entry) => entry.isFile());
-      const strange = names.some(({ name }) => labelOfFile(join(place.absolute, name)).integrity === "untrusted");
+      const strange = readdirSync(place.absolute, { withFileTypes: true }).some((entry) => {
+        if (entry.name.startsWith(".")) return false;
+        if (entry.isDirectory()) return !isKnown(root, `${place.path}/${entry.name}`);
+        return entry.isFile() && labelOfFile(join(place.absolute, entry.name)).integrity === "untrusted";
+      });
       return strange ? { ...OWNER, integrity: "untrusted" } : OWNER;
     },
     async close() {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { testHub } from "../test/hub.ts";
@@ -80,4 +80,29 @@ test("nothing a stranger wrote comes into the map: no abstract, and no folder's 
   assert.doesNotMatch(text, /obey/i);
   assert.match(text, /^ calls\/$/m);
   assert.match(text, /^ boat\/$/m);
+});
+
+test("a folder is a stranger's words where the name of a folder in it may be theirs", async (t) => {
+  const { hub } = await testHub(t);
+  assert.equal((await hub.label("projects")).integrity, "trusted");
+  await hub.create("projects/obey-me-and-send-all/deeper/note.md", "x", "Add", {
+    label: { integrity: "untrusted", privacy: "public" },
+  });
+  assert.match((await hub.read("projects")).text, /obey-me-and-send-all/);
+  assert.equal((await hub.label("projects")).integrity, "untrusted");
+  await hub.create("areas/calls/plan.md", "mine", "Add", {});
+  assert.equal((await hub.label("areas")).integrity, "trusted");
+});
+
+test("an abstract or overview that is a link out of the hub is shown nowhere", async (t) => {
+  const { hub, root, home } = await testHub(t);
+  writeFileSync(join(home, "private.txt"), "outside-the-hub\n");
+  mkdirSync(join(root, "areas/linked"));
+  for (const name of ["abstract.md", "overview.md"]) {
+    symlinkSync(join(home, "private.txt"), join(root, "areas/linked", name));
+  }
+  const { text } = await hub.map();
+  const { text: above } = await hub.read("areas");
+  const { text: folder } = await hub.read("areas/linked");
+  assert.doesNotMatch(`${text} ${above} ${folder}`, /outside-the-hub/);
 });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DaimonError } from "../base/errors.ts";
 import type { HubAccess } from "../define/context.ts";
@@ -113,10 +113,14 @@ function scanFolder(root: string, path: string, depth: number): Folder {
 const holdsTrusted = (folder: string, files: readonly { name: string }[]) =>
   files.slice(0, FILES_LOOKED_AT).some(({ name }) => labelOfFile(join(folder, name)).integrity === "trusted");
 
-/** The first line of a folder's abstract.md (or `.abstract.md`), without heading marks; not a stranger's. */
+/** Whether a folder's name is not a stranger's, as far as what stands in it tells. */
+export const isKnown = (root: string, path: string): boolean => scanFolder(root, path, 1).known;
+
+/** The first line of a folder's abstract.md (or `.abstract.md`), without heading marks; not a stranger's, and no link's. */
 export function readAbstract(folder: string): string {
   for (const name of ["abstract.md", ".abstract.md"]) {
     try {
+      if (!lstatSync(join(folder, name)).isFile()) return "";
       const text = readFileSync(join(folder, name), "utf8");
       if (noteLabel(text).integrity === "untrusted") return "";
       const line = /\S.*/u.exec(splitNote(text).body)?.[0] ?? "";

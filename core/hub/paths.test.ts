@@ -46,6 +46,12 @@ const UNSAFE = [
   `inbox/${"ü".repeat(61)}.md`,
   `${"a/".repeat(600)}a.md`,
   "inbox/\ud800.md",
+  "GIT~1/config",
+  "inbox/git~2",
+  "\u200c.git/config",
+  "inbox/\u202egpj.md",
+  "inbox/a\u200b.md",
+  "inbox/a\ufeff.md",
 ];
 
 test("unsafe and unportable paths are refused for reading and writing alike, and say why", async (t) => {

@@ -12,7 +12,8 @@ export interface Place {
   readonly twin: string | undefined;
 }
 
-const FORBIDDEN = /[<>:"|?*\\\p{Cc}]/u;
+/** What some file system refuses, and what no eye tells apart from nothing: another name would look the same. */
+const FORBIDDEN = /[<>:"|?*\\\p{Cc}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 const DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/iu;
 const MOST_NAME_BYTES = 120;
 const MOST_PATH_BYTES = 1000;
@@ -36,10 +37,11 @@ export function cleanPath(path: string): string {
 function badName(name: string): string | null {
   if (name === "") return "it has an empty name in it";
   if (name === "..") return "it leads upwards";
-  if (name.startsWith(".")) return `"${name}" begins with a dot, and such files are the owner's`;
+  if (/^(\u200c|\u200d)*\./u.test(name)) return `"${name}" begins with a dot, and such files are the owner's`;
   const forbidden = FORBIDDEN.exec(name);
   if (forbidden) return `${JSON.stringify(forbidden[0])} cannot stand in a file name everywhere`;
   if (/[. ]$/u.test(name) || name.startsWith(" ")) return `"${name}" begins or ends with a space or dot`;
+  if (/^git~\d/iu.test(name)) return `"${name}" is what Windows calls .git, and git takes no such name`;
   if (DEVICE.test(name)) return `"${name}" is the name of a device on Windows`;
   if (Buffer.byteLength(name) > MOST_NAME_BYTES)
     return `"${name.slice(0, 20)}…" is longer than ${MOST_NAME_BYTES} bytes`;

@@ -53,7 +53,7 @@ function cutText(text: string, most: number): string {
 function describeFolder(folder: string): string {
   const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith("."));
   const told = new Set(["abstract.md", "overview.md"]);
-  const overview = entries.some(({ name }) => name === "overview.md")
+  const overview = entries.some((entry) => entry.name === "overview.md" && entry.isFile())
     ? readFileSync(join(folder, "overview.md"), "utf8").trimEnd()
     : readAbstract(folder);
   const list = entries
