@@ -56,6 +56,19 @@ test("minutes end it, even when a tool hangs and listens to no signal", async (t
   assert.deepEqual(answered(await house.ask("go")).end, "minutes");
 });
 
+test("minutes that end between two calls of one turn end it as they do between turns", async (t) => {
+  const hanging = counting([], { effect: "none", sink: () => "", run: async () => NEVER });
+  const toolCalls = ["one", "other"].map((text) => ({ name: "send_mail", input: { ...mail, text } }));
+  const house = await testAgent(t, [{ text: "Two mails.", toolCalls }, "unreached"], {
+    tools: [hanging],
+    agent: { limits: { minutes: 0.02 } },
+  });
+  const answer = answered(await house.ask("go"));
+  assert.equal(answer.text, "Two mails.\n\nI stopped: the 0.02 minutes of this run are over.");
+  assert.deepEqual([answer.end, answer.turns], ["minutes", 1]);
+  assert.ok(answer.usd > 0);
+});
+
 test("the same call over and over is stopped", async (t) => {
   const done: unknown[] = [];
   const house = await testAgent(t, () => calling("send_mail", mail), { tools: [noting(done)] });

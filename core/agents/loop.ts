@@ -56,6 +56,12 @@ export async function runLoop(options: LoopOptions): Promise<Answer> {
     return { text: options.redact(text), usd, turns, end: why, demo };
   };
 
+  const stopped = (error: unknown): Answer => {
+    if (!(error instanceof DaimonError) || !error.code.startsWith("limit.")) throw error;
+    const reason = `I stopped: ${error.message}${error.next ? ` ${error.next}` : ""}`;
+    return end(error.code === "limit.minutes" ? "minutes" : "usd", reason);
+  };
+
   for (;;) {
     if (turns >= limits.turns)
       return end("turns", `I stopped after ${turns} turns, the limit here, before I was done.`);
@@ -65,9 +71,7 @@ export async function runLoop(options: LoopOptions): Promise<Answer> {
     try {
       turn = await callModel(options, messages, label);
     } catch (error) {
-      if (!(error instanceof DaimonError) || !error.code.startsWith("limit.")) throw error;
-      const reason = `I stopped: ${error.message}${error.next ? ` ${error.next}` : ""}`;
-      return end(error.code === "limit.minutes" ? "minutes" : "usd", reason);
+      return stopped(error);
     }
     if (turns === 0 && turn.label.integrity === "trusted") ownerText = prompt;
     turns++;
@@ -84,7 +88,12 @@ export async function runLoop(options: LoopOptions): Promise<Answer> {
       if (again > MOST_REPETITIONS + 1) {
         return end("turns", `I stopped: I called ${call.name} in the same way ${again} times and came no further.`);
       }
-      const outcome = await callTool({ ...options, label, ownerText, tried: again > MOST_REPETITIONS }, call);
+      let outcome: Outcome;
+      try {
+        outcome = await callTool({ ...options, label, ownerText, tried: again > MOST_REPETITIONS }, call);
+      } catch (error) {
+        return stopped(error);
+      }
       label = join(label, outcome.label);
       results.push(toolResult(call, outcome));
     }
