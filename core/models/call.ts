@@ -48,7 +48,7 @@ export interface CallAnswer {
   /** `invalid` says why a call cannot be executed: no such tool, or an input that is no JSON. */
   readonly toolCalls: { id: string; name: string; input: unknown; invalid?: string }[];
   readonly finish: "stop" | "tool-calls" | "length" | "other";
-  /** `null` when the provider reports none. */
+  /** `null` when the provider reports none, or what no call can use. */
   readonly usage: CallUsage | null;
 }
 
@@ -202,11 +202,14 @@ function finishOf(reason: string): CallAnswer["finish"] {
 }
 
 function usageOf({ inputTokens, outputTokens, inputTokenDetails }: LanguageModelUsage): CallUsage | null {
-  if (inputTokens === undefined || outputTokens === undefined) return null;
+  if (!isCount(inputTokens) || !isCount(outputTokens)) return null;
   const { cacheReadTokens = 0, cacheWriteTokens = 0 } = inputTokenDetails;
+  if (!isCount(cacheReadTokens) || !isCount(cacheWriteTokens)) return null;
   const plainTokens = Math.max(0, inputTokens - cacheReadTokens - cacheWriteTokens);
   return { plainTokens, cacheReadTokens, cacheWriteTokens, outputTokens };
 }
+
+const isCount = (tokens: number | undefined): tokens is number => Number.isSafeInteger(tokens) && tokens! >= 0;
 
 let library: Promise<typeof import("ai")> | undefined;
 

@@ -42,20 +42,26 @@ for (const provider of ["openai", "openai-compatible"] as const) {
   });
 }
 
-test("a provider that tells no usage is settled in full", async (t) => {
-  const server = await startOpenAIServer(() => ({ text: "hi", usage: null }));
-  t.after(() => server.stop());
-  const light = {
-    provider: "openai-compatible",
-    model: "m",
-    baseUrl: server.url,
-    price: { input: 1, output: 1 },
-  } as const;
-  const { models, spend } = await testModels(t, { config: { models: { light, heavy: light } } });
-  const { usd } = await models.call(ask());
-  assert.ok(usd > 4096e-6);
-  assert.ok(Math.abs((await spend("run:run_1")).spentUsd - usd) < 1e-8);
-});
+for (const [which, usage] of [
+  ["tells no usage", null],
+  ["says that it wrote less than nothing", { input: 100, cached: 0, output: -5e6 }],
+  ["says that it read more than can be counted", { input: 1e22, cached: 0, output: 10 }],
+] as const) {
+  test(`a provider that ${which} is settled in full`, async (t) => {
+    const server = await startOpenAIServer(() => ({ text: "hi", usage }));
+    t.after(() => server.stop());
+    const light = {
+      provider: "openai-compatible",
+      model: "m",
+      baseUrl: server.url,
+      price: { input: 1, output: 1 },
+    } as const;
+    const { models, spend } = await testModels(t, { config: { models: { light, heavy: light } } });
+    const { usd } = await models.call(ask());
+    assert.ok(usd > 4096e-6 && usd < 0.01, `${usd}`);
+    assert.ok(Math.abs((await spend("run:run_1")).spentUsd - usd) < 1e-8);
+  });
+}
 
 test("an address that is none is said before anything is sent", async (t) => {
   const light = { provider: "openai-compatible", model: "m" } as const;
