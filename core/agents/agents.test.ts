@@ -4,6 +4,7 @@ import test from "node:test";
 import { DaimonError } from "../base/errors.ts";
 import { defineTool, z } from "../define/daimon.ts";
 import { answered, calling, counting, mail, NEVER, testAgent } from "../test/agents.ts";
+import { house as ours } from "./tools/house.ts";
 
 test("each model call and each tool call is one step, and what is kept is not paid again", async (t) => {
   const done: unknown[] = [];
@@ -73,6 +74,25 @@ test("a repeatable call is made again after a crash, under the same key", async 
   assert.equal(answered(await house.ask("mail ann")).text, "Done.");
   assert.deepEqual(done, ["run_1/send_mail", "run_1/send_mail"]);
   assert.equal(house.server.requests.length, 2);
+});
+
+test("what a call wrote into the hub before a crash is not written again", async (t) => {
+  let calls = 0;
+  const noting = defineTool({
+    ...{ name: "note", description: "Notes.", input: z.object({}), effect: "write", repeatable: true },
+    sink: () => "hub",
+    run: async (_, { hub }) => {
+      const written = [await hub.append("inbox/a.md", "same", "Note"), await hub.append("inbox/a.md", "same", "Note")];
+      if (++calls === 1) return house.crash(), NEVER;
+      return written.map(({ commit }) => commit);
+    },
+  });
+  const house = await testAgent(t, [calling("note"), "Noted."], { tools: [ours(noting)] });
+  assert.equal(await house.ask("note it"), "crashed");
+  assert.equal(answered(await house.ask("note it")).text, "Noted.");
+  assert.equal(calls, 2);
+  assert.equal((await house.hub.read("inbox/a.md")).text, "same\nsame\n");
+  assert.match(house.results()[0]!.text, /^\["[0-9a-f]{40}","[0-9a-f]{40}"\]$/);
 });
 
 test("what goes wrong with a call is told to the model, and the agent goes on", async (t) => {

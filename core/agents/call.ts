@@ -123,6 +123,7 @@ async function execute(options: CallOptions, made: Made, notes: StepNotes): Prom
     agent: options.agent.name,
     runId: journal.runId,
     step: notes.key,
+    attempt: notes.attempt,
     secret: registered.secret,
     label,
     approved,

@@ -39,6 +39,8 @@ export interface ToolboxOptions extends Surroundings {
   readonly runId: string;
   /** The step's key. */
   readonly step: string;
+  /** Which execution of the run this is: after the first, what a call has written may be in the hub already. */
+  readonly attempt: number;
   readonly agent: string;
   /** A person has said yes to this very call. */
   readonly approved: boolean;
@@ -93,7 +95,8 @@ function openHubAccess(options: ToolboxOptions, current: () => Label, note: (lab
     }
     const place = `${options.runId}/${options.step}${++writes === 1 ? "" : `.${writes}`}`;
     const author: Author = { agent, runId, eventId: event.id, step: place, label: current(), approved };
-    return await hub[kind](path, text, why, author);
+    const before = options.attempt > 1 ? await hub.written(author) : null;
+    return before ?? (await hub[kind](path, text, why, author));
   };
   return {
     map: async (wanted) => {
