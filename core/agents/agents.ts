@@ -209,8 +209,8 @@ function earlier(messages: readonly ConversationMessage[], event: DaimonEvent) {
 function explain(error: unknown, lastTry: boolean): Answer & { error: Failure } {
   if (isAway(error)) throw error;
   const failure = toFailure(error);
+  if (!lastTry && !isPermanent(failure)) throw error;
   const told = /^(model|model-key|limit|price|agent)\./.test(failure.code) && isPermanent(failure);
-  if (!told && !lastTry) throw error;
   const text = [told ? "" : "I could not answer this.", failure.message, failure.next].filter(Boolean).join(" ");
   return { text, usd: 0, turns: 0, end: "answered", demo: false, error: failure };
 }

@@ -96,3 +96,13 @@ test("whoever asked is told when the last try has failed as well", async (t) => 
   assert.equal((await chat.answer()).error!.code, "model.overloaded");
   assert.match((await chat.said())[0]!.text, /^I could not answer this\. .* has no room now/);
 });
+
+test("what no other try mends is told at once: an answer too long to be kept is no silence", async (t) => {
+  const house = await testAgent(t, ["x".repeat(600_000), "unreached"]);
+  const chat = await openChat(house, "hi");
+  const answer = await chat.answer();
+  assert.match(answer.text, /^I could not answer this\. The value of step "model" is \d+ bytes/);
+  assert.equal(answer.error?.code, "step.invalid");
+  assert.equal((await chat.said()).at(-1)?.text, answer.text);
+  assert.equal(house.server.requests.length, 1);
+});
