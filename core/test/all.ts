@@ -35,6 +35,8 @@ const LONGEST = [
   "core/test/docs.test.ts",
   "core/console/web/browser.test.ts",
   "core/test/catalog.test.ts",
+  "core/test/start.test.ts",
+  "core/console/web/strain.test.ts",
   "core/registry/add.test.ts",
   "core/console/web/issues.test.ts",
   "core/test/added.test.ts",
@@ -42,7 +44,6 @@ const LONGEST = [
   "core/hub/writes.test.ts",
   "catalog/booking/index.test.ts",
   "core/console/web/repair.test.ts",
-  "core/test/start.test.ts",
   "core/test/clock.test.ts",
   "core/cli/system.test.ts",
 ];
