@@ -100,9 +100,11 @@ async function testDoor(t: TestContext) {
     }),
   );
   const publicUrl = "https://daimon.example";
+  const count = createRefusalCounter(engine.database);
+  const counted: Promise<void>[] = [];
   const intake = createIntake({
     ...{ sources, runs: engine.runs, live: createLive(), log: openLog({}), publicUrl },
-    refuse: createRefusalCounter(engine.database),
+    refuse: async (refusal) => void (await counted[counted.push(count(refusal)) - 1]),
     now: () => new Date(),
   });
   const server = await startWebServer({
@@ -133,7 +135,8 @@ async function testDoor(t: TestContext) {
         [source],
       ),
     refusals: async (source: string) => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // Counted while the answer is on its way.
+      await Promise.all(counted);
       const rows = await engine.database.query<{ reason: string }>(
         "select reason from refusals where source = $1 order by reason",
         [source],
