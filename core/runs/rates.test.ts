@@ -109,14 +109,11 @@ test("a rate and a limit of runs at a time hold together", async (t) => {
   const starts = await engine.database.query<{ at: number }>(
     "select extract(epoch from started_at) * 1000 as at from runs",
   );
-  assert.deepEqual(
-    [
-      most,
-      mostWithin(
-        starts.map((one) => Number(one.at)),
-        200,
-      ),
-    ],
-    [2, 4],
+  const within = mostWithin(
+    starts.map((one) => Number(one.at)),
+    200,
   );
+  assert.equal(most, 2);
+  // A slow machine begins fewer.
+  assert.ok(within <= 4, `${within} began within 200 ms`);
 });
