@@ -82,7 +82,7 @@ export async function testAgent(
     log,
     zone: "Europe/Amsterdam",
   });
-  const run = openRun(database, event.label, clock);
+  const run = openRun(database, event, clock);
   return {
     ...run,
     hub,
@@ -100,21 +100,12 @@ export async function testAgent(
 }
 
 /** One run that may be carried several times: what it kept stays. */
-function openRun(database: Database, label: Label, clock: Clock) {
+function openRun(database: Database, answered: DaimonEvent, clock: Clock) {
+  const event = { ...answered, problem: null };
   const kept = new Map<string, StepRow>();
   const changes: LiveChange[] = [];
   const live = createLive();
   live.subscribe((change) => changes.push(change));
-  const event = {
-    id: "evt_1",
-    source: "chat",
-    type: "message",
-    key: "k",
-    time: new Date(),
-    data: null,
-    problem: null,
-    label,
-  };
   const run = {
     id: "run_1",
     handler: "agent:default",
@@ -128,7 +119,7 @@ function openRun(database: Database, label: Label, clock: Clock) {
     createdAt: new Date(),
     startedAt: new Date(),
     workedMilliseconds: 0,
-    label,
+    label: event.label,
     event,
     events: [event],
   };
