@@ -2,27 +2,26 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testEngine } from "../test/engine.ts";
 
-test("cancel reaches a queued, a waiting and a running run within a second", async (t) => {
+test("cancel reaches a waiting and a running run, whose step is told", async (t) => {
   const seen: string[] = [];
+  const works = Promise.withResolvers<void>();
   const engine = await testEngine(t, {
     long: {
       run: async ({ step }) =>
-        await step.run(
-          "work",
-          (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve(seen.push("aborted")))),
-        ),
+        await step.run("work", (signal) => {
+          works.resolve();
+          return new Promise((resolve) => signal.addEventListener("abort", () => resolve(seen.push("aborted"))));
+        }),
     },
     sleeper: { run: async ({ step }) => await step.sleep("night", "1h") },
   });
   const [long, sleeper] = [await engine.send("long"), await engine.send("sleeper")];
-  await engine.until(long, "running");
+  await works.promise;
   await engine.until(sleeper, "waiting");
-  const began = performance.now();
   await engine.runs.cancel(long);
   await engine.runs.cancel(sleeper);
   assert.equal((await engine.until(long)).status, "canceled");
   assert.equal((await engine.until(sleeper)).status, "canceled");
-  assert.ok(performance.now() - began < 1000);
   assert.deepEqual(seen, ["aborted"]);
   assert.deepEqual(await engine.runs.cancel(long), { done: false, status: "canceled" });
 });
@@ -81,30 +80,30 @@ test("a run of higher priority goes first", async (t) => {
 });
 
 test("a worker that lost its lease writes nothing over its successor", async (t) => {
-  let release: (value: string) => void = () => {};
+  const at = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const work = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+  let executions = 0;
   const engine = await testEngine(t, {
     slow: {
-      run: async ({ step }) =>
-        await step.run(
-          "work",
-          () =>
-            new Promise<string>((resolve) => {
-              release = resolve;
-            }),
-        ),
+      run: async ({ step }) => {
+        const mine = executions++;
+        return await step.run("work", () => {
+          at[mine]!.resolve();
+          return work[mine]!.promise;
+        });
+      },
     },
   });
   const id = await engine.send("slow");
-  await engine.until(id, "running");
-  const first = release;
+  await at[0]!.promise;
   await engine.database.query("update runs set status = 'queued', claim = claim + 1, worker = null where id = $1", [
     id,
   ]);
   await engine.database.query("select pg_notify('daimon_runs', '')");
-  while (release === first) await new Promise((resolve) => setTimeout(resolve, 20));
-  first("from the frozen one");
+  await at[1]!.promise;
+  work[0]!.resolve("from the frozen one");
   await new Promise((resolve) => setTimeout(resolve, 100));
-  release("from the successor");
+  work[1]!.resolve("from the successor");
   const run = await engine.until(id);
   assert.equal(run.result, "from the successor");
   assert.deepEqual(
@@ -114,21 +113,34 @@ test("a worker that lost its lease writes nothing over its successor", async (t)
 });
 
 test("a graceful stop waits for what is under way, and hands back what does not end", async (t) => {
+  const [shortWorks, longWorks] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const work = Promise.withResolvers<string>();
   const engine = await testEngine(
     t,
     {
       short: {
         run: async ({ step }) =>
-          await step.run("work", () => new Promise((resolve) => setTimeout(resolve, 200, "done"))),
+          await step.run("work", () => {
+            shortWorks.resolve();
+            return work.promise;
+          }),
       },
-      long: { run: async ({ step }) => await step.run("work", () => new Promise(() => {})) },
+      long: {
+        run: async ({ step }) =>
+          await step.run("work", () => {
+            longWorks.resolve();
+            return new Promise(() => {});
+          }),
+      },
     },
     { idle: true },
   );
   const [short, long] = [await engine.send("short"), await engine.send("long")];
   await engine.runs.start();
-  await engine.until(long, "running");
-  await engine.runs.stop(600);
+  await Promise.all([shortWorks.promise, longWorks.promise]);
+  const stopped = engine.runs.stop(1000);
+  work.resolve("done");
+  await stopped;
   assert.equal((await engine.until(short)).result, "done");
   assert.equal((await engine.until(long, "queued")).status, "queued");
 });

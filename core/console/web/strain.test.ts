@@ -173,6 +173,7 @@ suite("the console under strain", { skip, timeout: 180_000 }, async () => {
       await page.context().clearCookies();
       await page.evaluate(openLiveAnew);
       await page.waitForURL(`${origin}/login`);
+      await page.waitForTimeout(1000); // What was under way as it was led here may still be told.
       await assert.rejects(page.waitForRequest("**/api/**", { timeout: 5000 }), /Timeout/);
       complaints.length = 0; // The 401 that led here.
     });
