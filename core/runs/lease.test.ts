@@ -149,7 +149,7 @@ test("once a worker has stopped it begins nothing more, and leaves nothing runni
     await Promise.all(Array.from({ length: 100 }, () => engine.send("quick")));
     await engine.runs.start();
     await sleep(pause);
-    await engine.runs.stop(1000);
+    await engine.runs.stop(10_000);
     const before = begun;
     await sleep(100);
     assert.equal(begun, before, `stopped after ${pause} ms`);

@@ -15,17 +15,23 @@ test("a run that is queued while others are being claimed is claimed whole, its 
   await database.query("alter function claim_runs rename to claim_at_once");
   await database.query(
     `create function claim_runs(me text, most integer) returns ${columns} language plpgsql as $$
-     begin perform pg_sleep(0.3); return query select * from claim_at_once(me, most); end $$`,
+     begin perform pg_advisory_xact_lock(1); return query select * from claim_at_once(me, most); end $$`,
   );
-  const claiming = claimRuns(database, "prc_1", 10);
-  await sleep(100);
+  let claiming: ReturnType<typeof claimRuns> | undefined;
   const run = {
     ...{ id: "run_1", handler: "trigger:a/b", version: "1", priority: 0, key: null, keyLimit: null, attempts: 1 },
     ...{ delays: [], limits: { turns: 1, usd: 1, minutes: 1 }, parentId: null },
   };
   const event = { source: "test", type: "kept", key: "1", time: new Date(), data: { n: 1 }, label: STRANGER };
-  await keepEvents(database, [{ id: "evt_1", event, outcome: "dispatched", reason: null, runs: [run] }]);
-  const claimed = await claiming;
+  await database.transaction(async (inside) => {
+    await inside.query("select pg_advisory_xact_lock(1)");
+    claiming = claimRuns(database, "prc_1", 10);
+    const waiting = `select from pg_locks join pg_database d on d.oid = database
+      where datname = current_database() and locktype = 'advisory' and not granted`;
+    while ((await database.query(waiting)).length === 0) await sleep(5);
+    await keepEvents(database, [{ id: "evt_1", event, outcome: "dispatched", reason: null, runs: [run] }]);
+  });
+  const claimed = (await claiming)!;
   assert.deepEqual(
     claimed.map(({ id, event }) => [id, event.id, event.data]),
     [["run_1", "evt_1", { n: 1 }]],

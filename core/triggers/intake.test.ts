@@ -13,6 +13,7 @@ import { BODY } from "../store/keep.ts";
 import { createRefusalCounter } from "../store/refusals.ts";
 import { type TestHandler, testEngine } from "../test/engine.ts";
 import { makeToken, PUBLIC_URL, senders } from "../test/senders.ts";
+import { until } from "../test/system.ts";
 import { createIntake } from "./intake.ts";
 
 const SECRET = "a secret";
@@ -67,8 +68,12 @@ async function testIntake(t: TestContext, handlers: Record<string, TestHandler>,
       const answer = await intake.receive(source, request);
       return { ...answer, ...(answer.body as { id?: string; error?: { code: string } }) };
     },
-    async refusals() {
-      return await engine.database.query("select source, reason, count from refusals order by 1, 2");
+    /** As soon as there are so many: they are written a moment later. */
+    async refusals(length: number) {
+      return await until(`${length} refusals`, async () => {
+        const rows = await engine.database.query("select source, reason, count from refusals order by 1, 2");
+        return rows.length >= length && rows;
+      });
     },
     async eventCount() {
       return (await engine.database.query("select from events where source = 'test'")).length;
@@ -99,8 +104,7 @@ test("what is not verified leaves nothing but a count and a reason", async (t) =
   for (let time = 0; time < 2; time++) assert.equal((await post("push", { secret: "another" })).status, 401);
   assert.equal((await post("push", { headers: { "x-signature": "" } })).error?.code, "webhook.unverified");
   assert.equal(await eventCount(), 0);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.deepEqual(await refusals(), [
+  assert.deepEqual(await refusals(2), [
     { source: "test", reason: "signature missing", count: 1 },
     { source: "test", reason: "signature wrong", count: 2 },
   ]);
@@ -308,8 +312,7 @@ test("a token is judged by the keys that its issuer publishes; while they cannot
   );
   assert.equal((await show({}, { kid: "unknown" })).status, 401);
   assert.equal(asked, 2);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const reasons = (await refusals()).map((row) => (row as { reason: string }).reason);
+  const reasons = (await refusals(3)).map((row) => (row as { reason: string }).reason);
   assert.deepEqual(reasons, ["key unknown", "keys unreachable", "token for somebody else"]);
 });
 
