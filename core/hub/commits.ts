@@ -125,19 +125,35 @@ export function blobId(text: string, digits: number): string {
   return hash.update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex");
 }
 
+/** The index as it is to be, under git's own lock: no other git reads a stale one to commit it meanwhile. */
+export interface HeldIndex {
+  settle(): void;
+  drop(): void;
+}
+
 /**
- * Sets the index to `blobs` for their paths alone. It is made beside and moved in by git's own protocol, so that
- * a crash leaves no index.lock behind. False when another git holds the index for longer than a moment.
+ * Takes the index's lock for an index in which `blobs` stand at their paths, whatever else is staged. Null when another git
+ * holds it for longer than a moment. The lock is a link to a draft in `own`: a lock that a crash left is known by it.
  */
-export async function updateIndex(
+export async function holdIndex(
   root: string,
   folders: { gitFolder: string; own: string },
   blobs: readonly Blob[],
-): Promise<boolean> {
+): Promise<HeldIndex | null> {
   const index = join(folders.gitFolder, "index");
+  const lock = `${index}.lock`;
   const draft = join(folders.own, "index");
   const lines = blobs.map(({ path, mode, id }) => `${mode} ${id}\t${path}\0`).join("");
+  const drop = () => {
+    rmSync(lock, { force: true });
+    rmSync(draft, { force: true });
+  };
+  const settle = () => {
+    renameSync(lock, index);
+    rmSync(draft);
+  };
   for (let wait = 10; wait < 500; wait *= 2) {
+    if (isSame(lock, draft)) drop();
     for (const left of [draft, `${draft}.lock`]) rmSync(left, { force: true });
     const before = statSync(index, { throwIfNoEntry: false });
     if (before) {
@@ -145,25 +161,29 @@ export async function updateIndex(
       utimesSync(draft, before.atime, before.mtime); // git judges by it which entries to look at again
     }
     await git(root, ["update-index", "-z", "--index-info"], lines, { GIT_INDEX_FILE: draft });
-    if (moveIn(draft, index, before?.mtimeMs)) return true;
+    if (tryLink(draft, lock)) {
+      if (statSync(index, { throwIfNoEntry: false })?.mtimeMs === before?.mtimeMs) return { settle, drop };
+      drop();
+    }
     await pause(wait * (0.5 + Math.random()));
   }
-  return false;
+  return null;
 }
 
-function moveIn(draft: string, index: string, changed: number | undefined): boolean {
-  const lock = `${index}.lock`;
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((file) => statSync(file, { throwIfNoEntry: false }));
+  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
+}
+
+/** False when something stands at `to` already. */
+function tryLink(from: string, to: string): boolean {
   try {
-    linkSync(draft, lock);
+    linkSync(from, to);
+    return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
-  const same = statSync(index, { throwIfNoEntry: false })?.mtimeMs === changed;
-  if (same) renameSync(lock, index);
-  else rmSync(lock);
-  rmSync(draft);
-  return same;
 }
 
 /** Tries again while another git holds a ref; a ref's lock older than two seconds was left by one that died. */

@@ -17,8 +17,9 @@ export function splitNote(text: string): { matter: string | null; body: string }
 export function noteLabel(text: string): Label {
   const { matter } = splitNote(text);
   if (matter === null) return OWNER;
+  // However YAML may say it, and rather once too often.
   const says = (key: string, value: string) =>
-    new RegExp(`^["']?${key}["']?[ \\t]*:[ \\t]*["']?${value}\\b`, "mu").test(matter);
+    new RegExp(`\\b${key}["']?\\s*:\\s*(!\\S+\\s+)?["']?${value}\\b`, "iu").test(matter);
   return {
     integrity: says("trust", "untrusted") ? "untrusted" : "trusted",
     privacy: says("privacy", "secret") ? "secret" : "private",
@@ -38,7 +39,7 @@ export function markNote(text: string, label: Label): string {
   if (label.privacy === "secret" && now.privacy !== "secret") lines.push("privacy: secret");
   if (lines.length === 0) return text;
   const { matter, body } = splitNote(text);
-  const keys = new RegExp(`^["']?(${lines.map((line) => line.split(":")[0]).join("|")})["']?[ \\t]*:`, "u");
+  const keys = new RegExp(`^["']?(${lines.map((line) => line.split(":")[0]).join("|")})["']?[ \\t]*:`, "iu");
   const kept = (matter ?? "").split(/\r?\n/u).filter((line) => line !== "" && !keys.test(line));
   return `---\n${[...lines, ...kept].join("\n")}\n---\n${matter === null ? "\n" : ""}${body}`;
 }

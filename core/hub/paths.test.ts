@@ -186,6 +186,10 @@ test("a note that a run wrote bears the run's label until the owner takes the li
   for (const name of ["plain", "liar", "long", "open"]) {
     assert.deepEqual(await hub.label(`inbox/${name}.md`), untrusted, name);
   }
+  for (const matter of ["Trust: untrusted", "{trust: untrusted}", "trust: 'Untrusted'", "  trust:\n    untrusted"]) {
+    writeFileSync(join(root, "inbox/by-hand.md"), `---\n${matter}\n---\nhello\n`);
+    assert.deepEqual(await hub.label("inbox/by-hand.md"), untrusted, matter);
+  }
   await hub.create("areas/diary.md", "mine", "Add", {});
   assert.deepEqual(await hub.label("areas/diary.md:1-2"), owner);
   await hub.append("areas/diary.md", "theirs", "Add", stranger);

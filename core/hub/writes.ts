@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { DaimonError, toFailure } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { type Author, type Blob, blobId, findMade, findStep, lookUp, makeCommits, updateIndex } from "./commits.ts";
+import { type Author, type Blob, blobId, findMade, findStep, holdIndex, lookUp, makeCommits } from "./commits.ts";
 import { git, gitFolder, standing } from "./git.ts";
 import { locked } from "./lock.ts";
 import { locate } from "./paths.ts";
@@ -39,6 +39,7 @@ interface Intent {
 
 const MOST_AT_ONCE = 64;
 const COMMITS_BETWEEN_TIDYING = 500;
+const FOLLOW_MILLISECONDS = 1000;
 
 /** Writes into the repository at `root`; starts nothing before the first write. */
 export function openWrites(options: { root: string; clock: Clock; log: Log }): Writes {
@@ -97,16 +98,18 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
    * git that outlived the process which started it may have made them already, or be about to.
    */
   async function commit({ base, commits }: Intent, on?: Standing): Promise<string[]> {
+    const paths = commits.map(({ path }) => path);
+    const blobs = commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, base.length) }));
     for (let tries = 1; ; tries++) {
       const made = on && tries === 1 ? [] : await findMade(root, base, commits);
       if (made.some((id) => id !== null)) {
-        await index(await blobsNow(commits.map(({ path }) => path)));
+        await withIndex(await blobsNow(paths));
         return made.map((id) => id ?? base);
       }
       try {
-        const ids = await makeCommits(root, on && tries === 1 ? on : await branchOf(root), commits);
+        const where = on && tries === 1 ? on : await branchOf(root);
+        const ids = await withIndex(blobs, () => makeCommits(root, where, commits));
         untidied += commits.length;
-        await index(commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, base.length) })));
         return ids;
       } catch (error) {
         if (toFailure(error).code !== "hub.moved" || tries > 20) throw error;
@@ -117,16 +120,31 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
 
   const blobsNow = async (paths: readonly string[]) => [...(await lookUp(root, paths)).blobs.values()];
 
-  /** Brings the index to what was committed, and to what an earlier try had to leave. */
-  async function index(blobs: readonly Blob[]): Promise<void> {
+  /** Brings the index, held while `work` commits, to these blobs and to what an earlier try had to leave. */
+  async function withIndex<Result>(blobs: readonly Blob[], work?: () => Promise<Result>): Promise<Result> {
     const left = readJson<string[]>(unindexedFile) ?? [];
     const late = left.length > 0 ? await blobsNow(left) : [];
-    if (await updateIndex(root, { gitFolder: folder, own }, [...late, ...blobs])) {
-      return rmSync(unindexedFile, { force: true });
+    const held = await holdIndex(root, { gitFolder: folder, own }, [...late, ...blobs]);
+    try {
+      const result = (await work?.()) as Result;
+      if (held) rmSync(unindexedFile, { force: true });
+      else replaceFile(own, unindexedFile, JSON.stringify([...left, ...blobs.map(({ path }) => path)]));
+      held?.settle();
+      return result;
+    } catch (error) {
+      held?.drop();
+      throw error;
+    } finally {
+      if (!held) followLater(left.length === 0);
     }
-    replaceFile(own, unindexedFile, JSON.stringify([...left, ...blobs.map(({ path }) => path)]));
-    const next = `If no git runs there, remove ${join(folder, "index.lock")}`;
-    log.warn("hub: another git holds index.lock; the commits are made, the index follows", { next });
+  }
+
+  function followLater(first: boolean): void {
+    if (first) {
+      const next = `If no git runs there, remove ${join(folder, "index.lock")}`;
+      log.warn("hub: another git holds index.lock; the commits are made, the index follows", { next });
+    }
+    setTimeout(() => exclusively(() => withIndex([])).catch(() => {}), FOLLOW_MILLISECONDS).unref();
   }
 
   /** Finishes what a crash left. What never reached its file never happened: the run that asked for it asks again. */
@@ -166,6 +184,7 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     written: (author) => exclusively(() => findStep(root, author)),
     async recover() {
       if (existsSync(intentFile)) await exclusively(async () => {});
+      else if (existsSync(unindexedFile)) followLater(false);
     },
     async idle() {
       while (working) await working;
