@@ -102,6 +102,7 @@ const handlers: Record<string, (given: Given) => Promise<unknown>> = {
   },
 };
 
+let used = 0;
 const tool = (name: string, repeatable: boolean) =>
   defineTool<{ what: string }>({
     name,
@@ -111,7 +112,8 @@ const tool = (name: string, repeatable: boolean) =>
     repeatable,
     run: async (_, { idempotencyKey }) => {
       did(idempotencyKey, name);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      // The first of each process takes its time: whoever sees it can kill before it is recorded, on a slow machine, too.
+      await new Promise((resolve) => setTimeout(resolve, used++ === 0 ? 2000 : 200));
       return name + " done";
     },
   });
