@@ -148,6 +148,8 @@ create function claim_runs(me text, most integer)
 declare
   taken integer := 0;
 begin
+  -- A claim that was on its way when STOP came brings nothing.
+  if exists (select from switches where name = 'stop' and value = 'true'::jsonb) then return; end if;
   if exists (select from runs where status = 'queued' and key is not null) and pg_try_advisory_xact_lock(7240424201) then
     return query
       with recursive waiting_key as (

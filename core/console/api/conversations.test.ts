@@ -77,6 +77,7 @@ test("a run that another process carries is looked at twice a second, its approv
   await until("its next beat and its next look wait", () => house.clock.waiting.size === 2);
   house.clock.advance(500);
   assert.deepEqual(await answer.next(), { event: "approval", data: { id: "apr_1", title: "Delete a.md" } });
+  await until("its next beat and its next look wait", () => house.clock.waiting.size === 2);
   await house.database.query("insert into conversations (id, channel, external) values ($1, 'web', 'a')", [
     CONVERSATION,
   ]);
@@ -86,7 +87,6 @@ test("a run that another process carries is looked at twice a second, its approv
     [CONVERSATION, RUN],
   );
   await closeRun(house.database, "completed");
-  await until("its next beat and its next look wait", () => house.clock.waiting.size === 2);
   house.clock.advance(500);
   assert.equal((await answer.next())?.data.text, "Deleted.");
   assert.equal(await answer.next(), null);

@@ -1,0 +1,1 @@
+-- A claim that was on its way when STOP came brings nothing (claim_runs).
