@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { DaimonError } from "./base/errors.ts";
 import type { RawRequest } from "./define/event.ts";
-import type { Answer } from "./triggers/answers.ts";
+import { type Answer, failure, missing, NO_METHOD } from "./triggers/answers.ts";
 import type { Intake } from "./triggers/intake.ts";
 
 /** How long a body may take to arrive, in milliseconds. */
@@ -66,13 +66,12 @@ async function receive(
   const head: RawRequest = { method, url, headers: headersOf(request), body: EMPTY };
   const most = intake.maxBytes(source, () => head);
   if (method === "GET") return answer(response, await intake.receive(source, head));
-  if (method !== "POST") return answer(response, failure(most ? 405 : 404, "route.missing", "Webhooks are posted."));
-  if (most === undefined)
-    return answerEarly(request, response, failure(404, "source.missing", `There is no source "${source}".`));
+  if (method !== "POST") return answer(response, most ? NO_METHOD : missing(source));
+  if (most === undefined) return answerEarly(request, response, missing(source));
   const body = await readBody(request, head, most);
   if (body === "large") {
     intake.refuse(source, "body too large");
-    return answerEarly(request, response, failure(413, "request.large", `The body is larger than ${most} bytes.`));
+    return answerEarly(request, response, tooLarge(most));
   }
   if (body === "slow" || body === "broken") {
     intake.refuse(source, body === "slow" ? "body too slow" : "body broken off");
@@ -153,10 +152,13 @@ function begin(response: ServerResponse, { status, body, headers }: Answer): str
   return text;
 }
 
-const failure = (status: number, code: string, message: string): Answer => ({
-  status,
-  body: { error: { code, message } },
-});
+const tooLarge = (most: number): Answer =>
+  failure(
+    413,
+    "request.large",
+    `The body is larger than ${most} bytes.`,
+    "Send less, or raise the webhook's maxBytes.",
+  );
 const unready = (): Answer => ({
   ...failure(503, "server.starting", "Daimon is starting; send it again."),
   headers: { "retry-after": "1" },

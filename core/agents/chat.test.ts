@@ -41,6 +41,12 @@ test("a chat message is answered into its conversation, once", async (t) => {
   assert.deepEqual(house.keys(), ["model", "answer"]);
 });
 
+test("a model that declines says so", async (t) => {
+  const house = await testAgent(t, [{ stop: "refusal" }]);
+  const chat = await openChat(house, "hi");
+  assert.equal((await chat.answer()).text, "(The model declined to answer this.)");
+});
+
 test("a conversation that has quoted strangers stays marked, and only its last messages go along", async (t) => {
   const done: unknown[] = [];
   const house = await testAgent(t, [calling("send_mail", mail), "Sent."], { tools: [counting(done)] });

@@ -145,6 +145,7 @@ function toolResult(call: ModelAnswer["toolCalls"][number], outcome: Outcome): T
 
 function finalText(turn: Turn, said: string): string {
   if (turn.finish === "length") return `${said}\n\n(The answer was cut here: it reached the model's longest.)`.trim();
+  if (turn.finish === "content-filter") return `${said}\n\n(The model declined to answer this.)`.trim();
   return said || "(The model gave no answer.)";
 }
 

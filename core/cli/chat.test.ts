@@ -58,6 +58,22 @@ test("as JSON it is one object", async (t) => {
   assert.deepEqual(JSON.parse(stdout), { text: "Hello.", runId: RUN, usd: 0.01, demo: false });
 });
 
+test("what only says why there is no answer is told apart: exit 5, and the error in the JSON", async (t) => {
+  const { home, run } = testCli(t);
+  const error = { code: "model-key.wrong", message: "The key is wrong.", next: "Set another." };
+  const said = done("The key is wrong. Set another.", { usd: 0.1 + 0.2, error });
+  await testApi(t, home, { "POST /api/chat": answers(said) });
+  const plain = await run(["chat", "hi"]);
+  assert.deepEqual([plain.code, plain.stdout], [5, "The key is wrong. Set another.\n"]);
+  const json = await run(["chat", "hi", "--json"]);
+  assert.equal(json.code, 5);
+  assert.deepEqual(JSON.parse(json.stdout), {
+    ...{ text: "The key is wrong. Set another.", runId: RUN, usd: 0.3, demo: false },
+    error,
+  });
+  assert.equal(JSON.parse(json.stderr).error.code, "model-key.wrong");
+});
+
 test("what is piped in is added to the question; a stdin that nobody writes to is not waited for", async (t) => {
   const { home, run } = testCli(t);
   const api = await testApi(t, home, {

@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import type { Conversation, Page } from "../console/web/api.ts";
+import type { Conversation, Failure, Page } from "../console/web/api.ts";
 import { call, stream } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
 import { type ReadOptions, sayWhenStopped } from "./read.ts";
@@ -19,17 +19,21 @@ interface Done {
   readonly demo: boolean;
   readonly end: string;
   readonly conversation: string;
+  /** Why there is no answer but a sentence that says so. */
+  readonly error?: Failure;
 }
 
-/** Asks once, or talks line by line on a terminal. Throws what failed the run (exit 5), `chat.canceled` (130). */
+/** Asks once, or talks line by line on a terminal. Exit 5 without an answer; throws `chat.canceled` (130). */
 export async function chat(words: string[], { json, ...options }: ReadOptions & Omit<Question, "text">) {
   const text = [words.join(" "), await pipedText(words.length > 0)].filter(Boolean).join("\n\n");
   const base = options.conversation === "latest" ? { ...options, ...(await latest()) } : options;
   if (!text && process.stdin.isTTY && !json) return talk(base);
   if (!text) throw usage("Nothing is asked.", 'daimon chat "hi"');
   const done = await untilInterrupt((signal) => ask({ ...base, text }, { live: !json, signal }));
-  if (json) return printJson({ text: done.text, runId: done.runId, usd: done.usd, demo: done.demo });
-  sayEnd(done);
+  const { text: answer, runId, usd, demo, error } = done;
+  if (json) printJson({ text: answer, runId, usd: Number(usd.toFixed(9)), demo, ...(error ? { error } : {}) });
+  else sayEnd(done);
+  if (error) throw new CliError(EXIT.run, error.code, "The model gave no answer.", `daimon runs show ${runId}`);
 }
 
 async function latest(): Promise<{ conversation: string }> {

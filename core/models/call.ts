@@ -47,7 +47,7 @@ export interface CallAnswer {
   readonly text: string;
   /** `invalid` says why a call cannot be executed: no such tool, or an input that is no JSON. */
   readonly toolCalls: { id: string; name: string; input: unknown; invalid?: string }[];
-  readonly finish: "stop" | "tool-calls" | "length" | "other";
+  readonly finish: (typeof FINISHES)[number] | "other";
   /** `null` when the provider reports none, or what no call can use. */
   readonly usage: CallUsage | null;
 }
@@ -197,8 +197,10 @@ function refusalOf(body: string): string {
   }
 }
 
+const FINISHES = ["stop", "tool-calls", "length", "content-filter"] as const;
+
 function finishOf(reason: string): CallAnswer["finish"] {
-  return reason === "stop" || reason === "tool-calls" || reason === "length" ? reason : "other";
+  return FINISHES.find((one) => one === reason) ?? "other";
 }
 
 function usageOf({ inputTokens, outputTokens, inputTokenDetails }: LanguageModelUsage): CallUsage | null {

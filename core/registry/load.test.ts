@@ -307,6 +307,17 @@ test("a capability may import daimon, its own folder and its own packages, and n
   assert.equal(refused.length, 12);
 });
 
+test("a link to a folder, in which code would change unseen, is refused with a sentence", async (t) => {
+  const folder = await folderOf(t, {
+    "linking/index.ts": capability("linking"),
+    "other/index.ts": capability("other"),
+  });
+  await symlink(join(folder, "other"), join(folder, "linking/lib"));
+  const { installed, refused } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
+  assert.equal(installed.length, 1);
+  assert.equal(refused[0]?.problem.message, "lib is a link to a folder, in which code would change unseen.");
+});
+
 test("packages of the repository are out of reach of a capability that stands in it", async (t) => {
   const folder = await mkdtemp(join(ROOT, "core/registry/.test-"));
   t.after(() => rm(folder, { recursive: true, force: true }));

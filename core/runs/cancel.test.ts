@@ -61,9 +61,22 @@ test("a run that is claimed before its worker has heard of STOP is canceled with
   const { database } = await testDatabase(t);
   const long: TestHandler = { run: async ({ step }) => await step.run("work", () => new Promise(() => {})) };
   const engine = await testEngine(t, { long }, { database, leaseMilliseconds: 8000 });
-  // Another process says it, and its word is lost on the way.
-  await database.query("insert into switches (name, value) values ('stop', 'true')");
   const event = { source: "test", type: "long", data: {}, label: STRANGER };
   const { runIds } = await engine.runs.dispatch(event);
+  await engine.until(runIds[0]!, "running");
+  // Another process says it, and its word is lost on the way.
+  await database.query("insert into switches (name, value) values ('stop', 'true')");
   assert.equal((await engine.until(runIds[0]!)).status, "canceled");
+});
+
+test("a canceled run waits for nothing any more", async (t) => {
+  const waiter: TestHandler = {
+    run: async ({ wait }) => await wait("answer", { source: "test", type: "answer" }, "1h"),
+  };
+  const engine = await testEngine(t, { waiter });
+  const id = await engine.send("waiter");
+  await engine.until(id, "waiting");
+  await engine.runs.cancel(id);
+  assert.equal((await engine.until(id)).status, "canceled");
+  assert.deepEqual(await engine.database.query("select step from waits"), []);
 });

@@ -220,7 +220,8 @@ export async function cancelRun(database: Database, id: string): Promise<Verdict
   const rows = await database.query<{ id: string; status: RunStatus; was: RunStatus }>(
     `with recursive family as (
        select id from runs where id = $1 union select r.id from runs r join family f on r.parent_id = f.id
-     ), held as (select id, status from runs where id in (select id from family) for update)
+     ), held as (select id, status from runs where id in (select id from family) for update),
+     forgotten as (delete from waits w using held where w.run_id = held.id)
      update runs r set cancel = true,
        status = case when held.status in ('queued', 'waiting') then 'canceled' else r.status end,
        waiting = null, wake_at = null, burst = null,

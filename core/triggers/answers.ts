@@ -45,10 +45,19 @@ const toText = (status: number, body: string, media: string): Answer => ({
   headers: { "content-type": `${media}; charset=utf-8`, "x-content-type-options": "nosniff" },
 });
 
-/** An error with its code and sentence. */
-export function failure(status: number, code: string, message: string): Answer {
-  return { status, body: { error: { code, message } } };
+/** An error with its code, its sentence and what to do next. */
+export function failure(status: number, code: string, message: string, next?: string): Answer {
+  return { status, body: { error: { code, message, ...(next ? { next } : {}) } } };
 }
+
+export const missing = (source: string): Answer =>
+  failure(404, "source.missing", `There is no source "${source}".`, "daimon capabilities list");
+
+/** A source that is there, asked by another method than POST. */
+export const NO_METHOD: Answer = {
+  ...failure(405, "route.missing", "Webhooks are posted.", "Send it with POST."),
+  headers: { allow: "POST" },
+};
 
 /** 503, or 429: the sender keeps it, and comes again after so many seconds. */
 export function later(code: string, message: string, seconds: number, status = 503): Answer {

@@ -5,7 +5,17 @@ import type { RawRequest } from "../define/event.ts";
 import type { Handshake, Webhook } from "../define/webhook.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Refusal } from "../store/refusals.ts";
-import { type Answer, DUPLICATE_HEADER, EVENT_HEADER, failure, later, toAnswer, toReceipt } from "./answers.ts";
+import {
+  type Answer,
+  DUPLICATE_HEADER,
+  EVENT_HEADER,
+  failure,
+  later,
+  missing,
+  NO_METHOD,
+  toAnswer,
+  toReceipt,
+} from "./answers.ts";
 import { createCheck, type Source, toVisit, type Visit } from "./check.ts";
 import { toEvents } from "./event.ts";
 import { holds, pickText } from "./places.ts";
@@ -60,11 +70,11 @@ export function createIntake(options: IntakeOptions): Intake {
     },
     async receive(name, request) {
       const source = options.sources.get(name);
-      if (!source) return failure(404, "source.missing", `There is no source "${name}".`);
+      if (!source) return missing(name);
       const { verify: by, handshakes } = source.webhook;
       const visit = toVisit(source, request);
       if (request.method === "GET") {
-        if (!handshakes?.some((one) => one.method === "GET")) return NO_GET;
+        if (!handshakes?.some((one) => one.method === "GET")) return NO_METHOD;
         return greet(visit, "GET") ?? turnAway(visit, "handshake wrong", refuse);
       }
       if (source.secrets().length === 0) {
@@ -90,7 +100,6 @@ export function createIntake(options: IntakeOptions): Intake {
 
 type Refuse = Intake["refuse"];
 
-const NO_GET = failure(405, "route.missing", "Webhooks are posted.");
 const never = () => false;
 
 /** Whether the headers alone tell who sends. */
@@ -99,7 +108,13 @@ const isToldByHeaders = ({ verify }: Webhook) => verify.scheme === "equality" &&
 function turnAway({ source, request, data }: Visit, reason: string, refuse: Refuse): Answer {
   const { source: name, replies } = source.webhook;
   refuse(name, reason);
-  const answer = failure(401, "webhook.unverified", `The request of "${name}" was not let in: ${reason}.`);
+  const why = `The request of "${name}" was not let in: ${reason}.`;
+  const answer = failure(
+    401,
+    "webhook.unverified",
+    why,
+    "Is it signed with the secret that is set here? daimon doctor",
+  );
   return replies?.refused ? toAnswer(replies.refused, answer, { request, data }) : answer;
 }
 
