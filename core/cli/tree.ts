@@ -302,7 +302,7 @@ function addApprovals(approvals: Command): void {
 
 function addChat(program: Command): void {
   const examples = ['"hi"', 'git diff | daimon chat "review"', ""];
-  const description = "Ask an agent; what is piped in is added to the question; exit 5 without an answer";
+  const description = "Ask an agent, with what is piped in; exit 5 when it has no answer";
   read(program, "chat [message...]", description, examples, act(CHAT, "chat"))
     .option("--agent <name>", "ask this agent")
     .option("--conversation <id>", "go on in this conversation, or in the `latest`");
