@@ -18,7 +18,7 @@ export default defineCapability({
 `;
 
 test("a replay of many survives kill -9: it goes on where it was, and no event is replayed twice", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async (t) => {
   const { database, url } = await testDatabase(t);
   const system = testSystem(t, { DATABASE_URL: url, DAIMON_LEASE_MS: "1000" });

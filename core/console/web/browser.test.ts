@@ -16,7 +16,7 @@ let page: Page;
 let link: string;
 let origin: string;
 
-suite("the console in a browser", { skip, timeout: 180_000 }, () => {
+suite("the console in a browser", { skip, timeout: 400_000 }, () => {
   before(async () => {
     home = await mkdtemp(join(tmpdir(), "daimon-console-"));
     server = spawn(join(ROOT, "node_modules/.bin/node"), ["core/main.ts", "start"], {

@@ -45,7 +45,7 @@ async function sendOrders(orders: object[]): Promise<void> {
   }
 }
 
-suite("issues in a browser", { skip, timeout: 180_000 }, async () => {
+suite("issues in a browser", { skip, timeout: 400_000 }, async () => {
   const { test } = await import("node:test");
   test("failures of one cause, a payload of another shape, and silence: each is seen, understood and closed", async (t) => {
     const system = testSystem(t);

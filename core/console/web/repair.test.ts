@@ -58,7 +58,7 @@ async function sendOrder(home: string, n: number): Promise<void> {
   assert.equal(response.status, 202);
 }
 
-suite("what broke is put right in a browser", { skip, timeout: 180_000 }, async () => {
+suite("what broke is put right in a browser", { skip, timeout: 400_000 }, async () => {
   const { test } = await import("node:test");
   test("find a customer's event, see why its run failed, mend the code, replay the 37 like it, watch them finish", async (t) => {
     const port = String(await freePort());

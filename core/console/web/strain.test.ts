@@ -20,7 +20,7 @@ export default defineCapability({
 });
 `;
 
-suite("the console under strain", { skip, timeout: 180_000 }, async () => {
+suite("the console under strain", { skip, timeout: 400_000 }, async () => {
   const { test } = await import("node:test");
   test("the console is used in a hurry, and Daimon is slow, or gone", async (t) => {
     const { database, url } = await testDatabase(t);
