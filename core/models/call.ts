@@ -126,11 +126,15 @@ async function readAnswer(
       const { toolCallId: id, toolName: name, input } = part;
       toolCalls.push({ id, name, input, ...(part.invalid ? { invalid: String(part.error) } : {}) });
     }
-    if (part.type === "finish-step" && part.rawFinishReason !== undefined) {
+    const whole = part.type === "finish-step" && ![undefined, "error"].includes(part.rawFinishReason);
+    if (whole) {
       end = { finish: finishOf(part.finishReason), usage: usageOf(part.usage) };
     }
   }
   if (!end) throw new Error("it ended too early");
+  // The longest answer ends anywhere: what can be read of the call may still be its half.
+  const last = end.finish === "length" && toolCalls.at(-1);
+  if (last) last.invalid = "it was cut, because the answer reached its longest. Say less at a time.";
   return { text, toolCalls, ...end };
 }
 
@@ -142,6 +146,7 @@ function watchFetch(call: Call) {
     /** True once the body is on its way. */
     sent: false,
     status: 0,
+    /** What came instead of a stream. */
     refusal: "",
     networkError: undefined as unknown,
     stopped: undefined as { error: unknown } | undefined,
@@ -156,7 +161,10 @@ function watchFetch(call: Call) {
       try {
         const response = await fetch(input, { ...init, redirect: "manual" });
         watch.status = response.status;
-        if (!response.ok) watch.refusal = await response.clone().text();
+        const { headers } = response;
+        if (!response.ok || /html|json/.test(headers.get("content-type") ?? "")) {
+          watch.refusal = headers.get("location") ?? (await response.clone().text());
+        }
         return response;
       } catch (error) {
         watch.networkError = error;
@@ -181,6 +189,7 @@ function explain(failed: unknown, watch: Watch, aborted: boolean, late: boolean)
     const said = (cause instanceof Error && cause.message) || code || networkError.message;
     return { why: "unreachable", said, maybePaid: !NOT_REACHED.test(code) };
   }
+  if (watch.refusal) return { why: "garbled", said: refusalOf(watch.refusal), maybePaid };
   const said = failed instanceof Error ? failed.message : JSON.stringify(failed ?? "");
   if (!watch.sent) return { why: "unsent", said, maybePaid };
   const garbled = failed instanceof Error && /JSON|validation|parse/i.test(`${failed.name} ${said}`);

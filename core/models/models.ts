@@ -48,7 +48,7 @@ export interface ModelAnswer extends Omit<CallAnswer, "usage"> {
 export interface Models {
   /**
    * Holds the most it may cost, calls, settles. Never tries twice. Throws `model-key.missing`, `model-key.wrong`,
-   * `model.unknown`, `model.invalid`, `price.unknown`, `limit.usd`, which no other try mends, and
+   * `model.unknown`, `model.invalid`, `model.denied`, `price.unknown`, `limit.usd`, which no other try mends, and
    * `model.overloaded`, `model.unreachable`, `model.failed`, `model.cut`, `model.garbled`, which one may; the
    * signal's own reason when that aborts.
    */

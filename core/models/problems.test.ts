@@ -7,7 +7,7 @@ import type { Reply } from "./demo/server.ts";
 const FULL = "in full";
 const FAULTS: [string, Reply, string, typeof FULL | 0][] = [
   ["a wrong key", { fault: { status: 401, message: "invalid x-api-key" } }, "model-key.wrong", 0],
-  ["a key that may not", { fault: { status: 403 } }, "model-key.wrong", 0],
+  ["a key that may not", { fault: { status: 403 } }, "model.denied", 0],
   ["an unknown model", { fault: { status: 404, message: "model: claude-x" } }, "model.unknown", 0],
   ["a bad request", { fault: { status: 400 } }, "model.invalid", 0],
   ["no credit", { fault: { status: 400, message: "Your credit balance is too low" } }, "model.invalid", 0],

@@ -13,14 +13,14 @@ const say = (code: string, message: string, next: string) => new DaimonError(cod
 
 /** Why a call gave no answer, as a sentence with what to do next. Codes that another try may mend have no ending. */
 export function callProblem(failure: CallFailure, target: Target): DaimonError {
-  const { said } = failure;
+  const said = failure.said.replace(/\s+/g, " ").trim();
   const who = new URL(target.baseUrl).host;
-  const short = said.slice(0, 200);
+  const short = said.slice(0, 200).replace(/\.$/, "");
   switch (failure.why) {
     case "status":
       return statusProblem(failure.status ?? 0, said, target);
     case "unsent":
-      return say("model.invalid", `No request can be made of this: ${short}`, "Retry the run from its beginning.");
+      return say("model.invalid", `No request can be made of this: ${short}.`, "Retry the run from its beginning.");
     case "unreachable":
       return say("model.unreachable", `Nothing answers at ${who}: ${short}.`, `Is the network up? ${AGAIN}`);
     case "silent":
@@ -28,12 +28,12 @@ export function callProblem(failure: CallFailure, target: Target): DaimonError {
     case "garbled":
       return say(
         "model.garbled",
-        `The answer of ${who} cannot be read: ${short}`,
+        `The answer of ${who} cannot be read: ${short}.`,
         `Does it speak the protocol of ${target.choice.provider}? ${AGAIN}`,
       );
     default:
       return say(
-        /overloaded/i.test(said) ? "model.overloaded" : "model.cut",
+        /overloaded|rate limit/i.test(said) ? "model.overloaded" : "model.cut",
         `The answer of ${who} broke off: ${short}.`,
         AGAIN,
       );
@@ -52,7 +52,10 @@ function statusProblem(status: number, said: string, target: Target): DaimonErro
     );
   }
   if (status === 401 && key === undefined) return asError(keyMissing(target));
-  if (status === 401 || status === 403) {
+  if (status === 403) {
+    return say("model.denied", `${who} does not allow this ${because}.`, "Look there at what the account may do.");
+  }
+  if (status === 401) {
     return say(
       "model-key.wrong",
       `${who} does not take the key in ${keyName} ${because}.`,

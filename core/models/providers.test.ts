@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { ask, failure, HI, saved, testModels } from "../test/calls.ts";
 import { type CompletionReply, startOpenAIServer } from "../test/openai.ts";
 
@@ -67,4 +67,56 @@ test("an address that is none is said before anything is sent", async (t) => {
   const light = { provider: "openai-compatible", model: "m" } as const;
   const { models } = await testModels(t, { config: { models: { light, heavy: light } } });
   assert.equal((await failure(models.call(ask()))).code, "model.invalid");
+});
+
+for (const provider of ["openai", "openai-compatible"] as const) {
+  const answering = async (t: TestContext, reply: CompletionReply) => {
+    const server = await startOpenAIServer(() => reply);
+    t.after(() => server.stop());
+    const light = { provider, model: "m", baseUrl: server.url, price: { input: 1, output: 1 } } as const;
+    return (await testModels(t, { config: { models: { light, heavy: light } } })).models;
+  };
+
+  test(`${provider}: what ends with an error is no answer, even after some words`, async (t) => {
+    const models = await answering(t, { text: "half an", finish: "error" });
+    assert.equal((await failure(models.call(ask()))).code, "model.cut");
+  });
+
+  test(`${provider}: a page instead of a stream is shown by its beginning`, async (t) => {
+    const body = "<html>\n<body>\n  Sign in to the network</body></html>";
+    const models = await answering(t, { whole: { type: "text/html", body } });
+    const error = await failure(models.call(ask()));
+    assert.equal(error.code, "model.garbled");
+    assert.match(error.message, /cannot be read: <html> <body> Sign in to the network/);
+  });
+
+  test(`${provider}: an error that comes as an answer is told as it is`, async (t) => {
+    const body = JSON.stringify({ error: { message: "The model is loading", code: 503 } });
+    const models = await answering(t, { whole: { type: "application/json", body } });
+    assert.match((await failure(models.call(ask()))).message, /cannot be read: The model is loading\.$/);
+  });
+
+  test(`${provider}: a tool call at the end of the longest answer is not taken for whole`, async (t) => {
+    const toolCalls = [1, 2].map((name) => ({ name: "save_idea", input: { title: `${name}` } }));
+    const { toolCalls: asked } = await (await answering(t, { toolCalls, finish: "length" })).call(ask());
+    assert.deepEqual(
+      asked.map(({ invalid }) => invalid),
+      [undefined, "it was cut, because the answer reached its longest. Say less at a time."],
+    );
+  });
+}
+
+test("who may not, without a key, is not told of a key that is not there", async (t) => {
+  const server = await startOpenAIServer(() => ({ status: 403 }));
+  t.after(() => server.stop());
+  const light = {
+    provider: "openai-compatible",
+    model: "m",
+    baseUrl: server.url,
+    price: { input: 0, output: 0 },
+  } as const;
+  const { models } = await testModels(t, { config: { models: { light, heavy: light } } });
+  const error = await failure(models.call(ask()));
+  assert.equal(error.code, "model.denied");
+  assert.ok(!/undefined/.test(`${error.message} ${error.next}`), error.message);
 });

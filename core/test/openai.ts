@@ -51,6 +51,10 @@ export interface CompletionReply {
   /** Default: 100 in, 10 out; `null`: the server tells none. */
   readonly usage?: { readonly input: number; readonly cached: number; readonly output: number } | null;
   readonly status?: number;
+  /** Default: `tool_calls` with tool calls, else `stop`. */
+  readonly finish?: string;
+  /** Sent instead of a stream, as this type. */
+  readonly whole?: { readonly type: string; readonly body: string };
 }
 
 /** A server of OpenAI's chat completions (streamed) that plays `script`. `url` ends in `/v1`. */
@@ -74,6 +78,7 @@ export async function startOpenAIServer(script: (request: CompletionRequest) => 
     requests.push({ headers: request.headers, body: parsed.data, bytes: raw.length });
     const reply = script(parsed.data);
     if (reply.status) return refuse(reply.status, `scripted ${reply.status}`);
+    if (reply.whole) return response.writeHead(200, { "content-type": reply.whole.type }).end(reply.whole.body);
 
     response.writeHead(200, { "content-type": "text/event-stream" });
     const send = (choices: object[], more: object = {}) =>
@@ -92,7 +97,7 @@ export async function startOpenAIServer(script: (request: CompletionRequest) => 
       delta({ tool_calls: [{ index, function: { arguments: json.slice(0, 5) } }] });
       delta({ tool_calls: [{ index, function: { arguments: json.slice(5) } }] });
     }
-    delta({}, reply.toolCalls ? "tool_calls" : "stop");
+    delta({}, reply.finish ?? (reply.toolCalls ? "tool_calls" : "stop"));
     const { input, cached, output } = reply.usage ?? { input: 100, cached: 0, output: 10 };
     if (reply.usage !== null) {
       send([], {
