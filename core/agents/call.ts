@@ -182,6 +182,7 @@ export function watch(
   const over = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
+  over.catch(() => {}); // Not everybody waits for it.
   return { signal, over, stop };
 }
 

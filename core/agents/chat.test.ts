@@ -3,7 +3,8 @@ import test from "node:test";
 import type { Context } from "../define/context.ts";
 import { OWNER } from "../define/label.ts";
 import { lastMessages, openConversation } from "../store/messages.ts";
-import { calling, counting, mail, testAgent } from "../test/agents.ts";
+import { readSpend } from "../store/spend.ts";
+import { calling, counting, limits, mail, testAgent } from "../test/agents.ts";
 
 /** Chat, with a conversation in the store. */
 async function openChat(house: Awaited<ReturnType<typeof testAgent>>, text: string) {
@@ -12,7 +13,7 @@ async function openChat(house: Awaited<ReturnType<typeof testAgent>>, text: stri
   const answer = () =>
     house.carry(({ journal }) =>
       house.agents.handler("default").run({ event } as unknown as Context<never>, () => journal),
-    ) as Promise<{ text: string; error?: { code: string } }>;
+    ) as Promise<{ text: string; end: string; error?: { code: string } }>;
   return { answer, said: () => lastMessages(house.database, conversation.id, 10) };
 }
 
@@ -111,4 +112,31 @@ test("what no other try mends is told at once: an answer too long to be kept is 
   assert.equal(answer.error?.code, "step.invalid");
   assert.equal((await chat.said()).at(-1)?.text, answer.text);
   assert.equal(house.server.requests.length, 1);
+});
+
+test("what a call that broke off counts is told with its step", async (t) => {
+  const house = await testAgent(t, [{ text: "Half an answer", fault: "cut" }, "Whole."]);
+  const spent = async () => (await readSpend(house.database, ["run:run_1"]))[0]!.spentUsd;
+  await assert.rejects((await openChat(house, "hi")).answer(), { code: "model.cut" });
+  const { status, usd, detail } = house.kept.get("model")!;
+  assert.equal(status, "failed");
+  assert.ok(usd > 0.02 && Math.abs((await spent()) - usd) < 1e-8, `${usd}`);
+  assert.equal((detail as { model: string }).model, "claude-haiku-4-5");
+});
+
+test("minutes that end within a call count it, and it is told with its step", async (t) => {
+  const house = await testAgent(t, [{ fault: "silence" }], { agent: { limits: { minutes: 0.005 } } });
+  await house.ask("go");
+  const [spent] = await readSpend(house.database, ["run:run_1"]);
+  assert.ok(Math.abs(house.kept.get("model")!.usd - spent!.spentUsd) < 1e-8 && spent!.spentUsd > 0);
+});
+
+test("a limit that lets no call through is no answer, and says so; one that ends it later is", async (t) => {
+  const day = { limits: { run: limits, dayUsd: 0.000001, monthUsd: 1 } };
+  const none = await (await openChat(await testAgent(t, ["never"], { config: day }), "hi")).answer();
+  assert.equal(none.error!.code, "limit.usd");
+  assert.match(none.text, /^I stopped: The limit of the day/);
+  const calls = [{ text: "I look.", ...calling("nothing") }];
+  const some = await (await openChat(await testAgent(t, calls, { agent: { limits: { turns: 1 } } }), "hi")).answer();
+  assert.deepEqual([some.error, some.end], [undefined, "turns"]);
 });

@@ -111,7 +111,7 @@ async function callModel(options: LoopOptions, messages: readonly ModelMessage[]
       try {
         const before = join(label, journal.label);
         notes.label(before);
-        const call = options.models.call({
+        const { detail, ...answer } = await options.models.call({
           role: agent.model,
           runId: journal.runId,
           step: notes.key,
@@ -120,11 +120,12 @@ async function callModel(options: LoopOptions, messages: readonly ModelMessage[]
           tools: [...options.tools.values()].map((registered) => registered.tool),
           limits,
           onDelta: (text) => journal.publish({ kind: "delta", text }),
+          onCounted: (detail, usd) => {
+            notes.detail(detail);
+            notes.usd(usd);
+          },
           signal: watched.signal,
         });
-        const { detail, ...answer } = await Promise.race([call, watched.over]);
-        notes.detail(detail);
-        notes.usd(answer.usd);
         return plain({ ...answer, demo: detail.demo, label: before });
       } catch (error) {
         throw watched.signal.aborted ? watched.signal.reason : error;

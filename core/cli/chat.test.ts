@@ -74,6 +74,13 @@ test("what only says why there is no answer is told apart: exit 5, and the error
   assert.equal(JSON.parse(json.stderr).error.code, "model-key.wrong");
 });
 
+test("an answer that a limit ended is one, and the JSON says which", async (t) => {
+  const { home, run } = testCli(t);
+  await testApi(t, home, { "POST /api/chat": answers(done("Half. I stopped.", { end: "turns" })) });
+  const { code, stdout } = await run(["chat", "hi", "--json"]);
+  assert.deepEqual([code, JSON.parse(stdout).end], [0, "turns"]);
+});
+
 test("what is piped in is added to the question; a stdin that nobody writes to is not waited for", async (t) => {
   const { home, run } = testCli(t);
   const api = await testApi(t, home, {

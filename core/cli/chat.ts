@@ -31,7 +31,8 @@ export async function chat(words: string[], { json, ...options }: ReadOptions & 
   if (!text) throw usage("Nothing is asked.", 'daimon chat "hi"');
   const done = await untilInterrupt((signal) => ask({ ...base, text }, { live: !json, signal }));
   const { text: answer, runId, usd, demo, error } = done;
-  if (json) printJson({ text: answer, runId, usd: Number(usd.toFixed(9)), demo, ...(error ? { error } : {}) });
+  const end = done.end === "answered" ? {} : { end: done.end };
+  if (json) printJson({ text: answer, runId, usd: Number(usd.toFixed(9)), demo, ...end, ...(error ? { error } : {}) });
   else sayEnd(done);
   if (error) throw new CliError(EXIT.run, error.code, "The model gave no answer.", `daimon runs show ${runId}`);
 }

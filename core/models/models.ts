@@ -23,6 +23,8 @@ export interface ModelRequest extends Pick<Call, "system" | "messages" | "tools"
   readonly step: string;
   /** The run's; a missing `usd` is the config's. */
   readonly limits: Limits;
+  /** Is told what a call that was sent counts, once: in full, when it broke off and nobody knows. */
+  readonly onCounted?: (detail: CallDetail, usd: number) => void;
 }
 
 /** Figures of one call, kept with its step. Tokens; the three kinds of input do not overlap. */
@@ -182,15 +184,17 @@ async function paidCall(
       held = { id: await hold(room, request, usd), usd };
     },
   });
-  if ("failure" in result) {
-    if (held) await settleQuietly(room, held.id, result.failure.maybePaid ? null : 0);
-    request.signal.throwIfAborted();
-    throw callProblem(result.failure, target);
+  const { answer, failure } = { answer: undefined, failure: undefined, ...result };
+  const detail = detailOf(answer?.usage ?? null, target, model, bytes);
+  const free = failure?.maybePaid === false;
+  const usd = answer?.usage ? price.cost(answer.usage) : free ? 0 : (held?.usd ?? 0);
+  if (held) {
+    await settleQuietly(room, held.id, usd);
+    request.onCounted?.(detail, usd);
   }
-  const { usage, ...said } = result.answer;
-  const usd = usage ? price.cost(usage) : (held?.usd ?? 0);
-  if (held) await settleQuietly(room, held.id, usage ? usd : null);
-  return { ...said, detail: detailOf(usage, target, model, bytes), usd };
+  if (answer) return { ...answer, detail, usd };
+  request.signal.throwIfAborted();
+  throw callProblem(failure!, target);
 }
 
 /** Reserves in the run, the day and the month. Throws `limit.usd`. */
@@ -214,7 +218,7 @@ async function hold(room: Room, request: ModelRequest, usd: number): Promise<str
 }
 
 /** An answer that is paid for is not thrown away because the books cannot be written: the sweep will count it. */
-async function settleQuietly(room: Room, id: string, usd: number | null): Promise<void> {
+async function settleQuietly(room: Room, id: string, usd: number): Promise<void> {
   try {
     await settle(room.database, id, usd);
   } catch (error) {

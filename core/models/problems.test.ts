@@ -27,7 +27,7 @@ for (const [what, reply, code, settled] of FAULTS) {
     const server = await scriptedModel(t, [reply, "never"]);
     const { models, spend } = await testModels(t, {
       values: server.values,
-      patience: { silence: 400, whole: 5000 },
+      ...(reply.fault === "silence" ? { patience: { silence: 400, whole: 5000 } } : {}),
     });
     const error = await failure(models.call(ask()));
     assert.equal(error.code, code);
