@@ -127,8 +127,6 @@ export function createAgents(options: AgentsOptions): Agents {
     let answer: Answer & { error?: Failure };
     try {
       answer = await start({ agent: name, prompt: text, history }, journal, event, label);
-      // Stopped before the first word of a model.
-      if (answer.turns === 0) answer = { ...answer, error: { code: `limit.${answer.end}`, message: answer.text } };
     } catch (error) {
       answer = explain(error, journal.lastTry);
     }

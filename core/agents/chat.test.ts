@@ -124,9 +124,19 @@ test("what a call that broke off counts is told with its step", async (t) => {
   assert.equal((detail as { model: string }).model, "claude-haiku-4-5");
 });
 
+test("what a try said before it broke off is set apart from what the next one says", async (t) => {
+  const house = await testAgent(t, [{ text: "Half an answer", fault: "cut" }, "Whole."]);
+  const chat = await openChat(house, "hi");
+  await assert.rejects(chat.answer(), { code: "model.cut" });
+  house.failed(1);
+  await chat.answer();
+  const said = house.changes.map((change) => (change.kind === "delta" ? change.text : "")).join("");
+  assert.match(said, /^Half.*\n\nWhole\.$/);
+});
+
 test("minutes that end within a call count it, and it is told with its step", async (t) => {
   const house = await testAgent(t, [{ fault: "silence" }], { agent: { limits: { minutes: 0.005 } } });
-  await house.ask("go");
+  await assert.rejects(house.ask("go"), { code: "limit.minutes" });
   const [spent] = await readSpend(house.database, ["run:run_1"]);
   assert.ok(Math.abs(house.kept.get("model")!.usd - spent!.spentUsd) < 1e-8 && spent!.spentUsd > 0);
 });
@@ -135,7 +145,7 @@ test("a limit that lets no call through is no answer, and says so; one that ends
   const day = { limits: { run: limits, dayUsd: 0.000001, monthUsd: 1 } };
   const none = await (await openChat(await testAgent(t, ["never"], { config: day }), "hi")).answer();
   assert.equal(none.error!.code, "limit.usd");
-  assert.match(none.text, /^I stopped: The limit of the day/);
+  assert.match(none.text, /^The limit of the day .* Raise limits\.dayUsd/);
   const calls = [{ text: "I look.", ...calling("nothing") }];
   const some = await (await openChat(await testAgent(t, calls, { agent: { limits: { turns: 1 } } }), "hi")).answer();
   assert.deepEqual([some.error, some.end], [undefined, "turns"]);

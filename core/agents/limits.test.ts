@@ -20,7 +20,7 @@ test("turns end it, honestly", async (t) => {
   assert.equal(done.length, 3);
 });
 
-test("dollars end it: the agent's own, and those of the run", async (t) => {
+test("dollars end it: the agent's own; where they let not even the first call through, it is no answer", async (t) => {
   const expensive = { ...calling("send_mail", mail), usage: { input_tokens: 100_000, output_tokens: 100 } };
   const own = await testAgent(
     t,
@@ -38,9 +38,7 @@ test("dollars end it: the agent's own, and those of the run", async (t) => {
   const day = await testAgent(t, ["never"], {
     config: { limits: { run: limits, dayUsd: 0.000001, monthUsd: 1 } },
   });
-  const refused = answered(await day.ask("go"));
-  assert.deepEqual([refused.end, refused.turns, refused.usd], ["usd", 0, 0]);
-  assert.match(refused.text, /limit of the day .* Raise limits\.dayUsd/);
+  await assert.rejects(day.ask("go"), { code: "limit.usd", message: /limit of the day/ });
 });
 
 test("minutes end it, even when a tool hangs and listens to no signal", async (t) => {

@@ -38,7 +38,7 @@ const MOST_REPETITIONS = 2;
 /**
  * The light loop: model, tools, model, … until it answers or a limit ends it. Each model call and each tool
  * call is a step, so that a crash costs nothing that was kept. Tools never throw out of it; a model that
- * cannot be reached does, and the run is tried again.
+ * cannot be reached does, and the run is tried again; a limit does that lets not even the first call through.
  */
 export async function runLoop(options: LoopOptions): Promise<Answer> {
   const { limits, prompt } = options;
@@ -57,7 +57,8 @@ export async function runLoop(options: LoopOptions): Promise<Answer> {
   };
 
   const stopped = (error: unknown): Answer => {
-    if (!(error instanceof DaimonError) || !error.code.startsWith("limit.")) throw error;
+    const limit = error instanceof DaimonError && error.code.startsWith("limit.");
+    if (!limit || turns === 0) throw error; // No model has said a word: there is no answer.
     const reason = `I stopped: ${error.message}${error.next ? ` ${error.next}` : ""}`;
     return end(error.code === "limit.minutes" ? "minutes" : "usd", reason);
   };
@@ -108,6 +109,7 @@ async function callModel(options: LoopOptions, messages: readonly ModelMessage[]
     kind: "model",
     code: async (notes) => {
       const watched = watch(journal, options.clock, limits.minutes);
+      let apart = "";
       try {
         const before = join(label, journal.label);
         notes.label(before);
@@ -119,7 +121,10 @@ async function callModel(options: LoopOptions, messages: readonly ModelMessage[]
           messages: [...messages],
           tools: [...options.tools.values()].map((registered) => registered.tool),
           limits,
-          onDelta: (text) => journal.publish({ kind: "delta", text }),
+          onDelta: (text) => {
+            apart = "\n\n";
+            journal.publish({ kind: "delta", text });
+          },
           onCounted: (detail, usd) => {
             notes.detail(detail);
             notes.usd(usd);
@@ -128,6 +133,7 @@ async function callModel(options: LoopOptions, messages: readonly ModelMessage[]
         });
         return plain({ ...answer, demo: detail.demo, label: before });
       } catch (error) {
+        if (apart) journal.publish({ kind: "delta", text: apart });
         throw watched.signal.aborted ? watched.signal.reason : error;
       } finally {
         watched.stop();

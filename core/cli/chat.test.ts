@@ -44,7 +44,7 @@ test("an answer that was not streamed, or was cut short, is written whole", asyn
     "POST /api/chat": answers(delta("Half of"), done("Half of it.", { end: "turns" })),
   });
   const { stdout, stderr } = await run(["chat", "hi"]);
-  assert.equal(stdout, "Half of\nHalf of it.\n");
+  assert.equal(stdout, "Half of it.\n");
   assert.match(stderr, /its limit of turns/);
 });
 

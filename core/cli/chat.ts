@@ -33,7 +33,7 @@ export async function chat(words: string[], { json, ...options }: ReadOptions & 
   const { text: answer, runId, usd, demo, error } = done;
   const end = done.end === "answered" ? {} : { end: done.end };
   if (json) printJson({ text: answer, runId, usd: Number(usd.toFixed(9)), demo, ...end, ...(error ? { error } : {}) });
-  else sayEnd(done);
+  else if (!error) sayEnd(done);
   if (error) throw new CliError(EXIT.run, error.code, "The model gave no answer.", `daimon runs show ${runId}`);
 }
 
@@ -134,9 +134,11 @@ function answerWriter(live: boolean) {
     },
     /** The whole answer is the truth: what was not streamed, or was cut by a crash in between, is written now. */
     end(whole: string) {
-      if (!written.trimEnd().endsWith(clean(whole).trimEnd())) {
+      const text = clean(whole).trimEnd();
+      if (text.startsWith(written)) write(text.slice(written.length));
+      else if (!written.trimEnd().endsWith(text)) {
         endLine();
-        write(whole);
+        write(text);
       }
       endLine();
     },
