@@ -93,7 +93,7 @@ export async function callModel(call: Call): Promise<{ answer: CallAnswer } | { 
       headers: { "x-daimon-step": encodeURI(call.step.toWellFormed()) },
       onError: () => {},
     });
-    const answer = await readAnswer(result.stream, call.onDelta, () => silence.refresh());
+    const answer = await readAnswer(result.stream, call, () => silence.refresh());
     const { messages } = await result.response;
     return { answer: { ...answer, messages: messages.filter((each) => each.role === "assistant") } };
   } catch (error) {
@@ -109,7 +109,7 @@ export async function callModel(call: Call): Promise<{ answer: CallAnswer } | { 
 /** Throws the error that the stream carries, or that it broke off: only a whole answer has a reason to end. */
 async function readAnswer(
   stream: AsyncIterable<TextStreamPart<ToolSet>>,
-  onDelta: Call["onDelta"],
+  { onDelta, provider }: Call,
   heard: () => void,
 ): Promise<Omit<CallAnswer, "messages">> {
   const toolCalls: CallAnswer["toolCalls"] = [];
@@ -117,7 +117,9 @@ async function readAnswer(
   let end: Pick<CallAnswer, "finish" | "usage"> | undefined;
   for await (const part of stream) {
     heard();
-    if (part.type === "error") throw part.error;
+    // Kinds of events come to be: https://docs.anthropic.com/en/docs/build-with-claude/streaming
+    const unheard = part.type === "error" && (part.error as Error | null)?.name === "AI_TypeValidationError";
+    if (part.type === "error" && !(unheard && provider === "anthropic")) throw part.error;
     if (part.type === "text-delta") {
       text += part.text;
       onDelta?.(part.text);

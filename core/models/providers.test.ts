@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { ask, failure, HI, saved, testModels } from "../test/calls.ts";
 import { type CompletionReply, startOpenAIServer } from "../test/openai.ts";
@@ -119,4 +122,33 @@ test("who may not, without a key, is not told of a key that is not there", async
   const error = await failure(models.call(ask()));
   assert.equal(error.code, "model.denied");
   assert.ok(!/undefined/.test(`${error.message} ${error.next}`), error.message);
+});
+
+test("an event of a kind that nobody knows yet is passed over, as Anthropic asks; what breaks off stays broken", async (t) => {
+  const usage = { input_tokens: 10, output_tokens: 2 };
+  const message = { id: "msg_1", type: "message", role: "assistant", model: "m", content: [], usage };
+  const events = [
+    { type: "message_start", message },
+    { type: "from_the_future", content: 1 },
+    { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+    { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "whole" } },
+    { type: "content_block_stop", index: 0 },
+    { type: "message_delta", delta: { stop_reason: "end_turn" }, usage },
+    { type: "message_stop" },
+  ];
+  let sent = events.length;
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const lines = events.slice(0, sent).map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    response.end(lines.join(""));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const values = { ANTHROPIC_API_KEY: "k", ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}` };
+  const { models } = await testModels(t, { values });
+  assert.equal((await models.call(ask())).text, "whole");
+  sent = 5;
+  assert.equal((await failure(models.call(ask({ step: "two" })))).code, "model.cut");
 });
