@@ -1,5 +1,16 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, linkSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { DaimonError } from "../base/errors.ts";
@@ -125,65 +136,55 @@ export function blobId(text: string, digits: number): string {
   return hash.update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex");
 }
 
-/** The index as it is to be, under git's own lock: no other git reads a stale one to commit it meanwhile. */
+/** Git's own lock on the index: while it is held, no other git commits, or changes the index or the files. */
 export interface HeldIndex {
-  settle(): void;
-  drop(): void;
+  /** Makes `blobs` stand at their paths in the index, whatever else is staged. */
+  bring(blobs: readonly Blob[]): Promise<true>;
+  release(): void;
 }
 
 /**
- * Takes the index's lock for an index in which `blobs` stand at their paths, whatever else is staged. Null when another git
- * holds it for longer than a moment. The lock is a link to a draft in `own`: a lock that a crash left is known by it.
+ * Takes the index's lock; null when another git holds it for longer than a moment. The lock is a link to a file in
+ * `own`, where one Daimon works at a time: by that one which a crash left is known, and taken over.
  */
-export async function holdIndex(
-  root: string,
-  folders: { gitFolder: string; own: string },
-  blobs: readonly Blob[],
-): Promise<HeldIndex | null> {
-  const index = join(folders.gitFolder, "index");
+export async function holdIndex(root: string, gitFolder: string, own: string): Promise<HeldIndex | null> {
+  const index = join(gitFolder, "index");
   const lock = `${index}.lock`;
-  const draft = join(folders.own, "index");
-  const lines = blobs.map(({ path, mode, id }) => `${mode} ${id}\t${path}\0`).join("");
-  const drop = () => {
-    rmSync(lock, { force: true });
-    rmSync(draft, { force: true });
-  };
-  const settle = () => {
-    renameSync(lock, index);
-    rmSync(draft);
-  };
-  for (let wait = 10; wait < 500; wait *= 2) {
-    if (isSame(lock, draft)) drop();
-    for (const left of [draft, `${draft}.lock`]) rmSync(left, { force: true });
-    const before = statSync(index, { throwIfNoEntry: false });
-    if (before) {
-      copyFileSync(index, draft);
-      utimesSync(draft, before.atime, before.mtime); // git judges by it which entries to look at again
-    }
-    await git(root, ["update-index", "-z", "--index-info"], lines, { GIT_INDEX_FILE: draft });
-    if (tryLink(draft, lock)) {
-      if (statSync(index, { throwIfNoEntry: false })?.mtimeMs === before?.mtimeMs) return { settle, drop };
-      drop();
-    }
+  const [holder, draft] = [join(own, "holder"), join(own, "index")];
+  writeFileSync(holder, HOLDER);
+  for (let wait = 10; !tryLock(holder, lock); wait *= 2) {
+    if (wait > 500) return null;
     await pause(wait * (0.5 + Math.random()));
   }
-  return null;
+  return {
+    async bring(blobs) {
+      for (const left of [draft, `${draft}.lock`]) rmSync(left, { force: true });
+      const before = statSync(index, { throwIfNoEntry: false });
+      if (before) {
+        copyFileSync(index, draft);
+        utimesSync(draft, before.atime, before.mtime); // git judges by it which entries to look at again
+      }
+      const lines = blobs.map(({ path, mode, id }) => `${mode} ${id}\t${path}\0`).join("");
+      await git(root, ["update-index", "-z", "--index-info"], lines, { GIT_INDEX_FILE: draft });
+      renameSync(draft, index);
+      return true;
+    },
+    release: () => rmSync(lock, { force: true }),
+  };
 }
 
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((file) => statSync(file, { throwIfNoEntry: false }));
-  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
-}
+const HOLDER = "Daimon holds this lock while it writes.\n";
 
-/** False when something stands at `to` already. */
-function tryLink(from: string, to: string): boolean {
+/** False when another git's lock stands there. */
+function tryLock(holder: string, lock: string): boolean {
   try {
-    linkSync(from, to);
-    return true;
+    if (existsSync(lock)) return readFileSync(lock, "utf8") === HOLDER;
+    linkSync(holder, lock);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+    if (["EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code!)) return false; // come or gone meanwhile
+    copyFileSync(holder, lock, constants.COPYFILE_EXCL); // a disk without links
   }
+  return true;
 }
 
 /** Tries again while another git holds a ref; a ref's lock older than two seconds was left by one that died. */

@@ -175,24 +175,52 @@ test("the owner's git and the hub's writes at the same time lose nothing", async
   await until("the index follows", () => git("status", "--porcelain") === "");
 });
 
+/** Runs `work` with a git that does `theirs` before or after each of its commands that `which` names. */
+async function withGit(home: string, { before = "", after = "", which = "*" }, work: () => Promise<unknown>) {
+  const [bin, path] = [join(home, "bin"), process.env.PATH];
+  mkdirSync(bin);
+  const theirs = (words: string) =>
+    `case "$*" in ${which}) git -c user.name=Ann -c user.email=ann@example.com -c safe.directory=* ${words || "version"} >/dev/null 2>&1 </dev/null ;; esac`;
+  const script = `#!/bin/sh\nPATH='${path}'\n${theirs(before)}\ngit "$@"; code=$?\n${theirs(after)}\nexit $code\n`;
+  writeFileSync(join(bin, "git"), script, { mode: 0o755 });
+  process.env.PATH = `${bin}:${path}`;
+  await work().finally(() => {
+    process.env.PATH = path;
+  });
+}
+
 test("an owner who commits in the moment in which a write is committed does not undo it", async (t) => {
   const { hub, root, home, git } = await testHub(t);
   await hub.create("inbox/log.md", "one", "Log", AGENT);
   writeFileSync(join(root, "areas/mine.md"), "mine\n");
   git("add", "areas");
-  // A git that is overtaken by the owner's as soon as it has moved the branch.
-  const [bin, path] = [join(home, "bin"), process.env.PATH];
-  mkdirSync(bin);
-  const theirs = "git -c user.name=Ann -c user.email=ann@example.com -c safe.directory=* commit -qm mine";
-  const script = `#!/bin/sh\nPATH='${path}'\ngit "$@"; code=$?\ncase "$*" in *fast-import*) ${theirs} >/dev/null 2>&1 </dev/null ;; esac\nexit $code\n`;
-  writeFileSync(join(bin, "git"), script, { mode: 0o755 });
-  process.env.PATH = `${bin}:${path}`;
-  await hub.append("inbox/log.md", "two", "Log", AGENT).finally(() => {
-    process.env.PATH = path;
-  });
+  await withGit(home, { after: "commit -qm mine", which: "*fast-import*" }, () =>
+    hub.append("inbox/log.md", "two", "Log", AGENT),
+  );
   assert.equal(git("show", "HEAD:inbox/log.md"), "one\ntwo\n");
   git("commit", "-qm", "mine");
   assert.equal(git("show", "HEAD:areas/mine.md"), "mine\n");
+  assert.equal(git("status", "--porcelain"), "");
+});
+
+test("an owner who puts the files back in the moment of a write does not take its line away", async (t) => {
+  const { hub, root, home, git } = await testHub(t);
+  await hub.create("inbox/log.md", "one", "Log", AGENT);
+  await withGit(home, { before: "reset -q --hard" }, () => hub.append("inbox/log.md", "two", "Log", AGENT));
+  assert.equal(readFileSync(join(root, "inbox/log.md"), "utf8"), "one\ntwo\n");
+  assert.equal(git("show", "HEAD:inbox/log.md"), "one\ntwo\n");
+  assert.equal(git("status", "--porcelain"), "");
+});
+
+test("a file that the owner has made a folder, or a folder a file, is written as it stands now", async (t) => {
+  const { hub, root, git } = await testHub(t);
+  await hub.create("areas/plan.md", "a", "Add", AGENT);
+  await hub.create("areas/notes/x.md", "x", "Add", AGENT);
+  await rm(join(root, "areas/plan.md"));
+  await rm(join(root, "areas/notes"), { recursive: true });
+  await hub.create("areas/plan.md/first.md", "b", "Add", AGENT);
+  await hub.create("areas/notes", "c", "Add", AGENT);
+  assert.equal(git("show", "HEAD:areas/plan.md/first.md"), "b\n");
   assert.equal(git("status", "--porcelain"), "");
 });
 
@@ -209,8 +237,8 @@ test("another git that holds the index keeps no write from being committed; the 
 
 test("the lock on the index that a crash of ours left is known and taken away", async (t) => {
   const { hub, root, git } = await testHub(t);
-  writeFileSync(join(root, ".git/daimon/index"), "");
-  linkSync(join(root, ".git/daimon/index"), join(root, ".git/index.lock"));
+  await hub.create("inbox/before.md", "a", "Add", AGENT);
+  linkSync(join(root, ".git/daimon/holder"), join(root, ".git/index.lock"));
   await hub.create("inbox/a.md", "a", "Add", AGENT);
   assert.equal(git("status", "--porcelain"), "");
   assert.ok(!existsSync(join(root, ".git/index.lock")));
@@ -277,6 +305,19 @@ test("a crash before the file was written: nothing happened, and the step does i
   await hub.append("inbox/log.md", "after the crash", "Log more", { runId: "run_1", step: "more" });
   assert.equal(readFileSync(join(root, "inbox/log.md"), "utf8"), "before\nafter the crash\n");
   assert.equal(git("status", "--porcelain"), "");
+});
+
+test("a crash before the file was written, in a log of lines that are all the same, loses none of them", async (t) => {
+  const { home, root, git } = await crashedAt(t, "planned");
+  writeFileSync(join(root, "inbox/log.md"), "before\nafter the crash\n");
+  const intent = join(root, ".git/daimon/intent.json");
+  const text = "before\nafter the crash\nafter the crash\n";
+  writeFileSync(intent, readFileSync(intent, "utf8").replace(/"text":"[^"]*"/, `"text":${JSON.stringify(text)}`));
+  const { hub } = await testHub(t, { home });
+  assert.equal(await hub.written({ runId: "run_1", step: "more" }), null);
+  await hub.append("inbox/log.md", "after the crash", "Log more", { runId: "run_1", step: "more" });
+  assert.equal(readFileSync(join(root, "inbox/log.md"), "utf8"), text);
+  assert.equal(git("show", "HEAD:inbox/log.md"), text);
 });
 
 test("a crash between file and commit: opening finishes the commit, with the step's trailers", async (t) => {

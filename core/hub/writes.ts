@@ -75,42 +75,61 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     working = null; // in the same breath as the last look at the queue: nothing asked since is forgotten
   }
 
+  /** Does `work` under git's lock on the index, and brings the index to the blobs that it tells it has committed. */
+  async function holding(work: () => Promise<readonly Blob[]>): Promise<void> {
+    const held = await holdIndex(root, folder, own);
+    try {
+      const blobs = await work();
+      const left = readJson<string[]>(unindexedFile) ?? [];
+      if (blobs.length + left.length === 0) return;
+      const late = left.length > 0 ? await blobsNow(left) : [];
+      const brought = await held?.bring([...late, ...blobs]).catch(() => false);
+      if (brought) return rmSync(unindexedFile, { force: true });
+      replaceFile(own, unindexedFile, JSON.stringify([...left, ...blobs.map(({ path }) => path)]));
+      followLater(left.length === 0);
+    } finally {
+      held?.release();
+    }
+  }
+
   async function carryOut(changes: readonly Asked[]): Promise<void> {
     const paths = changes.flatMap(({ path }) => pathIfGood(root, path) ?? []);
-    const [on, known] = await Promise.all([branchOf(root), lookUp(root, paths)]);
-    // Nothing awaits from the reading to the renames: an owner's save cannot come in between and be lost.
-    const time = Math.floor(clock.now().getTime() / 1000);
-    const plan = planWrites({ root, changes, ...known, time });
-    for (const { index, error } of plan.refused) changes[index]!.failed(error);
-    if (plan.commits.length === 0) return;
-    const intent: Intent = { base: on.base, commits: plan.commits };
-    replaceFile(own, intentFile, JSON.stringify(intent));
-    for (const { absolute, text } of plan.files) replaceFile(own, absolute, text);
-    const ids = await commit(intent, on);
-    rmSync(intentFile);
-    for (const [index, { path, change }] of plan.commits.entries()) {
-      if (change !== null) changes[change]!.done({ path, commit: ids[index]! });
-    }
+    const made: [Asked, Written][] = [];
+    await holding(async () => {
+      const [on, known] = await Promise.all([branchOf(root), lookUp(root, paths)]);
+      // Nothing awaits from the reading to the renames: an owner's save cannot come in between and be lost.
+      const time = Math.floor(clock.now().getTime() / 1000);
+      const plan = planWrites({ root, changes, ...known, time });
+      for (const { index, error } of plan.refused) changes[index]!.failed(error);
+      if (plan.commits.length === 0) return [];
+      const intent: Intent = { base: on.base, commits: plan.commits };
+      replaceFile(own, intentFile, JSON.stringify(intent));
+      for (const { absolute, text } of plan.files) replaceFile(own, absolute, text);
+      const { ids, blobs } = await commit(intent, on);
+      for (const [index, { path, change }] of plan.commits.entries()) {
+        if (change !== null) made.push([changes[change]!, { path, commit: ids[index]! }]);
+      }
+      return blobs;
+    });
+    rmSync(intentFile, { force: true });
+    for (const [asked, written] of made) asked.done(written);
   }
 
   /**
    * Makes the intent's commits once, on `on` or, when that is not known or has moved, where the branch stands: a
    * git that outlived the process which started it may have made them already, or be about to.
    */
-  async function commit({ base, commits }: Intent, on?: Standing): Promise<string[]> {
-    const paths = commits.map(({ path }) => path);
-    const blobs = commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, base.length) }));
+  async function commit({ base, commits }: Intent, on?: Standing) {
     for (let tries = 1; ; tries++) {
       const made = on && tries === 1 ? [] : await findMade(root, base, commits);
       if (made.some((id) => id !== null)) {
-        await withIndex(await blobsNow(paths));
-        return made.map((id) => id ?? base);
+        return { ids: made.map((id) => id ?? base), blobs: await blobsNow(commits.map(({ path }) => path)) };
       }
       try {
         const where = on && tries === 1 ? on : await branchOf(root);
-        const ids = await withIndex(blobs, () => makeCommits(root, where, commits));
+        const ids = await makeCommits(root, where, commits);
         untidied += commits.length;
-        return ids;
+        return { ids, blobs: commits.map(({ path, mode, text }) => ({ path, mode, id: blobId(text, base.length) })) };
       } catch (error) {
         if (toFailure(error).code !== "hub.moved" || tries > 20) throw error;
         await pause(Math.random() * 10 * tries);
@@ -120,31 +139,12 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
 
   const blobsNow = async (paths: readonly string[]) => [...(await lookUp(root, paths)).blobs.values()];
 
-  /** Brings the index, held while `work` commits, to these blobs and to what an earlier try had to leave. */
-  async function withIndex<Result>(blobs: readonly Blob[], work?: () => Promise<Result>): Promise<Result> {
-    const left = readJson<string[]>(unindexedFile) ?? [];
-    const late = left.length > 0 ? await blobsNow(left) : [];
-    const held = await holdIndex(root, { gitFolder: folder, own }, [...late, ...blobs]);
-    try {
-      const result = (await work?.()) as Result;
-      if (held) rmSync(unindexedFile, { force: true });
-      else replaceFile(own, unindexedFile, JSON.stringify([...left, ...blobs.map(({ path }) => path)]));
-      held?.settle();
-      return result;
-    } catch (error) {
-      held?.drop();
-      throw error;
-    } finally {
-      if (!held) followLater(left.length === 0);
-    }
-  }
-
   function followLater(first: boolean): void {
     if (first) {
       const next = `If no git runs there, remove ${join(folder, "index.lock")}`;
       log.warn("hub: another git holds index.lock; the commits are made, the index follows", { next });
     }
-    setTimeout(() => exclusively(() => withIndex([])).catch(() => {}), FOLLOW_MILLISECONDS).unref();
+    setTimeout(() => exclusively(() => holding(async () => [])).catch(() => {}), FOLLOW_MILLISECONDS).unref();
   }
 
   /** Finishes what a crash left. What never reached its file never happened: the run that asked for it asks again. */
@@ -152,12 +152,11 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     const intent = readJson<Intent>(intentFile);
     if (!intent) return;
     try {
-      const reached = intent.commits.filter(({ path, added }) => {
-        const place = locate(root, path);
-        return place.kind === "file" && readText(place).includes(added);
+      await holding(async () => {
+        const reached = intent.commits.filter((planned) => hasReached(root, planned));
+        log.info("hub: finishing what a crash cut short", { paths: reached.map(({ path }) => path) });
+        return reached.length > 0 ? (await commit({ ...intent, commits: reached })).blobs : [];
       });
-      log.info("hub: finishing what a crash cut short", { paths: reached.map(({ path }) => path) });
-      if (reached.length > 0) await commit({ ...intent, commits: reached });
       rmSync(intentFile);
     } catch (error) {
       const failure = toFailure(error);
@@ -203,6 +202,12 @@ async function branchOf(root: string): Promise<Standing> {
     "The hub's repository stands on no branch: a rebase or a checkout of an old commit is under way.",
     `Finish it, or go back: git -C ${root} switch main`,
   );
+}
+
+/** Whether the file has what was planned for it: as often as planned, since a log may repeat its lines. */
+function hasReached(root: string, { path, added, text }: Planned): boolean {
+  const place = locate(root, path);
+  return place.kind === "file" && readText(place).split(added).length >= text.split(added).length;
 }
 
 /** The real path, for the look-up; what is wrong with a bad one is told when the write is planned. */
