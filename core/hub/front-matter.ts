@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
+import { parse } from "yaml";
 import { type Label, OWNER } from "../define/label.ts";
 
-const BLOCK = /^\uFEFF?---[ \t]*\r?\n(?:([\s\S]*?)\r?\n)?---[ \t]*(?:\r?\n|$)/u;
+const BLOCK = /^\uFEFF?---[ \t]*\r?\n(?:([\s\S]*?)\r?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|$)/u;
 
 /** A Markdown file in its two parts; `matter` is null when it has no front matter. */
 export function splitNote(text: string): { matter: string | null; body: string } {
@@ -16,14 +17,23 @@ export function splitNote(text: string): { matter: string | null; body: string }
  */
 export function noteLabel(text: string): Label {
   const { matter } = splitNote(text);
-  if (matter === null) return OWNER;
-  // However YAML may say it, and rather once too often.
+  if (matter === null || !/trust|privacy|\\/iu.test(matter)) return OWNER;
+  // As it stands and as YAML reads it, and rather once too often.
+  const said = `${matter}\n${asJson(matter)}`;
   const says = (key: string, value: string) =>
-    new RegExp(`\\b${key}["']?\\s*:\\s*(!\\S+\\s+)?["']?${value}\\b`, "iu").test(matter);
+    new RegExp(`\\b${key}["']?\\s*:\\s*(!\\S+\\s+)?["'[\\s]*${value}\\b`, "iu").test(said);
   return {
     integrity: says("trust", "untrusted") ? "untrusted" : "trusted",
     privacy: says("privacy", "secret") ? "secret" : "private",
   };
+}
+
+function asJson(matter: string): string {
+  try {
+    return JSON.stringify(readMatter(matter));
+  } catch {
+    return "";
+  }
 }
 
 /** The label of a file: what is not Markdown is the owner's, since no stranger's text is written there. */
@@ -42,4 +52,21 @@ export function markNote(text: string, label: Label): string {
   const keys = new RegExp(`^["']?(${lines.map((line) => line.split(":")[0]).join("|")})["']?[ \\t]*:`, "iu");
   const kept = (matter ?? "").split(/\r?\n/u).filter((line) => line !== "" && !keys.test(line));
   return `---\n${[...lines, ...kept].join("\n")}\n---\n${matter === null ? "\n" : ""}${body}`;
+}
+
+/** The front matter's values. Lenient: an unquoted `:` is mended. Throws what `yaml` says of it as it stands. */
+export function readMatter(matter: string): unknown {
+  const options = { prettyErrors: false, logLevel: "error", maxAliasCount: 20 } as const;
+  try {
+    return parse(matter, options);
+  } catch (error) {
+    const mended = matter.replace(/^([\w-]+):[ \t]+([^"'[{|>\n][^\n]*:[^\n]*)$/gmu, (_, key, value) => {
+      return `${key}: ${JSON.stringify(value.trim())}`;
+    });
+    try {
+      return parse(mended, options);
+    } catch {
+      throw error;
+    }
+  }
 }

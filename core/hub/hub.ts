@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -36,7 +36,8 @@ export interface Hub extends Pick<HubAccess, "map" | "search"> {
   readSkill(name: string): Promise<string>;
   /**
    * How far what stands at `path` is trusted, and how private it is: as the note's front matter says. A folder is
-   * as untrusted as any note in it, and any folder that strangers' notes made: their names may be strangers' words.
+   * as untrusted as any note in it, and any folder that strangers' notes made: their names may be strangers' words;
+   * and as secret as its overview.
    */
   label(path: string): Promise<Label>;
   close(): Promise<void>;
@@ -98,7 +99,9 @@ export async function openHub(options: {
         if (entry.isDirectory()) return !isKnown(root, `${place.path}/${entry.name}`);
         return entry.isFile() && labelOfFile(join(place.absolute, entry.name)).integrity === "untrusted";
       });
-      return strange ? { ...OWNER, integrity: "untrusted" } : OWNER;
+      const overview = join(place.absolute, "overview.md");
+      const { privacy } = statSync(overview, { throwIfNoEntry: false })?.isFile() ? labelOfFile(overview) : OWNER;
+      return { integrity: strange ? "untrusted" : "trusted", privacy };
     },
     async close() {
       await writes.idle();

@@ -48,7 +48,7 @@ export function openMap(root: string) {
 /**
  * The folders with their one-line abstracts, indented by depth, in at most `budget` tokens: those of the first
  * depth always, then as many deeper ones as fit, shallow and lately touched ones first; the rest is counted.
- * It stands in every prompt, so nothing of it is a stranger's: neither an abstract nor a folder's name.
+ * It stands in every prompt, so nothing of it is secret or a stranger's: neither an abstract nor a folder's name.
  */
 function drawMap(root: string, options: MapOptions) {
   const budget = options.budget ?? 2000;
@@ -116,13 +116,14 @@ const holdsTrusted = (folder: string, files: readonly { name: string }[]) =>
 /** Whether a folder's name is not a stranger's, as far as what stands in it tells. */
 export const isKnown = (root: string, path: string): boolean => scanFolder(root, path, 1).known;
 
-/** The first line of a folder's abstract.md (or `.abstract.md`), without heading marks; not a stranger's, and no link's. */
+/** The first line of a folder's abstract.md (or `.abstract.md`), without heading marks; not a stranger's, not a secret one, and no link's. */
 export function readAbstract(folder: string): string {
   for (const name of ["abstract.md", ".abstract.md"]) {
     try {
       if (!lstatSync(join(folder, name)).isFile()) return "";
       const text = readFileSync(join(folder, name), "utf8");
-      if (noteLabel(text).integrity === "untrusted") return "";
+      const { integrity, privacy } = noteLabel(text);
+      if (integrity === "untrusted" || privacy === "secret") return "";
       const line = /\S.*/u.exec(splitNote(text).body)?.[0] ?? "";
       return line.replace(/^#+\s*/u, "").trim();
     } catch {}

@@ -172,6 +172,22 @@ test("what is too large, not text, ignored by git, or a folder is refused with i
   await assert.rejects(hub.append("inbox/overview.md/x.md", "x", "Add", AGENT), code("hub.path"));
 });
 
+test("what is secret stands in no prompt by its folder, and a link gives no stranger's text another name", async (t) => {
+  const { hub, root } = await testHub(t);
+  mkdirSync(join(root, "areas/will"));
+  writeFileSync(join(root, "areas/will/abstract.md"), "---\nprivacy: secret\n---\nEverything to Ann\n");
+  writeFileSync(join(root, "areas/will/overview.md"), "---\nprivacy: secret\n---\nEverything to Ann\n");
+  assert.doesNotMatch((await hub.map()).text, /Ann/);
+  assert.doesNotMatch((await hub.read("areas")).text, /Ann/);
+  assert.match((await hub.read("areas/will")).text, /Ann/);
+  assert.equal((await hub.label("areas/will")).privacy, "secret");
+  assert.equal((await hub.label("areas")).privacy, "private");
+  writeFileSync(join(root, "areas/data.txt"), "mine\n");
+  symlinkSync("data.txt", join(root, "areas/data.md"));
+  const stranger = { runId: "run_1", label: { integrity: "untrusted", privacy: "private" } } as const;
+  await assert.rejects(hub.append("areas/data.md", "theirs", "Add", stranger), code("hub.label"));
+});
+
 test("a note that a run wrote bears the run's label until the owner takes the line away", async (t) => {
   const { hub, root } = await testHub(t);
   const stranger = { runId: "run_1", label: { integrity: "untrusted", privacy: "private" } } as const;
@@ -186,7 +202,20 @@ test("a note that a run wrote bears the run's label until the owner takes the li
   for (const name of ["plain", "liar", "long", "open"]) {
     assert.deepEqual(await hub.label(`inbox/${name}.md`), untrusted, name);
   }
-  for (const matter of ["Trust: untrusted", "{trust: untrusted}", "trust: 'Untrusted'", "  trust:\n    untrusted"]) {
+  const forms = ["Trust: untrusted", "{trust: untrusted}", "trust: 'Untrusted'", "  trust:\n    untrusted"];
+  forms.push(
+    "trust: &a untrusted",
+    "u: &u untrusted\ntrust: *u",
+    "trust: >-\n  untrusted",
+    "trust: # why\n  untrusted",
+  );
+  forms.push(
+    'trust: "\\u0075ntrusted"',
+    '"tru\\x73t": untrusted',
+    "trust:\n  - untrusted",
+    "a: b: c\ntrust: &a untrusted",
+  );
+  for (const matter of forms) {
     writeFileSync(join(root, "inbox/by-hand.md"), `---\n${matter}\n---\nhello\n`);
     assert.deepEqual(await hub.label("inbox/by-hand.md"), untrusted, matter);
   }

@@ -34,13 +34,17 @@ export function checkChange({ path, text, author }: Change): void {
   if (text.includes("\0") || !text.isWellFormed()) {
     throw new DaimonError("hub.text", `The text for "${path}" is not plain Unicode text.`, "The hub keeps Markdown.");
   }
-  if (marked(author) && !clean.toLowerCase().endsWith(".md")) {
-    throw new DaimonError(
-      "hub.label",
-      `"${path}" would hold untrusted or secret content, and only a Markdown note can say so of itself.`,
-      "Give it a name that ends in .md.",
-    );
-  }
+  refuseUnmarkable(clean, author);
+}
+
+/** Throws `hub.label` for a file that could not say of itself what stands in it. */
+function refuseUnmarkable(path: string, author: Author): void {
+  if (!marked(author) || path.toLowerCase().endsWith(".md")) return;
+  throw new DaimonError(
+    "hub.label",
+    `"${path}" would hold untrusted or secret content, and only a Markdown note can say so of itself.`,
+    "Give it a name that ends in .md.",
+  );
 }
 
 const byAgent = ({ agent, label, approved }: Author) =>
@@ -88,6 +92,7 @@ export function planWrites(options: {
 function placeFor(root: string, change: Change, ignored: ReadonlySet<string>): Place {
   const place = locate(root, change.path);
   if (byAgent(change.author)) refuseIdentity(place.path);
+  refuseUnmarkable(place.path, change.author);
   if (place.kind === "folder") {
     throw new DaimonError("hub.path", `"${place.path}" is a folder.`, "Name a file in it.");
   }

@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
-import { parse } from "yaml";
 import { DaimonError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { splitNote } from "./front-matter.ts";
+import { readMatter, splitNote } from "./front-matter.ts";
 import { locate } from "./paths.ts";
 
 /** A skill as agents see it before they read it. */
@@ -115,21 +114,4 @@ function describe({ name, file, folder, path }: Found): string {
   if (resources.length > shown.length) shown.push(`- … +${resources.length - shown.length} files`);
   const list = shown.length > 0 ? `\n\nResources, to be read with hub_read when needed:\n${shown.join("\n")}` : "";
   return `<skill_content name="${name}" path="${path}">\n${body.trim()}${list}\n</skill_content>`;
-}
-
-/** The front matter's values. Lenient: an unquoted `:` is mended. Throws what `yaml` says of it as it stands. */
-function readMatter(matter: string): unknown {
-  const options = { prettyErrors: false, logLevel: "error", maxAliasCount: 20 } as const;
-  try {
-    return parse(matter, options);
-  } catch (error) {
-    const mended = matter.replace(/^([\w-]+):[ \t]+([^"'[{|>\n][^\n]*:[^\n]*)$/gmu, (_, key, value) => {
-      return `${key}: ${JSON.stringify(value.trim())}`;
-    });
-    try {
-      return parse(mended, options);
-    } catch {
-      throw error;
-    }
-  }
 }
