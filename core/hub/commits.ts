@@ -74,19 +74,21 @@ export async function findStep(root: string, author: Author): Promise<{ path: st
   return null;
 }
 
-/** Mode and blob id of each of `paths` in HEAD, and those that .gitignore leaves out. */
+/** Mode and blob id of each of `paths` in HEAD; those that .gitignore leaves out, and git's tag of each in the index. */
 export async function lookUp(root: string, paths: readonly string[]) {
   const list = `${paths.join("\0")}\0`;
-  const [tree, ignored] = await Promise.all([
+  const [tree, ignored, index] = await Promise.all([
     git(root, ["ls-tree", "-z", "HEAD", "--", ...paths]).catch(() => ""),
     git(root, ["check-ignore", "-z", "--stdin"], list).catch(() => ""),
+    git(root, ["--literal-pathspecs", "ls-files", "-z", "-t", "--cached", "--", ...paths]).catch(() => ""),
   ]);
+  const tags = new Map(index.split("\0").map((entry) => [entry.slice(2), entry[0]!]));
   const blobs = new Map<string, Blob>();
   for (const entry of tree.split("\0")) {
     const found = /^(\d+) blob ([0-9a-f]+)\t(.*)$/su.exec(entry);
     if (found) blobs.set(found[3]!, { path: found[3]!, mode: found[1]!, id: found[2]! });
   }
-  return { blobs, ignored: new Set(ignored.split("\0").filter((path) => path !== "")) };
+  return { blobs, ignored: new Set(ignored.split("\0").filter((path) => path !== "")), tags };
 }
 
 /**

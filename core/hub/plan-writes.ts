@@ -60,16 +60,17 @@ export function planWrites(options: {
   changes: readonly Change[];
   blobs: ReadonlyMap<string, Blob>;
   ignored: ReadonlySet<string>;
+  tags: ReadonlyMap<string, string>;
   time: number;
 }) {
-  const { root, changes, blobs, ignored, time } = options;
+  const { changes, blobs, time } = options;
   const commits: Planned[] = [];
   const refused: { index: number; error: unknown }[] = [];
   const texts = new Map<string, { absolute: string; text: string }>();
   const names = new Map<string, string>();
   changes.forEach((change, index) => {
     try {
-      const place = placeFor(root, change, ignored);
+      const place = placeFor(change, options);
       refuseTwin(place, names);
       const before = texts.get(place.path)?.text ?? (place.kind === "file" ? readText(place) : null);
       const { after, added } = apply(change, place.path, before);
@@ -89,7 +90,9 @@ export function planWrites(options: {
   return { commits, refused, files: [...texts.values()] };
 }
 
-function placeFor(root: string, change: Change, ignored: ReadonlySet<string>): Place {
+type Known = { root: string; ignored: ReadonlySet<string>; tags: ReadonlyMap<string, string> };
+
+function placeFor(change: Change, { root, ignored, tags }: Known): Place {
   const place = locate(root, change.path);
   if (byAgent(change.author)) refuseIdentity(place.path);
   refuseUnmarkable(place.path, change.author);
@@ -101,6 +104,14 @@ function placeFor(root: string, change: Change, ignored: ReadonlySet<string>): P
       "hub.ignored",
       `"${place.path}" is left out of the hub's history by .gitignore.`,
       "Choose another path.",
+    );
+  }
+  const tag = tags.get(place.path); // git ls-files -t: M is unmerged, S is not checked out
+  if (tag === "M" || (tag === "S" && place.kind === "missing")) {
+    throw new DaimonError(
+      "hub.unmerged",
+      `"${place.path}" ${tag === "M" ? "has a merge conflict" : "is left out of the sparse checkout"}.`,
+      `${tag === "M" ? "Resolve it and commit" : "Check it out"}, then try again; or choose another path.`,
     );
   }
   return place;
@@ -160,11 +171,18 @@ export function readText(place: { path: string; absolute: string }): string {
 
 /** Puts `text` in the place of the file in one instant, by way of `<own>/new`; its mode stays. */
 export function replaceFile(own: string, absolute: string, text: string): void {
-  const draft = join(own, "new");
   const old = statSync(absolute, { throwIfNoEntry: false });
-  rmSync(draft, { force: true });
-  writeFileSync(draft, text);
-  if (old) chmodSync(draft, old.mode);
-  else mkdirSync(dirname(absolute), { recursive: true });
-  renameSync(draft, absolute);
+  if (!old) mkdirSync(dirname(absolute), { recursive: true });
+  const put = (draft: string) => {
+    rmSync(draft, { force: true });
+    writeFileSync(draft, text);
+    if (old) chmodSync(draft, old.mode);
+    renameSync(draft, absolute);
+  };
+  try {
+    put(join(own, "new"));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    put(join(dirname(absolute), ".daimon-new")); // git's folder is on another disk
+  }
 }

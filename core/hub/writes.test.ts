@@ -1,11 +1,21 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { chmod, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { askGit, testHub } from "../test/hub.ts";
+import { askGit, temporaryFolder, testHub } from "../test/hub.ts";
 import { until } from "../test/system.ts";
 
 const AGENT = { agent: "default", runId: "run_1", eventId: "evt_1" };
@@ -175,12 +185,13 @@ test("the owner's git and the hub's writes at the same time lose nothing", async
   await until("the index follows", () => git("status", "--porcelain") === "");
 });
 
-/** Runs `work` with a git that does `theirs` before or after each of its commands that `which` names. */
+const ANN = "git -c user.name=Ann -c user.email=ann@example.com -c safe.directory=*";
+
+/** Runs `work` with a git that does `theirs` before or after each of its commands that are like `which`. */
 async function withGit(home: string, { before = "", after = "", which = "*" }, work: () => Promise<unknown>) {
   const [bin, path] = [join(home, "bin"), process.env.PATH];
   mkdirSync(bin);
-  const theirs = (words: string) =>
-    `case "$*" in ${which}) git -c user.name=Ann -c user.email=ann@example.com -c safe.directory=* ${words || "version"} >/dev/null 2>&1 </dev/null ;; esac`;
+  const theirs = (words: string) => `case "$*" in ${which}) ${words || ":"} </dev/null ;; esac`;
   const script = `#!/bin/sh\nPATH='${path}'\n${theirs(before)}\ngit "$@"; code=$?\n${theirs(after)}\nexit $code\n`;
   writeFileSync(join(bin, "git"), script, { mode: 0o755 });
   process.env.PATH = `${bin}:${path}`;
@@ -194,7 +205,7 @@ test("an owner who commits in the moment in which a write is committed does not 
   await hub.create("inbox/log.md", "one", "Log", AGENT);
   writeFileSync(join(root, "areas/mine.md"), "mine\n");
   git("add", "areas");
-  await withGit(home, { after: "commit -qm mine", which: "*fast-import*" }, () =>
+  await withGit(home, { after: `${ANN} commit -qm mine >/dev/null 2>&1`, which: "*fast-import*" }, () =>
     hub.append("inbox/log.md", "two", "Log", AGENT),
   );
   assert.equal(git("show", "HEAD:inbox/log.md"), "one\ntwo\n");
@@ -206,7 +217,9 @@ test("an owner who commits in the moment in which a write is committed does not 
 test("an owner who puts the files back in the moment of a write does not take its line away", async (t) => {
   const { hub, root, home, git } = await testHub(t);
   await hub.create("inbox/log.md", "one", "Log", AGENT);
-  await withGit(home, { before: "reset -q --hard" }, () => hub.append("inbox/log.md", "two", "Log", AGENT));
+  await withGit(home, { before: `${ANN} reset -q --hard 2>/dev/null` }, () =>
+    hub.append("inbox/log.md", "two", "Log", AGENT),
+  );
   assert.equal(readFileSync(join(root, "inbox/log.md"), "utf8"), "one\ntwo\n");
   assert.equal(git("show", "HEAD:inbox/log.md"), "one\ntwo\n");
   assert.equal(git("status", "--porcelain"), "");
@@ -252,6 +265,43 @@ test("in the middle of a rebase a write is refused with a sentence, and goes thr
   const { commit } =
     (await hub.written({ ...AGENT, step: "x" })) ?? (await hub.append("inbox/b.md", "b", "Add", AGENT));
   assert.equal(git("rev-parse", "HEAD").trim(), commit);
+  assert.equal(git("status", "--porcelain"), "");
+});
+
+test("a file with a merge conflict or outside a sparse checkout is left to the owner, and others are written", async (t) => {
+  const { hub, root, git } = await testHub(t);
+  await hub.create("inbox/log.md", "one", "Log", AGENT);
+  git("checkout", "-qb", "other");
+  for (const [branch, text] of [
+    ["other", "theirs"],
+    ["main", "mine"],
+  ] as const) {
+    git("checkout", "-q", branch);
+    writeFileSync(join(root, "inbox/log.md"), `${text}\n`);
+    git("commit", "-qam", text);
+  }
+  assert.throws(() => git("merge", "-q", "other"));
+  await assert.rejects(hub.append("inbox/log.md", "two", "Log", AGENT), code("hub.unmerged"));
+  await hub.create("inbox/a.md", "a", "Add", AGENT);
+  assert.equal(git("status", "--porcelain"), "UU inbox/log.md\n");
+  git("merge", "--abort");
+  git("sparse-checkout", "set", "areas");
+  await assert.rejects(hub.append("inbox/log.md", "two", "Log", AGENT), code("hub.unmerged"));
+  assert.equal(git("show", "HEAD:inbox/log.md"), "mine\n");
+});
+
+test("a hub whose git folder is on another disk is written too", async (t) => {
+  const home = temporaryFolder(t);
+  const disk = (folder: string) => statSync(folder).dev;
+  const others = ["/var/tmp", "/dev/shm"].filter((folder) => existsSync(folder));
+  const other = others.find((folder) => disk(folder) !== disk(home)) ?? tmpdir();
+  const folder = mkdtempSync(join(other, "daimon-git-"));
+  t.after(() => rm(folder, { recursive: true }));
+  askGit(home, "init", "-q", "-b", "main", "--separate-git-dir", join(folder, "git"), "hub");
+  const { hub, git } = await testHub(t, { home });
+  await hub.create("inbox/a.md", "a", "Add", AGENT);
+  await hub.append("inbox/a.md", "b", "Add", AGENT);
+  assert.equal(git("show", "HEAD:inbox/a.md"), "a\nb\n");
   assert.equal(git("status", "--porcelain"), "");
 });
 
@@ -327,6 +377,28 @@ test("a crash between file and commit: opening finishes the commit, with the ste
   assert.equal(found?.path, "inbox/log.md");
   assert.equal(found?.commit, git("rev-parse", "HEAD").trim());
   assert.equal(git("status", "--porcelain"), "");
+});
+
+test("a full disk between file and commit: the write is finished when there is space, and not done twice", async (t) => {
+  const { hub, root, home, git } = await testHub(t);
+  const step = { runId: "run_1", step: "more" };
+  const full = { before: "echo No space left on device >&2; exit 128", which: "*fast-import*" };
+  await withGit(home, full, async () => {
+    await assert.rejects(hub.append("inbox/log.md", "one", "Log", step), code("hub.git"));
+    await assert.rejects(hub.append("inbox/log.md", "two", "Log", AGENT), code("hub.git"));
+  });
+  assert.equal((await hub.written(step))?.path, "inbox/log.md");
+  assert.equal(readFileSync(join(root, "inbox/log.md"), "utf8"), "one\n");
+  assert.equal(git("log", "--format=%an", "--", "inbox/log.md"), "Daimon\n");
+});
+
+test("a crash between file and commit, and a rebase since: the hub opens, and finishes it afterwards", async (t) => {
+  const { home, git } = await crashedAt(t, "written");
+  git("checkout", "-q", "--detach");
+  const { hub } = await testHub(t, { home });
+  await assert.rejects(hub.create("inbox/a.md", "a", "Add", AGENT), code("hub.detached"));
+  git("checkout", "-q", "main");
+  assert.equal((await hub.written({ runId: "run_1", step: "more" }))?.path, "inbox/log.md");
 });
 
 test("a crash between file and commit, and the owner went on writing: each gets what is theirs", async (t) => {

@@ -20,7 +20,7 @@ export interface Writes {
   write(change: Change): Promise<Written>;
   /** The commit that a step has made already; what a crash left unfinished is finished first. */
   written(author: Author): Promise<Written | null>;
-  /** Finishes what a crash left. */
+  /** Finishes what a crash left, unless it has to wait: then the next write does. */
   recover(): Promise<void>;
   /** Resolves when nothing is being written. */
   idle(): Promise<void>;
@@ -40,6 +40,8 @@ interface Intent {
 const MOST_AT_ONCE = 64;
 const COMMITS_BETWEEN_TIDYING = 500;
 const FOLLOW_MILLISECONDS = 1000;
+/** What git and the system say when there is no room: it passes, and what was begun is finished then. */
+const DISK_FULL = /no space left|out of diskspace|quota exceeded/iu;
 
 /** Writes into the repository at `root`; starts nothing before the first write. */
 export function openWrites(options: { root: string; clock: Clock; log: Log }): Writes {
@@ -160,7 +162,7 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
       rmSync(intentFile);
     } catch (error) {
       const failure = toFailure(error);
-      if (failure.code === "hub.detached") throw error;
+      if (failure.code === "hub.detached" || DISK_FULL.test(failure.message)) throw error;
       const aside = join(own, `intent-failed-${Date.now()}.json`);
       renameSync(intentFile, aside);
       log.error("hub: what a crash cut short could not be finished", { ...failure, next: `See ${aside}` });
@@ -182,7 +184,8 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
       }),
     written: (author) => exclusively(() => findStep(root, author)),
     async recover() {
-      if (existsSync(intentFile)) await exclusively(async () => {});
+      const waits = (error: unknown) => log.warn("hub: what a crash cut short waits", { ...toFailure(error) });
+      if (existsSync(intentFile)) await exclusively(async () => {}).catch(waits);
       else if (existsSync(unindexedFile)) followLater(false);
     },
     async idle() {
