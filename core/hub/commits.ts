@@ -138,7 +138,7 @@ export function blobId(text: string, digits: number): string {
   return hash.update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex");
 }
 
-/** Git's own lock on the index: while it is held, no other git commits, or changes the index or the files. */
+/** Git's own lock on the index: while it is held, no other git changes the index or the files. */
 export interface HeldIndex {
   /** Makes `blobs` stand at their paths in the index, whatever else is staged. */
   bring(blobs: readonly Blob[]): Promise<true>;
@@ -175,7 +175,7 @@ export async function holdIndex(root: string, gitFolder: string, own: string): P
   };
 }
 
-const HOLDER = "Daimon holds this lock while it writes.\n";
+const HOLDER = "Daimon is writing.\n";
 
 /** False when another git's lock stands there. */
 function tryLock(holder: string, lock: string): boolean {
@@ -183,7 +183,7 @@ function tryLock(holder: string, lock: string): boolean {
     if (existsSync(lock)) return readFileSync(lock, "utf8") === HOLDER;
     linkSync(holder, lock);
   } catch (error) {
-    if (["EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code!)) return false; // come or gone meanwhile
+    if (["EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code!)) return false;
     copyFileSync(holder, lock, constants.COPYFILE_EXCL); // a disk without links
   }
   return true;

@@ -18,10 +18,10 @@ export function splitNote(text: string): { matter: string | null; body: string }
 export function noteLabel(text: string): Label {
   const { matter } = splitNote(text);
   if (matter === null || !/trust|privacy|\\/iu.test(matter)) return OWNER;
-  // As it stands and as YAML reads it, and rather once too often.
+  // As it stands and as YAML reads it.
   const said = `${matter}\n${asJson(matter)}`;
   const says = (key: string, value: string) =>
-    new RegExp(`\\b${key}["']?\\s*:\\s*(!\\S+\\s+)?["'[\\s]*${value}\\b`, "iu").test(said);
+    new RegExp(`\\b${key}["']?\\s*:\\s*["'[\\s]*${value}\\b`, "iu").test(said);
   return {
     integrity: says("trust", "untrusted") ? "untrusted" : "trusted",
     privacy: says("privacy", "secret") ? "secret" : "private",

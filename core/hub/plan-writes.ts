@@ -26,7 +26,7 @@ export interface Planned extends NewCommit {
 /** Most bytes of a file that is written here. */
 const MOST_BYTES = 512 * 1024;
 
-/** Refuses what needs no look at the disk. Throws `hub.path`, `hub.archived`, `hub.identity`, `hub.text`, `hub.label`. */
+/** Refuses what needs no look at the disk. Throws `hub.path`, `hub.archived`, `hub.identity`, `hub.text`. */
 export function checkChange({ path, text, author }: Change): void {
   const clean = cleanPath(path);
   refuseArchive(clean);
@@ -34,17 +34,6 @@ export function checkChange({ path, text, author }: Change): void {
   if (text.includes("\0") || !text.isWellFormed()) {
     throw new DaimonError("hub.text", `The text for "${path}" is not plain Unicode text.`, "The hub keeps Markdown.");
   }
-  refuseUnmarkable(clean, author);
-}
-
-/** Throws `hub.label` for a file that could not say of itself what stands in it. */
-function refuseUnmarkable(path: string, author: Author): void {
-  if (!marked(author) || path.toLowerCase().endsWith(".md")) return;
-  throw new DaimonError(
-    "hub.label",
-    `"${path}" would hold untrusted or secret content, and only a Markdown note can say so of itself.`,
-    "Give it a name that ends in .md.",
-  );
 }
 
 const byAgent = ({ agent, label, approved }: Author) =>
@@ -55,14 +44,9 @@ const marked = ({ label }: Author) => label?.integrity === "untrusted" || label?
  * What is to be committed and written for `changes`, in order, each seeing the ones before it. Reads the files,
  * writes nothing. An owner's uncommitted edits of a file come first, as a commit of their own.
  */
-export function planWrites(options: {
-  root: string;
-  changes: readonly Change[];
-  blobs: ReadonlyMap<string, Blob>;
-  ignored: ReadonlySet<string>;
-  tags: ReadonlyMap<string, string>;
-  time: number;
-}) {
+export function planWrites(
+  options: Known & { changes: readonly Change[]; blobs: ReadonlyMap<string, Blob>; time: number },
+) {
   const { changes, blobs, time } = options;
   const commits: Planned[] = [];
   const refused: { index: number; error: unknown }[] = [];
@@ -95,7 +79,13 @@ type Known = { root: string; ignored: ReadonlySet<string>; tags: ReadonlyMap<str
 function placeFor(change: Change, { root, ignored, tags }: Known): Place {
   const place = locate(root, change.path);
   if (byAgent(change.author)) refuseIdentity(place.path);
-  refuseUnmarkable(place.path, change.author);
+  if (marked(change.author) && !place.path.toLowerCase().endsWith(".md")) {
+    throw new DaimonError(
+      "hub.label",
+      `"${place.path}" would hold untrusted or secret content, and only a Markdown note can say so of itself.`,
+      "Give it a name that ends in .md.",
+    );
+  }
   if (place.kind === "folder") {
     throw new DaimonError("hub.path", `"${place.path}" is a folder.`, "Name a file in it.");
   }
@@ -111,7 +101,7 @@ function placeFor(change: Change, { root, ignored, tags }: Known): Place {
     throw new DaimonError(
       "hub.unmerged",
       `"${place.path}" ${tag === "M" ? "has a merge conflict" : "is left out of the sparse checkout"}.`,
-      `${tag === "M" ? "Resolve it and commit" : "Check it out"}, then try again; or choose another path.`,
+      "Put that right in git and try again, or choose another path.",
     );
   }
   return place;

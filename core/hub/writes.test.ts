@@ -249,12 +249,16 @@ test("another git that holds the index keeps no write from being committed; the 
 });
 
 test("the lock on the index that a crash of ours left is known and taken away", async (t) => {
-  const { hub, root, git } = await testHub(t);
+  const { hub, root, home, git } = await testHub(t);
   await hub.create("inbox/before.md", "a", "Add", AGENT);
-  linkSync(join(root, ".git/daimon/holder"), join(root, ".git/index.lock"));
+  const [holder, lock] = [join(root, ".git/daimon/holder"), join(root, ".git/index.lock")];
+  linkSync(holder, lock);
   await hub.create("inbox/a.md", "a", "Add", AGENT);
   assert.equal(git("status", "--porcelain"), "");
-  assert.ok(!existsSync(join(root, ".git/index.lock")));
+  assert.ok(!existsSync(lock));
+  linkSync(holder, lock);
+  await testHub(t, { home });
+  assert.ok(!existsSync(lock));
 });
 
 test("in the middle of a rebase a write is refused with a sentence, and goes through afterwards", async (t) => {

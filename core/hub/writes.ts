@@ -20,7 +20,7 @@ export interface Writes {
   write(change: Change): Promise<Written>;
   /** The commit that a step has made already; what a crash left unfinished is finished first. */
   written(author: Author): Promise<Written | null>;
-  /** Finishes what a crash left, unless it has to wait: then the next write does. */
+  /** Finishes what a crash left. */
   recover(): Promise<void>;
   /** Resolves when nothing is being written. */
   idle(): Promise<void>;
@@ -40,7 +40,7 @@ interface Intent {
 const MOST_AT_ONCE = 64;
 const COMMITS_BETWEEN_TIDYING = 500;
 const FOLLOW_MILLISECONDS = 1000;
-/** What git and the system say when there is no room: it passes, and what was begun is finished then. */
+/** What passes: what was begun is finished then. */
 const DISK_FULL = /no space left|out of diskspace|quota exceeded/iu;
 
 /** Writes into the repository at `root`; starts nothing before the first write. */
@@ -96,7 +96,7 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
 
   async function carryOut(changes: readonly Asked[]): Promise<void> {
     const paths = changes.flatMap(({ path }) => pathIfGood(root, path) ?? []);
-    const made: [Asked, Written][] = [];
+    const answers: (() => void)[] = [];
     await holding(async () => {
       const [on, known] = await Promise.all([branchOf(root), lookUp(root, paths)]);
       // Nothing awaits from the reading to the renames: an owner's save cannot come in between and be lost.
@@ -109,12 +109,12 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
       for (const { absolute, text } of plan.files) replaceFile(own, absolute, text);
       const { ids, blobs } = await commit(intent, on);
       for (const [index, { path, change }] of plan.commits.entries()) {
-        if (change !== null) made.push([changes[change]!, { path, commit: ids[index]! }]);
+        if (change !== null) answers.push(() => changes[change]!.done({ path, commit: ids[index]! }));
       }
       return blobs;
     });
     rmSync(intentFile, { force: true });
-    for (const [asked, written] of made) asked.done(written);
+    for (const answer of answers) answer();
   }
 
   /**
@@ -185,7 +185,8 @@ export function openWrites(options: { root: string; clock: Clock; log: Log }): W
     written: (author) => exclusively(() => findStep(root, author)),
     async recover() {
       const waits = (error: unknown) => log.warn("hub: what a crash cut short waits", { ...toFailure(error) });
-      if (existsSync(intentFile)) await exclusively(async () => {}).catch(waits);
+      const left = [intentFile, join(folder, "index.lock")].some((file) => existsSync(file));
+      if (left) await exclusively(() => holding(async () => [])).catch(waits);
       else if (existsSync(unindexedFile)) followLater(false);
     },
     async idle() {
