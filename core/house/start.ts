@@ -8,6 +8,7 @@ import { createConsole } from "../console/console.ts";
 import { createMetrics } from "../metrics.ts";
 import { readConfig } from "../registry/config.ts";
 import { startWebServer, type WebServer } from "../server.ts";
+import { toRefusal } from "../store/database.ts";
 import { createToken, hasLogin, removeToken } from "../store/logins.ts";
 import { createRefusalCounter } from "../store/refusals.ts";
 import { createIntake, type Intake } from "../triggers/intake.ts";
@@ -24,8 +25,14 @@ export interface StartOptions {
   readonly open?: boolean;
 }
 
-/** Runs the system until it is told to stop. Throws `start.exposed`, `port.taken`, and what a room throws. */
+/** Runs the system until it is told to stop. Throws `start.exposed`, `port.taken`, `store.refused`, and what a room throws. */
 export async function start(options: StartOptions): Promise<void> {
+  await run(options).catch((error: unknown) => {
+    throw toRefusal(error) ?? error;
+  });
+}
+
+async function run(options: StartOptions): Promise<void> {
   const began = performance.now();
   // Listened for from the first moment: a signal while starting is a stop, too.
   const told = untilToldToStop();

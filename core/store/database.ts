@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import pg from "pg";
+import { DaimonError } from "../base/errors.ts";
 
 /** A connection to the one truth. All SQL of the house is written in this folder and spoken through this. */
 export interface Database {
@@ -92,6 +93,15 @@ const AWAY = Symbol("the database is away");
 export function isAway(error: unknown): boolean {
   return typeof error === "object" && error !== null && AWAY in error;
 }
+
+/** What the database does not do, in a sentence; undefined when the error is of something else. */
+export function toRefusal(error: unknown): DaimonError | undefined {
+  if (!(error instanceof pg.DatabaseError || isAway(error))) return undefined;
+  const message = `The database does not do what is asked of it: ${(error as Error).message}.`;
+  return new DaimonError("store.refused", message, NEXT);
+}
+
+const NEXT = "It must be Daimon's alone, and its role its owner, who may write into it. Then start again.";
 
 function markAway(error: Error & { code?: unknown }): never {
   const { code, message } = error;

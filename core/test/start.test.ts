@@ -6,6 +6,7 @@ import { isRunning } from "../base/neighbours.ts";
 import { connect } from "../store/database.ts";
 import { readPidFile } from "../store/embedded/leftovers.ts";
 import { dataOf } from "./embedded.ts";
+import { testDatabase } from "./database.ts";
 import { readServer, testSystem, until } from "./system.ts";
 
 test("a start that fails half way says why and ends, and its database with it", async (t) => {
@@ -82,6 +83,40 @@ test("a start that cannot be says what is wrong and what to do, without a stack"
     assert.doesNotMatch(starting.complaint, /\n {4}at /);
     assert.equal(starting.ended()?.code, 1);
   }
+});
+
+test("a given database that Daimon cannot work with is refused at the start, with what it lacks", async (t) => {
+  const system = testSystem(t);
+  const { database, url } = await testDatabase(t);
+  const name = new URL(url).pathname.slice(1);
+  const role = `guest_${name}`;
+  const roleUrl = (of: string) => Object.assign(new URL(url), { pathname: `/${of}`, username: role }).href;
+  t.after(async () => {
+    for (const one of ["bare", "latin"]) await database.query(`drop database if exists ${name}_${one} with (force)`);
+    await database.query(`drop owned by ${role}`);
+    await database.query(`drop role ${role}`);
+  });
+  await database.query(`create role ${role} login`);
+  await database.query(`create database ${name}_bare template template0`);
+  await database.query(
+    `create database ${name}_latin encoding 'LATIN1' locale_provider libc locale 'C' template template0 owner ${role}`,
+  );
+  const assertRefused = async (of: string, words: RegExp) => {
+    const starting = system.launch("web,worker,clock", { DATABASE_URL: roleUrl(of) });
+    await assert.rejects(starting.ready);
+    assert.match(starting.complaint, words);
+    assert.doesNotMatch(starting.complaint, /\n {4}at /);
+    assert.equal(starting.ended()?.code, 1);
+  };
+  const next = "\\nNext: It must be Daimon's alone, and its role its owner";
+  await assertRefused(`${name}_bare`, new RegExp(`: permission denied for schema public\\.${next}`));
+  await assertRefused(`${name}_latin`, /has the encoding LATIN1, with which Daimon cannot work\.\nNext: Make another/);
+  await database.query(`alter database ${name}_bare owner to ${role}`);
+  await database.query(`alter role ${role} set default_transaction_read_only = on`);
+  await assertRefused(`${name}_bare`, new RegExp(`cannot execute CREATE TABLE in a read-only transaction\\.${next}`));
+  await database.query(`alter role ${role} reset default_transaction_read_only`);
+  await database.query(`alter role ${role} connection limit 5`);
+  await assertRefused(`${name}_bare`, /lets 5 connections in, with which Daimon cannot work\.\nNext: Let it take 14\./);
 });
 
 test("a process whose home is removed while it runs says so once and ends, its database with it", async (t) => {

@@ -41,7 +41,7 @@ const KEEPER = "daimon keeper";
 /**
  * The database server: the one at `databaseUrl`, else the embedded Postgres below `<home>/postgres`, which
  * is laid down on the first start, attached to when it runs already, and brought back while this process
- * lives when it dies. Throws `store.platform`, `.version`, `.damaged`, `.owner`, `.root`, `.socket`, `.start`, `.unreachable`.
+ * lives when it dies. Throws `store.platform`, `.version`, `.damaged`, `.owner`, `.root`, `.socket`, `.start`, `.unreachable`, `.unfit`.
  */
 export async function startDatabase(environment: Environment, log: Log): Promise<DatabaseServer> {
   if (environment.databaseUrl) {
@@ -57,17 +57,36 @@ export async function startDatabase(environment: Environment, log: Log): Promise
   return new EmbeddedServer(log).start(environment.home);
 }
 
+/** Connections of a process that has all roles. */
+const CONNECTIONS = 14;
+
+const LOOK = `select current_setting('server_version_num')::integer / 10000 as major,
+  current_setting('server_encoding') as encoding,
+  least(nullif(rolconnlimit, -1), nullif(datconnlimit, -1), current_setting('max_connections')::integer) as connections
+  from pg_roles, pg_database where rolname = current_user and datname = current_database()`;
+
 async function reach(url: string): Promise<void> {
   try {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-    await client.connect().then(() => client.end());
+    await client.connect();
+    const { rows } = await client.query(LOOK).finally(() => client.end());
+    const { major, encoding, connections } = rows[0];
+    if (major < 15) throw unfit(`is PostgreSQL ${major}`, "Take one of version 15 or newer.");
+    // SQL_ASCII keeps the bytes as they come; any other has no place for most of the world's letters.
+    if (!["UTF8", "SQL_ASCII"].includes(encoding)) throw unfit(`has the encoding ${encoding}`, UTF8);
+    if (connections < CONNECTIONS) throw unfit(`lets ${connections} connections in`, `Let it take ${CONNECTIONS}.`);
   } catch (error) {
+    if (error instanceof DaimonError) throw error;
     // Of a host with two addresses.
     const { message } = error instanceof AggregateError ? (error.errors[0] as Error) : (error as Error);
     const next = "Is it right, like postgres://user:password@host:5432/name, and does that server run?";
     throw new DaimonError("store.unreachable", `The database of DATABASE_URL does not answer: ${message}.`, next);
   }
 }
+
+const UTF8 = "Make another: create database … encoding 'UTF8' template template0.";
+const unfit = (what: string, next: string) =>
+  new DaimonError("store.unfit", `The database of DATABASE_URL ${what}, with which Daimon cannot work.`, next);
 
 /**
  * A server in a fresh home that nobody watches, for tests and benches: `settings` come before ours. Whoever
