@@ -8,7 +8,7 @@ const LOOK_ON = `
 while read -r folder; do
   kill $guard 2>&-
   (
-    trap 'kill $sleep; exit' TERM
+    trap 'kill $sleep 2>&-; exit' TERM
     sleep ${BUSY_SECONDS} 2>&- &
     sleep=$!
     wait $sleep
