@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { isRunning } from "../base/neighbours.ts";
 import { connect } from "../store/database.ts";
 import { readPidFile } from "../store/embedded/leftovers.ts";
-import { dataOf } from "./embedded.ts";
 import { testDatabase } from "./database.ts";
+import { dataOf } from "./embedded.ts";
 import { readServer, testSystem, until } from "./system.ts";
 
 test("a start that fails half way says why and ends, and its database with it", async (t) => {
