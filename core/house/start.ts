@@ -25,10 +25,17 @@ export interface StartOptions {
   readonly open?: boolean;
 }
 
-/** Runs the system until it is told to stop. Throws `start.exposed`, `port.taken`, `store.refused`, and what a room throws. */
+/** Runs the system until it is told to stop. Throws `start.exposed`, `port.taken`, `store.refused`, `home.unusable`, and what a room throws. */
 export async function start(options: StartOptions): Promise<void> {
-  await run(options).catch((error: unknown) => {
-    throw toRefusal(error) ?? error;
+  await run(options).catch((error: NodeJS.ErrnoException) => {
+    const refusal = toRefusal(error);
+    if (refusal || !/^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(error.code ?? "")) throw refusal ?? error;
+    const next = "Is all of it yours to write, is its disk not full, and its path shorter than 500 bytes?";
+    throw new DaimonError(
+      "home.unusable",
+      `The home ${readEnvironment().home} cannot be used: ${error.message}.`,
+      next,
+    );
   });
 }
 
@@ -46,12 +53,17 @@ async function run(options: StartOptions): Promise<void> {
     await web?.close();
     throw error;
   });
-  if (web) {
-    if (!isLoopback(environment.host)) await requireLogin(house, web);
-    door = openDoor(house, web);
-  }
-  await house.start();
-  const { link, withdraw } = web ? await announce(house, web) : {};
+  const begin = async (): Promise<Partial<Awaited<ReturnType<typeof announce>>>> => {
+    if (web && !isLoopback(environment.host)) await requireLogin(house);
+    if (web) door = openDoor(house, web);
+    await house.start();
+    return web ? await announce(house, web) : {};
+  };
+  const { link, withdraw } = await begin().catch(async (error) => {
+    await web?.close();
+    await house.stop();
+    throw error;
+  });
   if (door) door.ready = true;
   tell(house, link, performance.now() - began);
   if (link && options.open) openBrowser(link);
@@ -134,10 +146,8 @@ function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
-async function requireLogin(house: House, web: WebServer): Promise<void> {
+async function requireLogin(house: House): Promise<void> {
   if (await hasLogin(house.database, house.clock.now())) return;
-  await web.close();
-  await house.stop();
   throw new DaimonError(
     "start.exposed",
     `HOST=${house.environment.host} is reachable from outside, and nobody has signed in yet.`,

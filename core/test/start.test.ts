@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isRunning } from "../base/neighbours.ts";
@@ -19,6 +19,15 @@ test("a start that fails half way says why and ends, and its database with it", 
   assert.equal(await daimon.stop(), 0);
   const failing = system.launch("web,worker,clock");
   await assert.rejects(failing.ready, /has schema 999; this Daimon knows \d+\.\nNext: /);
+  assert.deepEqual(failing.ended(), { code: 1, signal: null });
+  assert.equal(readPidFile(dataOf(system.home)), null, "no Postgres is left behind");
+});
+
+test("a start that fails when all is open already leaves no database behind", async (t) => {
+  const system = testSystem(t);
+  mkdirSync(join(system.home, "server.json"));
+  const failing = system.launch("web,worker,clock");
+  await assert.rejects(failing.ready, /cannot be used: EISDIR: .*server\.json'\.\nNext: Is all of it/);
   assert.deepEqual(failing.ended(), { code: 1, signal: null });
   assert.equal(readPidFile(dataOf(system.home)), null, "no Postgres is left behind");
 });
@@ -60,6 +69,8 @@ test("a start that cannot be says what is wrong and what to do, without a stack"
   const file = join(system.capabilities, "file");
   writeFileSync(file, "");
   mkdirSync(join(system.capabilities, "odd/.env"), { recursive: true });
+  mkdirSync(join(system.capabilities, "lock/postgres/lock"), { recursive: true });
+  const deep = join(system.capabilities, ...Array(6).fill("deep".repeat(25)));
   const wrong: readonly [Record<string, string>, RegExp][] = [
     [{ DAIMON_HOME: file }, /^The home .*file cannot be used: EEXIST: file already exists\.\nNext: Set DAIMON_HOME/],
     [{ DAIMON_HOME: join(file, "below") }, /cannot be used: ENOTDIR: not a directory\.\nNext: Set DAIMON_HOME/],
@@ -67,6 +78,11 @@ test("a start that cannot be says what is wrong and what to do, without a stack"
       { DAIMON_HOME: join(system.capabilities, "odd") },
       /odd\/\.env cannot be read: EISDIR: .*\.\nNext: Make it a file/,
     ],
+    [
+      { DAIMON_HOME: join(system.capabilities, "lock") },
+      /cannot be used: unable to open database file\.\nNext: Is all/,
+    ],
+    [{ DAIMON_HOME: deep }, /cannot be used: .*\.\nNext: Is all of it yours to write, .* shorter than 500 bytes\?/],
     [{ HOST: "192.0.2.1" }, /^Port 0 of 192\.0\.2\.1 cannot be listened on: .*EADDRNOTAVAIL.*\nNext: Set HOST/],
     [{ PORT: "1e3" }, /^PORT is "1e3", which is not a whole number from 0 to 65535\.\nNext: Write it like PORT=4242/],
     [{ DAIMON_LEASE_MS: "soon" }, /^DAIMON_LEASE_MS is "soon", which is not a whole number/],
@@ -128,9 +144,21 @@ test("a process whose home is removed while it runs says so once and ends, its d
   assert.deepEqual(daimon.ended(), { code: 1, signal: null });
   assert.match(
     daimon.complaint,
-    /postgres\/data was removed while Daimon ran, .*\nNext: Restore a backup there, or begin/,
+    /postgres\/data was moved or removed while Daimon ran\.\nNext: Bring it or a backup back, or begin/,
   );
   assert.ok(daimon.complaint.split("The log cannot be written").length <= 2, daimon.complaint);
+  await until("Postgres ends", () => !isRunning(pid));
+});
+
+test("a process whose home is moved while it runs says so and ends, and its database does not run on there", async (t) => {
+  const system = testSystem(t);
+  const daimon = await system.start();
+  const { pid } = readPidFile(dataOf(system.home))!;
+  t.after(() => isRunning(pid) && process.kill(pid, "SIGKILL"));
+  renameSync(system.home, `${system.home}-moved`);
+  await until("it ends", () => daimon.ended());
+  assert.deepEqual(daimon.ended(), { code: 1, signal: null });
+  assert.match(daimon.complaint, /postgres\/data was moved or removed while Daimon ran\./);
   await until("Postgres ends", () => !isRunning(pid));
 });
 

@@ -20,7 +20,7 @@ import {
   startServer,
   syncBehind,
 } from "./cluster.ts";
-import { clearLeftovers, end, readPidFile, worksIn } from "./leftovers.ts";
+import { clearLeftovers, end, folderOf, readPidFile, worksIn } from "./leftovers.ts";
 import { takeLock } from "./lock.ts";
 import { makeSocketFolder, removeFarFolder, socketFolder } from "./socket.ts";
 
@@ -144,7 +144,8 @@ class EmbeddedServer {
       const look = async () => {
         if (inode() === first) return;
         clearInterval(this.#looking);
-        if (worksIn(this.#pid, data)) await end(this.#pid, data, "SIGQUIT");
+        const folder = folderOf(this.#pid) ?? data;
+        if (worksIn(this.#pid, folder)) await end(this.#pid, folder, "SIGQUIT");
         resolve(goneError(this.#place));
       };
       // What cannot be looked at for a moment is not gone.
@@ -200,8 +201,8 @@ class EmbeddedServer {
 }
 
 function goneError({ data }: Place): DaimonError {
-  const message = `${data} was removed while Daimon ran, and with it all that Daimon keeps.`;
-  return new DaimonError("store.gone", message, "Restore a backup there, or begin anew with npm start.");
+  const message = `${data} was moved or removed while Daimon ran.`;
+  return new DaimonError("store.gone", message, "Bring it or a backup back, or begin anew with npm start.");
 }
 
 function connectionOf(place: Place): pg.PoolConfig {

@@ -31,11 +31,19 @@ export function worksIn(pid: number, data: string): boolean {
     return stdout.includes(`-D ${data}`);
   }
   try {
-    const folder = readlinkSync(`/proc/${pid}/cwd`);
-    if (folder !== data && folder !== `${data} (deleted)`) return false;
+    if (folderOf(pid) !== data) return false;
     return readFileSync(`/proc/${pid}/comm`, "utf8") === "postgres\n";
   } catch {
     return false;
+  }
+}
+
+/** Where a process works by now, also when that was moved or removed; undefined where nothing tells. */
+export function folderOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, "");
+  } catch {
+    return undefined;
   }
 }
 
