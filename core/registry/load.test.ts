@@ -264,6 +264,22 @@ test("each capability that cannot be let in is refused with a code and a sentenc
   assert.equal(refused.length, Object.keys(SAMPLES).length);
 });
 
+test("a folder of capabilities that is not there, or is none, is told of", async (t) => {
+  const folder = join(await mkdtemp(join(tmpdir(), "daimon-none-")), "none");
+  t.after(() => rm(dirname(folder), { recursive: true }));
+  const look = async () => {
+    const { installed, refused } = await loadCapabilities(folder, { values: {}, envFile: ".env" });
+    assert.deepEqual([installed, refused.length], [[], 1]);
+    return refused[0]!.problem;
+  };
+  assert.match(
+    (await look()).message,
+    /^Nothing is installed, because the folder of capabilities cannot be read: ENOENT/,
+  );
+  await writeFile(folder, "");
+  assert.match((await look()).message, /ENOTDIR/);
+});
+
 test("a capability may import daimon, its own folder and its own packages, and nothing else", async (t) => {
   const folder = await folderOf(t, {
     "neighbour/index.ts": capability("neighbour"),

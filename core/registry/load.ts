@@ -26,7 +26,11 @@ export async function loadCapabilities(
   environment: Pick<Environment, "values" | "envFile">,
   now: Date = new Date(),
 ): Promise<Registry & { readonly taken: ReadonlyMap<string, string> }> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const refused: Refused[] = [];
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: Error) => {
+    refused.push({ name: basename(folder), folder, problem: toFailure(unreadable(error)) });
+    return [];
+  });
   const names = entries
     .filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !/^\.|^node_modules$/.test(entry.name))
     .map((entry) => entry.name)
@@ -45,7 +49,6 @@ export async function loadCapabilities(
   stopListening();
 
   const installed: Installed[] = [];
-  const refused: Refused[] = [];
   const taken = new Map<string, string>();
   for (const [place, name] of names.entries()) {
     const outcome = loaded[place]!;
@@ -63,6 +66,13 @@ export async function loadCapabilities(
   }
   return { installed, refused, taken };
 }
+
+const unreadable = ({ message }: Error) =>
+  new DaimonError(
+    "capability.folder",
+    `Nothing is installed, because the folder of capabilities cannot be read: ${message}.`,
+    "Make it, or set DAIMON_CAPABILITIES to another.",
+  );
 
 /**
  * One capability, checked by itself; names that others have and secrets are not looked at.
