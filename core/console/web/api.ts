@@ -217,6 +217,9 @@ export function asApiError(error: unknown): ApiError {
   });
 }
 
+/** Under this name the browser keeps where a session ended: whoever signs in again, in whichever tab, goes on there. */
+export const LEFT = "left";
+
 /** What only reads is given up after this; what changes something may have done so, and is waited for. */
 const PATIENCE_MILLISECONDS = 20_000;
 
@@ -235,7 +238,10 @@ export async function call(method: string, path: string, body?: unknown): Promis
     });
   });
   if (response.ok) return response;
-  if (response.status === 401 && location.pathname !== "/login") go("/login", { replace: true });
+  if (response.status === 401 && location.pathname !== "/login") {
+    localStorage.setItem(LEFT, location.pathname + location.search);
+    go("/login", { replace: true });
+  }
   const answer: unknown = await response.json().catch(() => null);
   throw new ApiError(response.status, readFailure(answer, response.status));
 }

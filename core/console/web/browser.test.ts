@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { complaints, findFaults, launchBrowser, skip, suite, textIn, watchedPage } from "../../test/browser.ts";
 
@@ -54,7 +55,8 @@ suite("the console in a browser", { skip, timeout: 400_000 }, () => {
 
   test("the printed link signs in once, and its code leaves the address", async () => {
     await page.goto(link);
-    await page.waitForURL(`${origin}/`);
+    await page.waitForURL(`${origin}/events`);
+    await page.goto(`${origin}/`);
     await page.getByText("First five minutes").waitFor();
     assert.equal(page.url(), `${origin}/`);
     const [cookie] = await context.cookies();
@@ -70,6 +72,26 @@ suite("the console in a browser", { skip, timeout: 400_000 }, () => {
     assert.match(await textIn(stranger.getByRole("alert")), /\S/);
     assert.equal(new URL(stranger.url()).hash, "");
     await other.close();
+  });
+
+  test("whoever signs in again goes on where the session ended, in the same tab or in another", async () => {
+    for (const place of ["/runs?status=failed", "/settings"]) {
+      await page.goto(`${origin}${place}`);
+      await page.locator('.live-state[data-tone="good"]').waitFor();
+      await context.clearCookies();
+      await page.goto(`${origin}${place}`);
+      await page.waitForURL(`${origin}/login`);
+      const { stdout } = await promisify(execFile)(process.execPath, ["core/main.ts", "login", "--json"], {
+        cwd: ROOT,
+        env: { PATH: process.env.PATH, HOME: home, DAIMON_HOME: join(home, "home") },
+      });
+      if (place === "/settings") page = await watchedPage(context);
+      await page.goto(JSON.parse(stdout).url);
+      await page.waitForURL(`${origin}${place}`);
+    }
+    complaints.length = 0; // The 401s, in the browser's own words.
+    await page.goto(origin);
+    await page.getByText("First five minutes").waitFor();
   });
 
   test("the five buttons do it, show what came back, and tick off", async () => {
@@ -223,6 +245,27 @@ suite("the console in a browser", { skip, timeout: 400_000 }, () => {
     await page.getByRole("combobox").fill("costs");
     await page.keyboard.press("Enter");
     await page.waitForURL(`${origin}/costs`);
+  });
+
+  test("the runs of every handler that there is can be chosen, however old they are", async () => {
+    await page.goto(`${origin}/runs?status=queued`);
+    await page.getByText("No run is like that.").waitFor();
+    const handlers = page.getByLabel("Handler").locator("option");
+    for (const name of ["agent:default", "schedule:competitor-analysis/weekly", "trigger:github/file-push"])
+      await handlers.getByText(name, { exact: true }).waitFor({ state: "attached" });
+  });
+
+  test("while only the database is away that is said, and again that it is back", async () => {
+    await page.goto(`${origin}/events`);
+    const live = page.locator(".live-state");
+    await live.getByText("Live").waitFor();
+    await page.route("**/api/status", (route) =>
+      route.fulfill({ status: 503, json: { error: { code: "database.down", message: "It does not answer." } } }),
+    );
+    await live.getByText("No database").waitFor();
+    await page.unroute("**/api/status");
+    await live.getByText("Live").waitFor();
+    complaints.length = 0; // The 503s, in the browser's own words.
   });
 
   test("a live event waits on top of the list, and nothing jumps", async () => {

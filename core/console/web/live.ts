@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { request } from "./api.ts";
+import { asApiError, request } from "./api.ts";
 
 export type ChangeKind = "event" | "run" | "step" | "message" | "approval" | "schedule" | "pause" | "refusal" | "issue";
 export interface Change {
@@ -9,8 +9,8 @@ export interface Change {
   readonly text?: string;
 }
 
-/** The live feed's state: `paused` while the tab is hidden, `lost` while nothing answers. */
-export const liveState = signal<"connecting" | "live" | "paused" | "lost">("connecting");
+/** The live feed's state: `paused` while the tab is hidden, `lost` while nothing answers, `away` while only the database is. */
+export const liveState = signal<"connecting" | "live" | "paused" | "lost" | "away">("connecting");
 /** Ticks every second while the tab is seen. */
 export const now = signal(new Date());
 
@@ -30,11 +30,14 @@ export function startLive(): () => void {
   const tick = setInterval(() => {
     if (!document.hidden) now.value = new Date();
   }, 1000);
+  // An open feed does not tell that the database behind it is away.
+  const ask = setInterval(() => ["live", "away"].includes(liveState.value) && void askStatus(), 5000);
   document.addEventListener("visibilitychange", look);
   look();
   return () => {
     document.removeEventListener("visibilitychange", look);
     clearInterval(tick);
+    clearInterval(ask);
     close("connecting");
   };
 }
@@ -49,14 +52,26 @@ function open(): void {
   };
   source.addEventListener("change", (message) => tell(JSON.parse(message.data) as Change));
   source.onerror = () => {
-    close("lost");
+    close(liveState.value === "away" ? "away" : "lost");
     // The stream does not say why it failed; a 401 here leads to the login page, where nobody listens.
-    const reopen = () => liveState.value === "lost" && open();
-    again = setTimeout(() => request("GET", "/api/status").then(reopen, reopen), 2000);
+    again = setTimeout(() => askStatus().then(() => /lost|away/.test(liveState.value) && open()), 2000);
   };
 }
 
-function close(state: "paused" | "lost" | "connecting"): void {
+/** Whether the database answers: an open feed is `live` or `away` by it, a lost one `lost` or `away`. */
+async function askStatus(): Promise<void> {
+  const answer = await request("GET", "/api/status").then(
+    () => 200,
+    (error) => asApiError(error).status,
+  );
+  const before = liveState.value;
+  if (before === "paused" || before === "connecting") return;
+  if (answer === 503) liveState.value = "away";
+  else if (before === "away") liveState.value = source && answer ? "live" : "lost";
+  if (before === "away" && liveState.value === "live") tell({ kind: "resumed", id: "" });
+}
+
+function close(state: "paused" | "lost" | "connecting" | "away"): void {
   clearTimeout(again);
   source?.close();
   source = null;

@@ -16,6 +16,7 @@ const LIVE_WORDS = {
   live: ["good", "Live", "Changes show at once"],
   connecting: ["idle", "Connecting", "Opening the live feed"],
   paused: ["idle", "Paused", "Paused while the tab is hidden"],
+  away: ["bad", "No database", "The database does not answer. What is wrong? npx daimon doctor"],
   lost: ["bad", "Offline", "Daimon does not answer. Is it running? npm start"],
 } as const;
 

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { type ApiError, asApiError, request } from "../api.ts";
+import { type ApiError, asApiError, LEFT, request } from "../api.ts";
 import { Mark } from "../icons.tsx";
 import { Command, Problem } from "../parts.tsx";
 import { forgetAnswers } from "../query.ts";
@@ -19,7 +19,8 @@ export function Login() {
     request("POST", "/api/session", { code }).then(
       () => {
         forgetAnswers();
-        go("/", { replace: true });
+        go(localStorage.getItem(LEFT) ?? "/", { replace: true });
+        localStorage.removeItem(LEFT);
       },
       (reason) => {
         error.value = asApiError(reason);
@@ -48,7 +49,7 @@ export function Login() {
           </p>
           <Command text="npx daimon login" />
           <p class="faint">
-            Already signed in? <a href="/">Go to Home</a>
+            Already signed in? <a href={localStorage.getItem(LEFT) ?? "/"}>Go on</a>
           </p>
         </>
       )}

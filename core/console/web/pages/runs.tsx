@@ -1,8 +1,8 @@
-import type { Progress, Run, Step } from "../api.ts";
+import type { Page, Progress, Run, Schedule, Step, TriggerPage } from "../api.ts";
 import { money, plural, waitingFor } from "../format.ts";
 import { FilterChoice, Listing, Row, readFilter, SearchBox, Since } from "../listing.tsx";
 import { Elapsed, Empty, Handler, PageBody, Status, Tabs, Time } from "../parts.tsx";
-import { useList } from "../query.ts";
+import { type Query, useList, useQuery } from "../query.ts";
 import { FilterChips, PutRight } from "../repair.tsx";
 import { setQuery } from "../router.ts";
 import { status } from "../state.ts";
@@ -17,8 +17,16 @@ export function Runs() {
     filter.status ?? (filter.error || filter.q || filter.issue ? "failed" : ""),
   );
   const list = useList<Run>(`/api/runs${text ? `?${text}` : ""}`, ["run"]);
-  const handlers = new Set((list.items ?? []).map((run) => run.handler));
-  if (filter.handler) handlers.add(filter.handler);
+  const triggers = useQuery<TriggerPage>("/api/triggers");
+  const schedules = useQuery<Page<Schedule>>("/api/schedules?limit=200");
+  const agents = useQuery<Page<{ name: string }>>("/api/agents");
+  const named = (kind: string, of: Query<Page<{ readonly name: string }>>) =>
+    (of.data?.items ?? []).map(({ name }) => `${kind}:${name}`);
+  const handlers = new Set([
+    ...[...named("trigger", triggers), ...named("schedule", schedules), ...named("agent", agents)],
+    ...(list.items ?? []).map((run) => run.handler),
+    ...(filter.handler ? [filter.handler] : []),
+  ]);
   const counts: Readonly<Record<string, number | undefined>> = status.value?.counts ?? {};
   return (
     <PageBody
