@@ -349,6 +349,16 @@ suite("the console in a browser", { skip, timeout: 400_000 }, () => {
     });
   }
 
+  test("of the tabs that a phone has no room for the chosen one is in sight", async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(`${origin}/runs?status=queued`);
+    const tab = page.locator(".tab[aria-pressed=true]", { hasText: "Queued" });
+    await tab.waitFor();
+    const { x, width } = (await tab.boundingBox())!;
+    assert.ok(x >= 0 && x + width <= 390, `from ${x} to ${x + width}`);
+    await page.setViewportSize({ width: 1280, height: 800 });
+  });
+
   test("signing out ends it", async () => {
     await page.goto(`${origin}/settings`);
     await page.getByRole("button", { name: "Sign out" }).click();

@@ -286,8 +286,15 @@ export function Tabs<Name extends string>(props: {
   current: Name;
   onPick?: (name: Name) => void;
 }) {
+  const nav = useRef<HTMLElement>(null);
+  // A phone is too narrow for all of them.
+  useLayoutEffect(() => {
+    const chosen = nav.current!.querySelector(".tab[aria-pressed=true], .tab[aria-current]");
+    const middle = (element: Element) => element.getBoundingClientRect().x + element.clientWidth / 2;
+    if (chosen) nav.current!.scrollLeft += middle(chosen) - middle(nav.current!);
+  }, [props.current]);
   return (
-    <nav class="tabs" aria-label={props.label}>
+    <nav class="tabs" aria-label={props.label} ref={nav}>
       {props.tabs.map((tab) => {
         const inside = (
           <>
