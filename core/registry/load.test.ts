@@ -452,14 +452,6 @@ test("an error that a module lets go of refuses it, and ends nothing; any other 
   assert.match(stderr, /ours/);
 });
 
-test("no folder is no capability", async () => {
-  assert.deepEqual(await loadCapabilities("/no/such/folder", { values: {}, envFile: ".env" }), {
-    installed: [],
-    refused: [],
-    taken: new Map(),
-  });
-});
-
 test("what ships installed loads, outside of the repository too", async (t) => {
   const folder = await folderOf(t, {});
   await cp(join(ROOT, "capabilities"), folder, { recursive: true });
