@@ -91,7 +91,7 @@ test("the CLI tells the whole way of an event and of a question through the runn
   assert.equal((await json("schedules", "resume", schedule)).paused, false);
   assert.match((await daimon(["schedules", "run", schedule])).stdout, /^run_/);
   await json("approvals", "list");
-  assert.match((await daimon(["login"])).stdout, /^http:\/\/localhost:\d+\/login#c=\S+\n$/);
+  assert.match((await daimon(["login"])).stdout, /^http:\/\/127\.0\.0\.1:\d+\/login#c=\S+\n$/);
   assert.equal((await json("stop")).stopped, true);
   assert.equal((await json("stop", "--release")).stopped, false);
   assert.match((await daimon(["logs"])).stdout, /Daimon is ready/);

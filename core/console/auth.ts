@@ -17,12 +17,9 @@ export interface ConsoleEnv {
 /** Where the rooms of the API put their routes. */
 export type Api = Hono<ConsoleEnv>;
 
-/**
- * A one-time link below `base` (`http://127.0.0.1:4242`, always called `localhost`: what a browser keeps is of one name), good
- * for 10 minutes; its code stands in the fragment, which no server sees or logs.
- */
+/** A one-time link below `base` (`http://127.0.0.1:4242`), good for 10 minutes; its code stands in the fragment, which no server sees or logs. */
 export async function createLoginLink(database: Database, base: string, now: Date): Promise<string> {
-  return `${base.replace(/\/+$/, "").replace("//127.0.0.1:", "//localhost:")}/login#c=${await createCode(database, now)}`;
+  return `${base.replace(/\/+$/, "")}/login#c=${await createCode(database, now)}`;
 }
 
 /** The origin a request was sent to, or null when its `Host` is not exactly one of ours (DNS rebinding). */

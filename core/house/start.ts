@@ -166,7 +166,7 @@ async function announce(house: House, web: WebServer): Promise<{ link: string; w
   writeFileSync(file, text, { mode: 0o600 });
   house.log.info("Daimon is ready.", { url, roles: house.roles });
   return {
-    link: await createLoginLink(house.database, house.config.publicUrl ?? url, now),
+    link: await createLoginLink(house.database, house.config.publicUrl ?? url.replace("127.0.0.1", "localhost"), now),
     // Of two processes of one home, it names the later one.
     withdraw: () => existsSync(file) && readFileSync(file, "utf8") === text && rmSync(file),
   };

@@ -86,7 +86,7 @@ suite("the console in a browser", { skip, timeout: 400_000 }, () => {
         env: { PATH: process.env.PATH, HOME: home, DAIMON_HOME: join(home, "home") },
       });
       if (place === "/settings") page = await watchedPage(context);
-      await page.goto(JSON.parse(stdout).url);
+      await page.goto(JSON.parse(stdout).url.replace("127.0.0.1", "localhost"));
       await page.waitForURL(`${origin}${place}`);
     }
     complaints.length = 0; // The 401s, in the browser's own words.
