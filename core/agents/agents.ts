@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../base/clock.ts";
-import { DaimonError, toFailure } from "../base/errors.ts";
+import { DaimonError, toFailure, unknownName } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Tick } from "../define/capability.ts";
@@ -176,8 +176,8 @@ function noSecret(secret: string): never {
 function findAgent(agents: readonly Agent[], name: string): Agent {
   const found = agents.find((agent) => agent.name === name);
   if (found) return found;
-  const names = agents.map((agent) => agent.name).join(", ");
-  throw new DaimonError("agent.missing", `There is no agent "${name}".`, `There are: ${names || "none"}.`);
+  const names = agents.map((agent) => agent.name);
+  throw unknownName("agent.missing", `agent "${name}"`, names);
 }
 
 /** Sorted, so that the prompt begins with the same bytes each time. */

@@ -13,6 +13,11 @@ export class DaimonError extends Error {
   }
 }
 
+/** Nothing has the name that was given: `what` is like `agent "nobody"`, `known` are the names there are. */
+export function unknownName(code: string, what: string, known: Iterable<string>): DaimonError {
+  return new DaimonError(code, `There is no ${what}.`, `There are: ${[...known].join(", ") || "none"}.`);
+}
+
 /**
  * An error as it is kept in a row and shown in the console. An error of a capability's own may have a code like ours
  * (`payload.invalid`), and a `next`.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -267,7 +267,8 @@ test("a reader that goes away is no error", async (t) => {
 
 test("doctor works with the server down, and finds what others can read", async (t) => {
   const { home, run: daimon } = testCli(t);
-  const environment = { PORT: "0", DAIMON_CAPABILITIES: join(home, "none") };
+  const environment = { PORT: "0", DAIMON_CAPABILITIES: join(home, "capabilities") };
+  mkdirSync(environment.DAIMON_CAPABILITIES);
   const sound = await daimon(["doctor", "--json"], { environment });
   const { ok, checks } = JSON.parse(sound.stdout) as {
     ok: boolean;

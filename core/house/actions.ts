@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Environment } from "../base/environment.ts";
-import { DaimonError } from "../base/errors.ts";
+import { DaimonError, unknownName } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Live } from "../base/live.ts";
 import type { Actions } from "../console/options.ts";
@@ -69,12 +69,7 @@ async function ask(question: Parameters<Actions["chat"]>[0], options: ActionsOpt
   const { database } = options;
   const agent = question.agent ?? "default";
   const handler = options.agents().includes(agent) ? options.handlers.get(`agent:${agent}`) : undefined;
-  if (!handler)
-    throw new DaimonError(
-      "agent.missing",
-      `There is no agent "${agent}".`,
-      `There are: ${options.agents().join(", ")}.`,
-    );
+  if (!handler) throw unknownName("agent.missing", `agent "${agent}"`, options.agents());
   const conversation = question.conversation
     ? await findConversation(database, question.conversation)
     : await openConversation(database, {
@@ -82,12 +77,8 @@ async function ask(question: Parameters<Actions["chat"]>[0], options: ActionsOpt
         external: newId("cnv"),
         title: question.text.slice(0, 80),
       });
-  if (!conversation)
-    throw new DaimonError(
-      "conversation.missing",
-      `There is no conversation ${question.conversation}.`,
-      "Leave it out.",
-    );
+  const missing = `There is no conversation ${question.conversation}.`;
+  if (!conversation) throw new DaimonError("conversation.missing", missing, "Leave it out.");
   const event = {
     source: "chat",
     type: "message",

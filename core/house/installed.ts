@@ -1,6 +1,6 @@
 import type { Agents } from "../agents/agents.ts";
 import type { RegisteredTool } from "../agents/toolbox.ts";
-import { DaimonError } from "../base/errors.ts";
+import { unknownName } from "../base/errors.ts";
 import type { Schedule, Trigger } from "../define/capability.ts";
 import type { Channel } from "../define/channel.ts";
 import type { Handler } from "../define/context.ts";
@@ -122,9 +122,5 @@ export function findTrigger(parts: InstalledParts, name: string): RegisteredHand
   const handler = parts.handlers.get(`trigger:${name}`);
   if (handler) return handler;
   const known = [...parts.handlers.keys()].filter((key) => key.startsWith("trigger:")).map((key) => key.slice(8));
-  throw new DaimonError(
-    "trigger.missing",
-    `There is no trigger "${name}".`,
-    `There are: ${known.join(", ") || "none"}.`,
-  );
+  throw unknownName("trigger.missing", `trigger "${name}"`, known);
 }

@@ -4,6 +4,7 @@ import { attempt, DaimonError } from "../base/errors.ts";
 import type { SampleDelivery, SampleRequest } from "../console/options.ts";
 import type { RawRequest } from "../define/event.ts";
 import type { Place, Webhook } from "../define/webhook.ts";
+import { secretMissing } from "../policy/secrets.ts";
 import type { Sample } from "../registry/registry.ts";
 import { DUPLICATE_HEADER, EVENT_HEADER } from "../triggers/answers.ts";
 import { encodeBody, makeKeyPair, setAt, signRequest } from "../triggers/sign.ts";
@@ -158,12 +159,7 @@ function sign(
 ): RawRequest {
   const { secret: name } = webhook.verify;
   const [secret] = secrets();
-  if (!secret)
-    throw new DaimonError(
-      "secret.missing",
-      `The secret ${name} is not set.`,
-      `Write ${name}=… into ${envFile}, and restart.`,
-    );
+  if (!secret) throw secretMissing(name, envFile);
   const own = sampleKeys();
   const pair = wrong ? makeKeyPair(webhook.verify) : own;
   // A wrong one is still one that the scheme can use.

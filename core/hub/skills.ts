@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
-import { DaimonError } from "../base/errors.ts";
+import { unknownName } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { readMatter, splitNote } from "./front-matter.ts";
 import { locate } from "./paths.ts";
@@ -66,11 +66,7 @@ export function openSkills(options: { root: string; folders: readonly string[]; 
       const skills = find();
       const skill = skills.get(name);
       if (skill) return describe(skill);
-      throw new DaimonError(
-        "skill.unknown",
-        `There is no skill "${name}".`,
-        `There are: ${[...skills.keys()].join(", ") || "none yet"}.`,
-      );
+      throw unknownName("skill.unknown", `skill "${name}"`, skills.keys());
     },
     resource(path) {
       const [first, name, ...rest] = path.split("/");

@@ -26,6 +26,12 @@ export interface Secrets {
   redact(text: string): string;
 }
 
+/** The error of a secret that a line in `envFile` would set. */
+export function secretMissing(name: string, envFile: string): DaimonError {
+  const next = `Write ${name}=… into ${envFile}, and restart.`;
+  return new DaimonError("secret.missing", `The secret ${name} is not set.`, next);
+}
+
 /** Secrets of the environment and `home/.env`. Known to `redact` are those declared, and whatever is named like one. */
 export function createSecrets(environment: Environment, declared: readonly Secret[] = []): Secrets {
   const values = new Map(
@@ -38,11 +44,7 @@ export function createSecrets(environment: Environment, declared: readonly Secre
   const value = (name: string): string => {
     const found = values.get(name);
     if (found) return found;
-    throw new DaimonError(
-      "secret.missing",
-      `The secret ${name} is not set.`,
-      `Write ${name}=… into ${environment.envFile}, and restart.`,
-    );
+    throw secretMissing(name, environment.envFile);
   };
 
   return {

@@ -3,7 +3,7 @@ import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { nextTime } from "../base/cron.ts";
 import type { Environment } from "../base/environment.ts";
-import { DaimonError } from "../base/errors.ts";
+import { DaimonError, unknownName } from "../base/errors.ts";
 import type { Secret } from "../define/capability.ts";
 import { createSecrets, forgetSecrets } from "../policy/secrets.ts";
 import type { Description } from "./describe.ts";
@@ -100,11 +100,7 @@ export async function removeCapability(
   const { installed, refused } = await loadCapabilities(environment.capabilities, environment);
   const names = [...installed.map(({ capability }) => capability.name), ...refused.map((other) => other.name)];
   if (!names.includes(name)) {
-    throw new DaimonError(
-      "capability.unknown",
-      `No capability "${name}" is installed.`,
-      `Installed are: ${names.join(", ") || "none"}.`,
-    );
+    throw unknownName("capability.unknown", `installed capability "${name}"`, names);
   }
   const folder = join(environment.capabilities, name);
   const others = [...installed, ...refused].filter((other) => other.folder !== folder);

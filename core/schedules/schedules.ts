@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { clockChange } from "../base/clock-change.ts";
 import { nextTime, nextTimes } from "../base/cron.ts";
-import { DaimonError } from "../base/errors.ts";
+import { DaimonError, unknownName } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
 import { parseWhen } from "../base/when.ts";
 import { checkZone } from "../base/zones.ts";
@@ -85,8 +85,7 @@ export function createSchedules(options: {
   };
   const checkAgent = (agent: string | null) => {
     if (agent === null || options.agents().includes(agent)) return;
-    const next = `There are: ${options.agents().join(", ")}.`;
-    throw new DaimonError("agent.missing", `There is no agent "${agent}".`, next);
+    throw unknownName("agent.missing", `agent "${agent}"`, options.agents());
   };
   const findMade = async (name: string): Promise<ScheduleRow> => {
     const row = await findSchedule(database, name);
