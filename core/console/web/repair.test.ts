@@ -130,7 +130,8 @@ suite("what broke is put right in a browser", { skip, timeout: 400_000 }, async 
     await page.goto(`${origin}/runs?status=failed`);
     await page.locator(".run-rows li").first().waitFor();
     await assertNoFaults(page, "failed");
-    assert.equal(await page.getByRole("button", { name: /^Retry these/ }).count(), 0, "the replays stand for them");
+    // The replays stand for them: there is nothing to retry, once that is counted.
+    await page.getByRole("button", { name: /^Retry these/ }).waitFor({ state: "detached" });
 
     // One more, with other data.
     await page.goto(`${origin}/events?q=customer3@example.com`);
