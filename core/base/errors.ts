@@ -1,15 +1,19 @@
 import type { Failure } from "../define/run.ts";
 
+type Options = ErrorOptions & { readonly retryAfter?: number | undefined };
+
 /** Every error a person may see: a code, a sentence that says what and why, and what to do next. */
 export class DaimonError extends Error {
   readonly code: string;
   readonly next: string | undefined;
+  readonly retryAfter: number | undefined;
 
-  constructor(code: string, message: string, next?: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, next?: string, options?: Options) {
     super(message, options);
     this.name = "DaimonError";
     this.code = code;
     this.next = next;
+    this.retryAfter = options?.retryAfter;
   }
 }
 
@@ -20,15 +24,18 @@ export function unknownName(code: string, what: string, known: Iterable<string>)
 
 /**
  * An error as it is kept in a row and shown in the console. An error of a capability's own may have a code like ours
- * (`payload.invalid`), and a `next`.
+ * (`payload.invalid`), a `next`, and a `retryAfter`.
  */
 export function toFailure(error: unknown): Failure {
-  if (error instanceof Error && "code" in error && CODE.test(String(error.code))) {
-    const next = "next" in error && error.next ? { next: String(error.next) } : {};
-    return { code: String(error.code), message: error.message, ...next };
-  }
-  if (error instanceof Error) return { code: "handler.threw", message: `${error.name}: ${error.message}` };
-  return { code: "handler.threw", message: String(error) };
+  if (!(error instanceof Error)) return { code: "handler.threw", message: String(error) };
+  const { code, message, next, retryAfter } = error as Partial<DaimonError> & Error;
+  const coded = CODE.test(String(code));
+  return {
+    code: coded ? String(code) : "handler.threw",
+    message: coded ? message : `${error.name}: ${message}`,
+    ...(coded && next ? { next: String(next) } : {}),
+    ...(Number(retryAfter) > 0 ? { retryAfter: Number(retryAfter) } : {}),
+  };
 }
 
 const CODE = /^[a-z][a-z-]*(\.[a-z-]+)+$/;

@@ -135,7 +135,8 @@ function failed(message: DueMessage, clock: Clock, error: unknown): DeliveryMark
   const delay = LADDER[message.attempts - 1];
   const permanent = /\.(missing|wrong|invalid|undeclared)$/.test(failure.code);
   if (delay === undefined || permanent) return { state: "failed", error: failure };
-  return { state: "failed", error: failure, again: new Date(clock.now().getTime() + delay) };
+  const wait = Math.max(delay, (failure.retryAfter ?? 0) * 1000);
+  return { state: "failed", error: failure, again: new Date(clock.now().getTime() + wait) };
 }
 
 const channelMissing = (name: string) =>

@@ -15,7 +15,7 @@ const ID = /^[a-z]{3}_[0-9a-z]{26}$/;
 export const id = (otherwise: string) => z.string().regex(ID, otherwise).optional();
 
 /** Which part of a list is asked for. */
-export const PAGE = z.object({
+export const PAGE = z.strictObject({
   cursor: id("is not the `next` of a page"),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
@@ -25,7 +25,7 @@ type Given<Value> = { [Field in keyof Value]: Exclude<Value[Field], undefined> }
 
 /** The query of a request, as `schema` says. Throws `request.invalid`, which names the field. */
 export function readQuery<Value>(context: Context, schema: z.ZodType<Value>): Given<Value> {
-  return parse(schema, context.req.query());
+  return parse(schema, context.req.query(), "The query");
 }
 
 /** The JSON body of a request, as `schema` says. Throws `request.invalid`, which names the field. */
@@ -37,7 +37,7 @@ export async function readBody<Value>(context: Context, schema: z.ZodType<Value>
   } catch {
     throw new DaimonError("request.invalid", "The body is not JSON.", "Send a JSON object.");
   }
-  return parse(schema, value);
+  return parse(schema, value, "The body");
 }
 
 /** An id of the path. Throws `<what>.missing` when no such id can exist. */
@@ -63,11 +63,11 @@ const missing = (what: string, id: string) =>
     `daimon ${LISTS[what] ?? `${what}s list`}`,
   );
 
-function parse<Value>(schema: z.ZodType<Value>, value: unknown): Given<Value> {
+function parse<Value>(schema: z.ZodType<Value>, value: unknown, whole: string): Given<Value> {
   const result = schema.safeParse(value);
   if (result.success) return result.data as Given<Value>;
   const issue = result.error.issues[0]!;
-  const field = issue.path.length > 0 ? `"${issue.path.join(".")}"` : "The body";
+  const field = issue.path.length > 0 ? `"${issue.path.join(".")}"` : whole;
   throw new DaimonError(
     "request.invalid",
     `${field}: ${issue.message}.`,

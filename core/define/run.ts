@@ -22,6 +22,8 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly next?: string;
+  /** Seconds that whoever refused asked to be left alone for (`Retry-After`): the next try is not before. */
+  readonly retryAfter?: number;
   /** Where in the capability's own code, innermost first: `planOf (billing/plan.ts:41:9)`. */
   readonly at?: readonly string[];
 }

@@ -108,11 +108,8 @@ function followLink(link: string, realRoot: string, path: string): string {
 /** Throws `hub.archived` for archive/ and what stands in it: nothing that works for the owner looks there. */
 export function refuseArchive(path: string): void {
   if (foldName(path.split("/")[0]!) !== "archive") return;
-  throw new DaimonError(
-    "hub.archived",
-    `"${path}" is in archive/, which agents neither read nor write.`,
-    "Ask the owner to move it back into areas/, projects/ or knowledge/ if it is needed again.",
-  );
+  const next = "Ask the owner to move it back into areas/, projects/ or knowledge/ if it is needed again.";
+  throw new DaimonError("hub.archived", `"${path}" is in archive/, which agents neither read nor write.`, next);
 }
 
 /** Throws `hub.identity` for what steers agents: identity/, skills/, AGENTS.md and CLAUDE.md. */

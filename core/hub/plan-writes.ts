@@ -89,13 +89,8 @@ function placeFor(change: Change, { root, ignored, tags }: Known): Place {
   if (place.kind === "folder") {
     throw new DaimonError("hub.path", `"${place.path}" is a folder.`, "Name a file in it.");
   }
-  if (ignored.has(place.path)) {
-    throw new DaimonError(
-      "hub.ignored",
-      `"${place.path}" is left out of the hub's history by .gitignore.`,
-      "Choose another path.",
-    );
-  }
+  const left = `"${place.path}" is left out of the hub's history by .gitignore.`;
+  if (ignored.has(place.path)) throw new DaimonError("hub.ignored", left, "Choose another path.");
   const tag = tags.get(place.path); // git ls-files -t: M is unmerged, S is not checked out
   if (tag === "M" || (tag === "S" && place.kind === "missing")) {
     throw new DaimonError(
@@ -127,22 +122,16 @@ function refuseTwin(place: Place, names: Map<string, string>): void {
 function apply(change: Change, path: string, before: string | null) {
   const added = change.text.endsWith("\n") ? change.text : `${change.text}\n`;
   if (change.mode === "create" && before !== null) {
-    throw new DaimonError(
-      "hub.exists",
-      `"${path}" is there already, and nothing is overwritten.`,
-      "Append to it, or choose another name.",
-    );
+    const message = `"${path}" is there already, and nothing is overwritten.`;
+    throw new DaimonError("hub.exists", message, "Append to it, or choose another name.");
   }
   const gap = before === null || before === "" || before.endsWith("\n") ? "" : "\n";
   const joined = (before ?? "") + gap + added;
   const after = marked(change.author) ? markNote(joined, change.author.label!) : joined;
   const bytes = Buffer.byteLength(after);
   if (bytes > MOST_BYTES) {
-    throw new DaimonError(
-      "hub.size",
-      `"${path}" would have ${bytes} bytes; a file of the hub has at most ${MOST_BYTES}.`,
-      "Split it into several files.",
-    );
+    const message = `"${path}" would have ${bytes} bytes; a file of the hub has at most ${MOST_BYTES}.`;
+    throw new DaimonError("hub.size", message, "Split it into several files.");
   }
   // A create's front matter may have been marked: it is known again by the whole file.
   return { after, added: change.mode === "create" ? after : added };
@@ -152,11 +141,8 @@ function apply(change: Change, path: string, before: string | null) {
 export function readText(place: { path: string; absolute: string }): string {
   const bytes = readFileSync(place.absolute);
   if (isUtf8(bytes) && !bytes.includes(0)) return bytes.toString("utf8");
-  throw new DaimonError(
-    "hub.binary",
-    `"${place.path}" is not a text file.`,
-    "The hub's tools read and write text only.",
-  );
+  const message = `"${place.path}" is not a text file.`;
+  throw new DaimonError("hub.binary", message, "The hub's tools read and write text only.");
 }
 
 /** Puts `text` in the place of the file in one instant, by way of `<own>/new`; its mode stays. */

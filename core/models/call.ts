@@ -60,6 +60,8 @@ export interface CallAnswer {
 export interface CallFailure {
   readonly why: "unsent" | "status" | "unreachable" | "silent" | "cut" | "garbled" | "aborted";
   readonly status?: number;
+  /** Seconds, of a refusal that names them. */
+  readonly retryAfter?: number | undefined;
   /** What the provider or the network said. */
   readonly said: string;
   /** False when the provider has certainly not worked on it, so that it costs nothing. */
@@ -150,6 +152,7 @@ function watchFetch(call: Call) {
     status: 0,
     /** What came instead of a stream. */
     refusal: "",
+    retryAfter: undefined as number | undefined,
     networkError: undefined as unknown,
     stopped: undefined as { error: unknown } | undefined,
     async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
@@ -164,6 +167,7 @@ function watchFetch(call: Call) {
         const response = await fetch(input, { ...init, redirect: "manual" });
         watch.status = response.status;
         const { headers } = response;
+        watch.retryAfter = Number(headers.get("retry-after")) || undefined;
         if (!response.ok || /html|json/.test(headers.get("content-type") ?? "")) {
           watch.refusal = headers.get("location") ?? (await response.clone().text());
         }
@@ -178,9 +182,9 @@ function watchFetch(call: Call) {
 }
 
 function explain(failed: unknown, watch: Watch, aborted: boolean, late: boolean): CallFailure {
-  const { status, networkError } = watch;
+  const { status, networkError, retryAfter } = watch;
   if (status !== 0 && (status < 200 || status > 299)) {
-    return { why: "status", status, said: refusalOf(watch.refusal), maybePaid: false };
+    return { why: "status", status, retryAfter, said: refusalOf(watch.refusal), maybePaid: false };
   }
   const maybePaid = watch.sent;
   if (aborted) return { why: "aborted", said: "", maybePaid };

@@ -31,6 +31,7 @@ for (const [what, reply, code, settled] of FAULTS) {
     });
     const error = await failure(models.call(ask()));
     assert.equal(error.code, code);
+    assert.equal(error.retryAfter, what === "a rate limit" ? 1 : undefined);
     assert.ok(error.next, "says what to do next");
     assert.ok(!JSON.stringify([error.message, error.next]).includes("test-key"));
     assert.equal(server.requests.length, 1);

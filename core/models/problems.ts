@@ -9,7 +9,8 @@ export const asError = ({ code, message, next }: Failure) => new DaimonError(cod
 
 const AGAIN = "It is tried a few times by itself."; // true before the last try and after it
 
-const say = (code: string, message: string, next: string) => new DaimonError(code, message, next);
+const say = (code: string, message: string, next: string, options?: Pick<CallFailure, "retryAfter">) =>
+  new DaimonError(code, message, next, options);
 
 /** Why a call gave no answer, as a sentence with what to do next. Codes that another try may mend have no ending. */
 export function callProblem(failure: CallFailure, target: Target): DaimonError {
@@ -18,7 +19,7 @@ export function callProblem(failure: CallFailure, target: Target): DaimonError {
   const short = said.slice(0, 200).replace(/\.$/, "");
   switch (failure.why) {
     case "status":
-      return statusProblem(failure.status ?? 0, said, target);
+      return statusProblem(failure, said, target);
     case "unsent":
       return say("model.invalid", `No request can be made of this: ${short}.`, "Retry the run from its beginning.");
     case "unreachable":
@@ -40,7 +41,7 @@ export function callProblem(failure: CallFailure, target: Target): DaimonError {
   }
 }
 
-function statusProblem(status: number, said: string, target: Target): DaimonError {
+function statusProblem({ status = 0, retryAfter }: CallFailure, said: string, target: Target): DaimonError {
   const { role, choice, keyName, key, envFile } = target;
   const who = new URL(target.baseUrl).host;
   const because = `(${status}: ${said})`;
@@ -70,10 +71,10 @@ function statusProblem(status: number, said: string, target: Target): DaimonErro
     );
   }
   if (status === 429 || status === 503 || status === 529) {
-    return say("model.overloaded", `${who} has no room now ${because}.`, AGAIN);
+    return say("model.overloaded", `${who} has no room now ${because}.`, AGAIN, { retryAfter });
   }
   if (status === 408 || status === 409 || status >= 500) {
-    return say("model.failed", `${who} failed ${because}.`, AGAIN);
+    return say("model.failed", `${who} failed ${because}.`, AGAIN, { retryAfter });
   }
   return say("model.invalid", `${who} refuses the request ${because}.`, `Look at models.${role} in daimon.config.ts.`);
 }

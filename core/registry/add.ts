@@ -45,11 +45,8 @@ export async function planCapability(
     const description = await inspect(staged);
     const folder = join(environment.capabilities, description.name);
     if (existsSync(folder)) {
-      throw new DaimonError(
-        "add.installed",
-        `${description.name} is installed already.`,
-        `To replace it: daimon remove ${description.name}, then add it again.`,
-      );
+      const next = `To replace it: daimon remove ${description.name}, then add it again.`;
+      throw new DaimonError("add.installed", `${description.name} is installed already.`, next);
     }
     const { taken } = await loadCapabilities(environment.capabilities, environment, now);
     claimNames(description, new Map(taken));

@@ -140,7 +140,8 @@ export function openLedger(options: LedgerOptions): Ledger {
 
 /** An error as a step's kept failure throws it again. */
 export function fromFailure(failure: Failure | null): DaimonError {
-  return new DaimonError(failure?.code ?? "step.failed", failure?.message ?? "The step failed.", failure?.next);
+  const { code = "step.failed", message = "The step failed.", next, retryAfter } = failure ?? {};
+  return new DaimonError(code, message, next, { retryAfter });
 }
 
 function findUnasked(kept: ReadonlyMap<string, Step>, asked: ReadonlySet<string>): Step | undefined {

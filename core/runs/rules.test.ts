@@ -23,6 +23,15 @@ test("chance adds at most a quarter, so that what failed together comes back apa
   assert.deepEqual(decision, { again: true, attempts: 1, at: new Date(now.getTime() + 1250) });
 });
 
+test("who asks to be left alone is, but not for ever", () => {
+  const at = (retryAfter: number, attempts = 0) => {
+    const failed = { attempts, error: { ...error, retryAfter }, now, chance: 0 };
+    const decision = decideRetry({ attempts: 3, delays: [1000, 60_000] }, failed);
+    return decision.again && decision.at.getTime() - now.getTime();
+  };
+  assert.deepEqual([at(30), at(30, 1), at(1e9)], [30_000, 60_000, 7_200_000]);
+});
+
 test("without delays the next try is at once", () => {
   const decision = decideRetry({ attempts: 2, delays: [] }, { attempts: 0, error, now, chance: 0 });
   assert.deepEqual(decision, { again: true, attempts: 1, at: now });

@@ -25,9 +25,12 @@ export type RetryDecision =
   | { readonly again: false; readonly attempts: number }
   | { readonly again: true; readonly attempts: number; readonly at: Date };
 
+/** However long a far side asks to be left alone, it is asked again after this: it may have been wrong. */
+const LONGEST_ASKED = 2 * HOUR;
+
 /**
- * Whether a run that failed is tried again, and when: the ladder's delay, and up to a quarter more by `chance`
- * (0 to 1), so that what failed together does not come back together.
+ * Whether a run that failed is tried again, and when: the ladder's delay, or the longer one that the error asks for, and up
+ * to a quarter more by `chance` (0 to 1), so that what failed together does not come back together.
  */
 export function decideRetry(
   policy: RetryPolicy,
@@ -35,7 +38,8 @@ export function decideRetry(
 ): RetryDecision {
   const attempts = failed.attempts + 1;
   if (isPermanent(failed.error) || attempts >= policy.attempts) return { again: false, attempts };
-  const delay = policy.delays[Math.min(attempts, policy.delays.length) - 1] ?? 0;
+  const asked = Math.min((failed.error.retryAfter ?? 0) * SECOND, LONGEST_ASKED);
+  const delay = Math.max(asked, policy.delays[Math.min(attempts, policy.delays.length) - 1] ?? 0);
   return { again: true, attempts, at: new Date(failed.now.getTime() + delay * (1 + failed.chance / 4)) };
 }
 

@@ -68,6 +68,29 @@ test("a run that fails too often is dead, says why, and can be retried by a pers
   assert.equal(await engine.runs.retry("run_none"), null);
 });
 
+test("who refuses and says for how long is left alone that long", async (t) => {
+  const busy = (retryAfter: number) => Object.assign(new Error("Slow down"), { retryAfter });
+  const engine = await testEngine(t, {
+    polite: {
+      run: async () => {
+        throw busy(600);
+      },
+    },
+    stepwise: {
+      run: async ({ step }) => {
+        await step.run("call", () => Promise.reject(busy(60)), { attempts: 2 });
+      },
+    },
+  });
+  const waits = async (handler: string) => {
+    const before = Date.now();
+    const run = await engine.until(await engine.send(handler), "waiting");
+    return (run.wakeAt!.getTime() - before) / 60_000;
+  };
+  const minutes = [await waits("polite"), await waits("stepwise")] as const;
+  assert.ok(minutes[0] >= 10 && minutes[0] < 13 && minutes[1] >= 1 && minutes[1] < 2, String(minutes));
+});
+
 test("a run that works past its minutes fails with the reason, and has them again when it is retried", async (t) => {
   const second = Promise.withResolvers<void>();
   let tries = 0;

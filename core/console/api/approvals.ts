@@ -5,7 +5,7 @@ import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
 const QUERY = PAGE.extend({ status: z.enum(["waiting", "approved", "denied", "expired"]).optional() });
-const ANSWER = z.object({ answer: z.enum(["approve", "deny"]) });
+const ANSWER = z.strictObject({ answer: z.enum(["approve", "deny"]) });
 
 /** Approvals, and answering them. */
 export function approvalRoutes(api: Api, { database, actions, clock }: ConsoleOptions): void {

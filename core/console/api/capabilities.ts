@@ -11,7 +11,7 @@ import type { ConsoleOptions } from "../options.ts";
 
 const FIELDS = z.record(z.string(), z.unknown());
 const ASCII = text(200).regex(/^[ -~]+$/, "must be of ASCII");
-const SAMPLE = z.object({
+const SAMPLE = z.strictObject({
   source: text(200).min(1, "must not be empty"),
   type: ASCII.optional(),
   times: z.number().int().min(1).max(1000).optional(),

@@ -9,7 +9,7 @@ import { id, PAGE, present, readBody, readId, readQuery, text } from "../input.t
 import type { ConsoleOptions } from "../options.ts";
 import { type EventStream, openStream } from "../stream.ts";
 
-const QUESTION = z.object({
+const QUESTION = z.strictObject({
   text: text(100_000).refine((value) => value.trim() !== "", "must not be empty"),
   conversation: id("is not the id of a conversation"),
   agent: text(100).optional(),

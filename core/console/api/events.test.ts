@@ -148,6 +148,11 @@ test("events are found by when they came, by what ran on them, and by how it fai
   assert.equal((await house.json(`/api/events/${failed}`)).outcome, "dead");
   assert.equal((await house.ask("GET", "/api/events?since=yesterday")).status, 400);
   assert.equal((await house.ask("GET", "/api/events?since=2026-99-99")).status, 400);
+  assert.equal((await house.ask("GET", "/api/events?since=2026-02-30T09:00Z")).status, 400);
+  assert.equal((await house.ask("GET", "/api/events?since=2026-02-28T09:00Z")).status, 200);
+  const misspelled = await house.ask("GET", "/api/events?sorce=shop");
+  assert.equal(misspelled.status, 400);
+  assert.match(await misspelled.text(), /The query: Unrecognized key: \\"sorce\\"/);
 });
 
 test("an event is shown whole: the request to the byte, and its runs with their steps", async (t) => {

@@ -5,7 +5,7 @@ import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { filterShapes } from "./filters.ts";
 
-const EDIT = z.object({ data: z.unknown().optional() });
+const EDIT = z.strictObject({ data: z.unknown().optional() });
 
 /** Events, and replaying them. */
 export function eventRoutes(api: Api, { database, actions, clock }: ConsoleOptions): void {

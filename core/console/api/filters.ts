@@ -10,7 +10,7 @@ export function filterShapes(now: () => Date) {
       /^((\d+[smhdw])+|\d{4}-\d\d-\d\d.*)$/,
       'is neither a time like "2026-11-24T09:00Z" nor how long ago, like "7d"',
     )
-    .transform((given) => (/^\d{4}-/.test(given) ? Date.parse(given) : now().getTime() - parseDuration(given)))
+    .transform((given) => (/^\d{4}-/.test(given) ? momentOf(given) : now().getTime() - parseDuration(given)))
     .refine((at) => at >= 0, "is no time")
     .transform((at) => new Date(at).toISOString());
   const span = { since: time.optional(), until: time.optional() };
@@ -36,4 +36,10 @@ export function filterShapes(now: () => Date) {
       ...span,
     }),
   };
+}
+
+/** In milliseconds; NaN for a day that its month does not have, which `Date.parse` takes for one of the next. */
+function momentOf(iso: string): number {
+  const day = iso.slice(0, 10);
+  return new Date(`${day}T00:00Z`).toJSON()?.startsWith(day) ? Date.parse(iso) : Number.NaN;
 }

@@ -4,9 +4,9 @@ import { readQuery, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
 const BUDGET = z.coerce.number().int().min(1).max(100_000).optional();
-const MAP = z.object({ budget: BUDGET, under: text(1000).optional() });
+const MAP = z.strictObject({ budget: BUDGET, under: text(1000).optional() });
 const SEARCH = MAP.extend({ q: text(1000).min(1, "must not be empty") });
-const FILE = z.object({ path: text(1000).min(1, "must not be empty"), budget: BUDGET });
+const FILE = z.strictObject({ path: text(1000).min(1, "must not be empty"), budget: BUDGET });
 
 /** Reading the hub. */
 export function hubRoutes(api: Api, { hub }: ConsoleOptions): void {

@@ -24,7 +24,7 @@ export function issueRoutes(api: Api, { database, actions }: ConsoleOptions): vo
 
   api.patch("/issues/:id", async (context) => {
     const id = readId(context, "issue");
-    await readBody(context, z.object({ status: z.literal("closed", "can only be set to closed") }));
+    await readBody(context, z.strictObject({ status: z.literal("closed", "can only be set to closed") }));
     present((await actions.closeIssue(id, context.get("login").name)) || null, "issue", id);
     return context.json(await show(id));
   });

@@ -12,9 +12,9 @@ import {
 import { present, readBody, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
-const CODE = z.object({ code: text(200) });
+const CODE = z.strictObject({ code: text(200) });
 
-const TOKEN = z.object({
+const TOKEN = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,49}$/, "use up to 50 small letters, digits, '.', '_' and '-'"),
   scope: z.enum(["read", "write", "admin"]),
   days: z.number().int().min(1).max(3650).default(90),

@@ -20,7 +20,7 @@ export function repairRoutes(api: Api, { database, actions, clock }: ConsoleOpti
   const more = { preview: z.boolean().default(false), cursor: text(100).optional() };
 
   api.post("/replays", async (context) => {
-    const { filter, preview, cursor } = await readBody(context, z.object({ filter: shapes.events, ...more }));
+    const { filter, preview, cursor } = await readBody(context, z.strictObject({ filter: shapes.events, ...more }));
     const wanted = { until: untilNow(clock.now()), ...requireField(filter) };
     if (!preview) return context.json(await actions.repair({ kind: "replay", filter: wanted }), 202);
     const { items } = cursor ? { items: [] } : await listEvents(database, { ...wanted, limit: SHOWN });
@@ -28,7 +28,7 @@ export function repairRoutes(api: Api, { database, actions, clock }: ConsoleOpti
   });
 
   api.post("/retries", async (context) => {
-    const { filter, preview } = await readBody(context, z.object({ filter: shapes.runs, ...more }));
+    const { filter, preview } = await readBody(context, z.strictObject({ filter: shapes.runs, ...more }));
     const { status = "failed", ...rest } = requireField(filter);
     if (!["failed", "canceled", "waiting"].includes(status)) {
       const next = "status: failed, canceled, or waiting (for the next try).";

@@ -8,7 +8,7 @@ import { type ConsoleOptions, ownerZone } from "../options.ts";
 
 const DAY = 86_400_000;
 
-const SINCE = z.object({
+const SINCE = z.strictObject({
   since: z
     .string()
     .regex(/^(\d+[mhdw])+$/, 'is not a duration like "30d"')
@@ -67,7 +67,7 @@ export function systemRoutes(api: Api, options: ConsoleOptions): void {
   api.get("/doctor", async (context) => context.json({ checks: await actions.doctor() }));
 
   api.put("/stop", async (context) => {
-    const { stopped } = await readBody(context, z.object({ stopped: z.boolean() }));
+    const { stopped } = await readBody(context, z.strictObject({ stopped: z.boolean() }));
     await actions.stop(stopped);
     options.log.info(stopped ? "STOP is on" : "STOP is off", { by: context.get("login").name });
     return context.json({ stopped });

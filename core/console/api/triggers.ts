@@ -14,7 +14,7 @@ export function triggerRoutes(api: Api, options: ConsoleOptions): void {
   });
   for (const kind of KINDS) {
     api.patch(`/${kind}s/:name`, async (context) => {
-      const { paused } = await readBody(context, z.object({ paused: z.boolean() }));
+      const { paused } = await readBody(context, z.strictObject({ paused: z.boolean() }));
       const name = context.req.param("name");
       const find = async () =>
         present(
