@@ -25,11 +25,8 @@ export function createClock(told: string | undefined): Clock {
     .split(/@(.*)/)
     .map((part, place) => (place ? Date.parse(part) : Number(part)));
   if (!(speed > 0) || Number.isNaN(since)) {
-    throw new DaimonError(
-      "config.clock",
-      `DAIMON_CLOCK is "${told}".`,
-      'Write it like "60@2026-11-22T12:00:00Z", or not at all.',
-    );
+    const next = 'Write it like "60@2026-11-22T12:00:00Z", or not at all.';
+    throw new DaimonError("config.clock", `DAIMON_CLOCK is "${told}".`, next);
   }
   return {
     now: () => new Date(since + (Date.now() - since) * speed),

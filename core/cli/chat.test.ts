@@ -9,6 +9,7 @@ const done = (text: string, more = {}): [string, unknown] => [
   "done",
   { text, runId: RUN, usd: 0.01, demo: false, end: "answered", ...more },
 ];
+const FULL = { kind: "retry", attempt: 1, error: { code: "model.overloaded", message: "No room now." } };
 const delta = (text: string): [string, unknown] => ["delta", { text }];
 
 /** Answers each question with these events. */
@@ -23,6 +24,7 @@ test("the answer is on stdout, and what stands beside it on stderr", async (t) =
     ["tool", { name: "hub_search", state: "started" }],
     ["tool", { name: "hub_search", state: "completed" }],
     ["approval", { id: "apr_1", title: "Send it" }],
+    ["waiting", { waiting: FULL, wakeAt: "2026-11-22T12:00:00Z" }],
   ];
   await testApi(t, home, {
     "POST /api/chat": answers(
@@ -35,7 +37,10 @@ test("the answer is on stdout, and what stands beside it on stderr", async (t) =
   });
   const { code, stdout, stderr } = await run(["chat", "where is it?"]);
   assert.deepEqual([code, stdout], [0, "Let me look.\nFound it.\n"]);
-  assert.equal(stderr, "✓ hub_search\nasks: Send it: daimon approvals show apr_1\ndemo, no model\n");
+  assert.match(
+    stderr,
+    /^✓ hub_search\nasks: Send it: daimon approvals show apr_1\nNo room now\. It waits for its next try until 2026-11-22 .*\ndemo, no model\n$/,
+  );
 });
 
 test("an answer that was not streamed, or was cut short, is written whole", async (t) => {

@@ -1,8 +1,9 @@
 import { fstatSync } from "node:fs";
-import type { Conversation, Failure, Page } from "../console/web/api.ts";
+import type { Conversation, Failure, Page, RunDetail } from "../console/web/api.ts";
 import { call, stream } from "./connection.ts";
 import { CliError, EXIT, usage } from "./exit.ts";
-import { type ReadOptions, sayWhenStopped } from "./read.ts";
+import { ownerZone, type ReadOptions, sayWhenStopped } from "./read.ts";
+import { waitsFor } from "./runs.ts";
 import { clean, line, paint, print, printJson, promptLine, say } from "./terminal.ts";
 
 /** What the API is asked. */
@@ -97,6 +98,11 @@ async function ask(body: Question, { live, signal }: { live: boolean; signal: Ab
       written.aside(`${fields.state === "failed" ? "✗" : "✓"} ${line(fields.name!)}`);
     }
     if (event === "approval") written.aside(`asks: ${line(fields.title!)}: daimon approvals show ${fields.id}`);
+    if (event === "waiting") {
+      const run = data as Pick<RunDetail, "waiting" | "wakeAt">;
+      const why = run.waiting?.kind === "retry" ? `${line(run.waiting.error.message)} ` : "";
+      written.aside(`${why}It waits ${waitsFor(run, await ownerZone())}`);
+    }
     if (event === "error") {
       written.endLine();
       throw new CliError(EXIT.run, fields.code!, fields.message!, fields.next);

@@ -50,7 +50,8 @@ export function printRun(run: RunDetail, zone: string): void {
   if (run.result !== null && run.result !== undefined) print(`${dim("Result")}  ${pretty(run.result)}`);
 }
 
-function waitsFor({ waiting, wakeAt }: RunDetail, zone: string): string {
+/** What comes after "waits" for a run that does. */
+export function waitsFor({ waiting, wakeAt }: Pick<RunDetail, "waiting" | "wakeAt">, zone: string): string {
   if (!waiting) return "";
   if (waiting.kind === "event") return line(`for the event ${waiting.source} ${waiting.type}`);
   if (waiting.kind === "approval") return `for your answer: daimon approvals show ${waiting.approvalId}`;

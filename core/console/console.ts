@@ -72,11 +72,8 @@ const tooLarge = () => {
 };
 
 const nothingHere = ({ req }: Context): never => {
-  throw new DaimonError(
-    "route.missing",
-    `Nothing answers ${req.method} at ${req.path.slice(0, 100)}.`,
-    "docs/reference/api.md lists what there is.",
-  );
+  const message = `Nothing answers ${req.method} at ${req.path.slice(0, 100)}.`;
+  throw new DaimonError("route.missing", message, "docs/reference/api.md lists what there is.");
 };
 
 const HEADERS = {

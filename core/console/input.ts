@@ -68,9 +68,6 @@ function parse<Value>(schema: z.ZodType<Value>, value: unknown, whole: string): 
   if (result.success) return result.data as Given<Value>;
   const issue = result.error.issues[0]!;
   const field = issue.path.length > 0 ? `"${issue.path.join(".")}"` : whole;
-  throw new DaimonError(
-    "request.invalid",
-    `${field}: ${issue.message}.`,
-    "docs/reference/api.md tells what each request takes.",
-  );
+  const next = "docs/reference/api.md tells what each request takes.";
+  throw new DaimonError("request.invalid", `${field}: ${issue.message}.`, next);
 }

@@ -59,11 +59,8 @@ function findSample(samples: readonly Sample[], request: SampleRequest): Sample 
     own.find((sample) => sample.type.startsWith(`${request.type}.`));
   if (found || request.data) return found;
   const known = own.map((sample) => sample.type).join(", ");
-  throw new DaimonError(
-    "sample.missing",
-    `${request.source} has no recorded "${request.type}".`,
-    known ? `There are: ${known}. Or give --data.` : "Give --data.",
-  );
+  const next = known ? `There are: ${known}. Or give --data.` : "Give --data.";
+  throw new DaimonError("sample.missing", `${request.source} has no recorded "${request.type}".`, next);
 }
 
 function parseSample(text: string, file: string) {

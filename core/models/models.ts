@@ -87,11 +87,8 @@ export async function openModels(
     const target = targets.find((each) => each.role === role);
     if (!target) {
       const known = targets.map((each) => each.role).join(", ");
-      throw new DaimonError(
-        "model.unknown",
-        `There is no model role ${role}.`,
-        `Name one of ${known}, or add it to models in daimon.config.ts.`,
-      );
+      const next = `Name one of ${known}, or add it to models in daimon.config.ts.`;
+      throw new DaimonError("model.unknown", `There is no model role ${role}.`, next);
     }
     if (target.problem) throw asError(target.problem);
     if (target.demo) return { target: { ...target, baseUrl: await demo.url() }, price: DEMO_PRICE };

@@ -204,11 +204,8 @@ const shape = z.strictObject({
 /** The value as a capability. Throws `capability.shape` with a sentence for each field that is not as it must be. */
 export function parseCapability(value: unknown): Capability {
   if (value === undefined) {
-    throw new DaimonError(
-      "capability.no-default",
-      "index.ts has no default export.",
-      "Write `export default defineCapability({ … })`.",
-    );
+    const next = "Write `export default defineCapability({ … })`.";
+    throw new DaimonError("capability.no-default", "index.ts has no default export.", next);
   }
   // Compiling the schema would cost more than this one use of it.
   const parsed = shape.safeParse(value, { jitless: true, error: inWords });

@@ -135,11 +135,8 @@ export async function createToken(
     ]);
     const taken = await inside.query("select from logins where kind = 'token' and name = $1", [token.name]);
     if (taken.length > 0) {
-      throw new DaimonError(
-        "token.exists",
-        `There is a token named "${token.name}" already.`,
-        "Choose another name, or remove that token first.",
-      );
+      const message = `There is a token named "${token.name}" already.`;
+      throw new DaimonError("token.exists", message, "Choose another name, or remove that token first.");
     }
     return await make(inside, { ...token, kind: "token", life: token.days * DAY }, now);
   });

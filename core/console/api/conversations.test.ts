@@ -93,6 +93,27 @@ test("a run that another process carries is looked at twice a second, its approv
   assert.equal(house.clock.waiting.size, 0);
 });
 
+test("what an answer waits for is told once", async (t) => {
+  const house = await testChat(t);
+  const answer = await house.stream("/api/chat", { text: "hi" });
+  await answer.next();
+  await answer.next();
+  const waiting = { kind: "retry", attempt: 1, error: { code: "model.overloaded", message: "Too many ask." } };
+  const wakeAt = "2026-11-22T12:00:30.000Z";
+  await house.database.query("update runs set status = 'waiting', waiting = $2, wake_at = $3 where id = $1", [
+    RUN,
+    JSON.stringify(waiting),
+    wakeAt,
+  ]);
+  house.live.publish({ kind: "run", id: RUN, status: "waiting" });
+  assert.deepEqual(await answer.next(), { event: "waiting", data: { waiting, wakeAt } });
+  house.live.publish({ kind: "run", id: RUN, status: "waiting" });
+  await until("its next look waits", () => house.clock.waiting.size === 2);
+  await closeRun(house.database, "completed");
+  house.live.publish({ kind: "run", id: RUN, status: "completed" });
+  assert.equal((await answer.next())?.event, "done");
+});
+
 test("a run that failed or was canceled ends the answer with why", async (t) => {
   const error = { code: "model.overloaded", message: "Too many ask.", next: "Ask again." };
   for (const [status, told] of [

@@ -58,7 +58,7 @@ const LOOK_MILLISECONDS = 500;
 
 /**
  * Looks at a run until it is finished, when told to by the returned function, and twice a second in case it is
- * carried by another process; tells of its approvals, and of its end. Who stops listening does not stop the run.
+ * carried by another process; tells of its approvals, what else it waits for, and its end. Who stops listening does not stop the run.
  */
 function follow(options: ConsoleOptions, stream: EventStream, runId: string): () => void {
   const { database, clock, log } = options;
@@ -73,7 +73,13 @@ function follow(options: ConsoleOptions, stream: EventStream, runId: string): ()
       if (!told.has(approval.id)) stream.send("approval", approval);
       told.add(approval.id);
     }
-    if (!FINISHED.includes(state.status)) return;
+    const { status, waiting, wakeAt } = state;
+    const wait = `${waiting?.kind} ${wakeAt?.toISOString()}`;
+    if (status === "waiting" && waiting?.kind !== "approval" && !told.has(wait)) {
+      stream.send("waiting", { waiting, wakeAt });
+      told.add(wait);
+    }
+    if (!FINISHED.includes(status)) return;
     sendEnd(stream, runId, state);
     stream.end();
   };

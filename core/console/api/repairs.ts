@@ -60,9 +60,6 @@ const untilNow = (now: Date) => new Date(now.getTime() + 1).toISOString();
 
 function requireField<Filter extends EventFilter | RunFilter>(filter: Filter): Filter {
   if (Object.keys(filter).length > 0) return filter;
-  throw new DaimonError(
-    "request.invalid",
-    "The filter is empty: that would be everything.",
-    "Name one field at least.",
-  );
+  const message = "The filter is empty: that would be everything.";
+  throw new DaimonError("request.invalid", message, "Name one field at least.");
 }

@@ -32,11 +32,8 @@ export function makeSocketFolder(folder: string, account: Account): void {
   if (mkdirSync(folder, { recursive: true, mode: 0o700 })) account.give(folder);
   const found = lstatSync(folder);
   if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o077) !== 0) {
-    throw new DaimonError(
-      "store.socket",
-      `"${folder}" is not a folder that only uid ${uid} can open.`,
-      "Remove it, or set TMPDIR to a folder of your own.",
-    );
+    const message = `"${folder}" is not a folder that only uid ${uid} can open.`;
+    throw new DaimonError("store.socket", message, "Remove it, or set TMPDIR to a folder of your own.");
   }
   for (const name of [".s.PGSQL.5432", ".s.PGSQL.5432.lock"]) rmSync(join(folder, name), { force: true });
 }

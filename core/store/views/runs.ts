@@ -1,4 +1,4 @@
-import type { Failure, RunStatus } from "../../define/run.ts";
+import type { Failure, RunStatus, Waiting } from "../../define/run.ts";
 import type { Database } from "../database.ts";
 import { ofEvent, type RunFilter, runCondition } from "../filters.ts";
 import { PROGRESS, type Progress, readOutcomes } from "../repairs.ts";
@@ -74,13 +74,15 @@ export interface RunState {
   readonly error: Failure | null;
   readonly result: unknown;
   readonly text: string | null;
+  readonly waiting: Waiting | null;
+  readonly wakeAt: Date | null;
   readonly approvals: readonly { readonly id: string; readonly title: string }[];
 }
 
 /** The state of one run, or null; cheap enough to be asked twice a second. */
 export async function findRunState(database: Database, id: string): Promise<RunState | null> {
   const [row] = await database.query<RunState>(
-    `select status, usd, error, result,
+    `select status, usd, error, result, waiting, wake_at as "wakeAt",
        (select text from messages m where m.run_id = r.id and direction = 'out' order by m.id desc limit 1) as text,
        (select coalesce(json_agg(json_build_object('id', a.id, 'title', a.title) order by a.id), '[]')
         from approvals a where a.run_id = r.id and a.status = 'waiting') as approvals
