@@ -45,6 +45,6 @@ export function attempt<Result>(work: () => Result, tell: (why: string) => Daimo
   try {
     return work();
   } catch (error) {
-    throw tell((error as Error).message.split(", ")[0]!);
+    throw tell((error as Error).message.split(/, |\n/)[0]!);
   }
 }

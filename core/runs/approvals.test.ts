@@ -28,6 +28,17 @@ test("an approval is asked once and answered once", async (t) => {
   await assert.rejects(engine.runs.answer("apr_none", "approved", "owner"), { code: "approval.missing" });
 });
 
+test("what is asked may hold signs that the database does not", async (t) => {
+  const engine = await testEngine(t, {
+    odd: {
+      run: ({ approve }) => approve("a", { title: "A\0", action: { tool: "t", input: "\0\ud800" }, timeout: "1ms" }),
+    },
+  });
+  assert.equal((await engine.until(await engine.send("odd"))).result, false);
+  const [asked] = await engine.database.query<object>("select title, action ->> 'input' as input from approvals");
+  assert.deepEqual(asked, { title: "A\ufffd", input: "\ufffd\ufffd" });
+});
+
 test("an answer is bound to the exact action: changed code may not use it for another", async (t) => {
   const careful = (to: string) => ({
     run: async ({ approve }: Parameters<Handler>[0]) =>

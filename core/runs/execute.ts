@@ -92,7 +92,7 @@ async function carry(
       );
     }
     const context = createContext({ run, handler, journal, halt, services: services() });
-    return { end: "completed", result: toPlain("result", await handler.run(context, journal)) };
+    return { end: "completed", result: toPlain("The result of the run", await handler.run(context, journal)) };
   } catch (error) {
     return { end: "failed", error: isReadable(error) ? error : new Error("What was thrown cannot be read.") };
   }

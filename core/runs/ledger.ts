@@ -5,6 +5,7 @@ import type { Label } from "../define/label.ts";
 import type { Failure, Step, Waiting } from "../define/run.ts";
 import { join } from "../policy/labels.ts";
 import type { Database } from "../store/database.ts";
+import { toName } from "../store/encode.ts";
 import type { ClaimedRun, WaitSeed } from "../store/runs.ts";
 import type { StepSeed } from "../store/steps.ts";
 import type { Halt } from "./halt.ts";
@@ -92,7 +93,7 @@ export function openLedger(options: LedgerOptions): Ledger {
     counts: new Map(),
     suspended,
     take(prefix, name, kind) {
-      const key = nextStepKey(this.counts, prefix + name);
+      const key = nextStepKey(this.counts, toName(prefix + name));
       const row = kept.get(key);
       asked.add(key);
       const other = row && row.kind !== kind ? row : !row && options.changed ? findUnasked(kept, asked) : undefined;

@@ -1,8 +1,9 @@
-import { DaimonError, toFailure } from "../base/errors.ts";
+import { attempt, DaimonError, toFailure } from "../base/errors.ts";
 import type { Failure, Step } from "../define/run.ts";
 import type { StepNotes, StepRequest } from "../define/steps.ts";
 import { join } from "../policy/labels.ts";
 import { isAway } from "../store/database.ts";
+import { fromJson, toJson } from "../store/encode.ts";
 import { fromFailure, type Ledger } from "./ledger.ts";
 import { DEFAULT_RETRY, decideRetry } from "./rules.ts";
 
@@ -40,7 +41,10 @@ async function execute<Value>(
     if (request.effect && step.kept?.status !== "started")
       await ledger.keep({ ...row, status: "started", detail: request.detail, usd: 0 });
     const lost = step.kept?.status === "started" && request.onUnknown;
-    const value = toPlain(step.key, await (lost ? request.onUnknown!(notes.face) : request.code(notes.face)));
+    const value = toPlain(
+      `The value of step "${step.key}"`,
+      await (lost ? request.onUnknown!(notes.face) : request.code(notes.face)),
+    );
     await ledger.keep({ ...row, status: "completed", value, detail: notes.detail, usd: notes.usd });
     return { value: value as Value };
   } catch (thrown) {
@@ -82,25 +86,18 @@ function takeNotes(ledger: Ledger, key: string, detail: unknown) {
 }
 
 /** The kept value is JSON, so the first time returns what every later time will. Throws `step.invalid`. */
-export function toPlain(key: string, value: unknown): unknown {
-  if (value === undefined || value === null) return null;
-  if (typeof value === "boolean" || typeof value === "number") return value;
-  const text = JSON.stringify(value);
-  if (text === undefined) {
-    throw new DaimonError(
-      "step.invalid",
-      `The value of step "${key}" is a ${typeof value}, which cannot be kept.`,
-      "Return JSON.",
-    );
-  }
-  if (text.length > MOST_VALUE_BYTES) {
-    throw new DaimonError(
-      "step.invalid",
-      `The value of step "${key}" is ${text.length} bytes of JSON; at most ${MOST_VALUE_BYTES} are kept.`,
-      "Keep the data in the hub or a file and return where it is.",
-    );
-  }
-  return JSON.parse(text);
+export function toPlain(what: string, value: unknown): unknown {
+  if (value === undefined || value === null || typeof value === "boolean") return value ?? null;
+  const invalid = (why: string, next: string) => new DaimonError("step.invalid", `${what} ${why}`, next);
+  const toKeep = () => {
+    if (typeof value === "function" || typeof value === "symbol") throw new Error(`It is a ${typeof value}`);
+    return toJson(value);
+  };
+  const text = attempt(toKeep, (why) => invalid(`cannot be kept: ${why}.`, "Return JSON."));
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MOST_VALUE_BYTES) return fromJson(text);
+  const next = "Keep the data in the hub or a file and return where it is.";
+  throw invalid(`is ${bytes} bytes of JSON; at most ${MOST_VALUE_BYTES} are kept.`, next);
 }
 
 function triesOf(kept: Step | undefined): number {

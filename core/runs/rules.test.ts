@@ -68,10 +68,10 @@ test("a run is allowed what it asks for, and never more than the owner allows", 
   });
 });
 
-test("a name that comes again gets a number", () => {
+test("a name that comes again gets a number, one that no other name has", () => {
   const counts = new Map<string, number>();
   assert.deepEqual(
-    ["a", "b", "a", "a"].map((name) => nextStepKey(counts, name)),
-    ["a", "b", "a#2", "a#3"],
+    ["a", "b", "a", "a", "a#4", "a", "a#2"].map((name) => nextStepKey(counts, name)),
+    ["a", "b", "a#2", "a#3", "a#4", "a#5", "a#2#2"],
   );
 });

@@ -52,9 +52,11 @@ export function effectiveLimits(asked: Limits, allowed: Required<Limits>): Requi
   };
 }
 
-/** The key of the next step of that name: the name itself, then `name#2`, `name#3`, … */
+/** The key of the next step of that name: the name itself, then `name#2`, `name#3`, …, past those that are names themselves. */
 export function nextStepKey(counts: Map<string, number>, name: string): string {
-  const count = (counts.get(name) ?? 0) + 1;
-  counts.set(name, count);
-  return count === 1 ? name : `${name}#${count}`;
+  let count = (counts.get(name) ?? 0) + 1;
+  while (count > 1 && counts.has(`${name}#${count}`)) count++;
+  const key = count === 1 ? name : `${name}#${count}`;
+  counts.set(key, 1).set(name, count);
+  return key;
 }

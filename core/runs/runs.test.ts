@@ -251,13 +251,61 @@ test("an emitted event and its runs come once, however often the run is tried", 
   assert.deepEqual(children, [{ id: parent.result, parent_run: parent.id }]);
 });
 
-test("a value that is not JSON is refused with a sentence, and NUL does not stop a run", async (t) => {
+test("a value that is not JSON is refused with a sentence, and what was done for it is not done again", async (t) => {
+  const circle: Record<string, unknown> = {};
+  circle.itself = circle;
+  const values: Record<string, unknown> = { code: () => {}, big: [1n], circle, long: "é".repeat(600_000) };
+  const done: unknown[] = [];
   const engine = await testEngine(t, {
-    odd: { run: async ({ step }) => await step.run("odd", () => (() => {}) as never) },
-    nul: { run: async ({ step, event }) => [await step.run("nul", () => "a\u0000b"), event.data.text] },
+    step: { run: ({ step, event }) => step.run("odd", () => values[String(done[done.push(event.data.name) - 1])]) },
+    result: { run: async ({ event }) => values[String(done[done.push(event.data.name) - 1])] },
   });
-  const odd = await engine.until(await engine.send("odd"));
-  assert.equal(odd.error?.code, "step.invalid");
-  const nul = await engine.until(await engine.send("nul", { text: "x\u0000\ud800" }));
-  assert.deepEqual([nul.status, nul.result], ["completed", ["a\ufffdb", "x\ufffd\ufffd"]]);
+  for (const handler of ["step", "result"]) {
+    for (const name of Object.keys(values)) {
+      const { error } = await engine.until(await engine.send(handler, { name }));
+      assert.equal(error?.code, "step.invalid", `${handler} ${name}`);
+      assert.match(error.message, handler === "step" ? /^The value of step "odd" / : /^The result of the run /);
+    }
+  }
+  assert.deepEqual(done, [...Object.keys(values), ...Object.keys(values)]);
+});
+
+test("what a step returns the first time is what every later time returns, the order of its keys too", async (t) => {
+  const value = { zebra: 1, b: [Number.NaN, -0, "x\0"], é: "\ud800", aa: { to: 2, a: 3 }, "7": 0 };
+  const seen: unknown[] = [];
+  const look = (data: unknown) => seen.push(JSON.stringify(data));
+  const engine = await testEngine(t, {
+    odd: {
+      run: async ({ step, event }) => {
+        look(event.data);
+        look(await step.run("all", () => value));
+        look(Object.is(await step.run("zero", () => -0), 0));
+        look(await step.run("none", () => Number.NaN));
+        await step.sleep("until woken", "1ms");
+      },
+    },
+  });
+  await engine.until(await engine.send("odd", value), "completed");
+  assert.deepEqual(seen.slice(4), seen.slice(0, 4));
+  assert.equal(seen[1], '{"7":0,"b":[null,0,"x\ufffd"],"aa":{"a":3,"to":2},"é":"\ufffd","zebra":1}');
+});
+
+test("a step may have any name: what the database cannot hold of it is replaced, and a long one is cut", async (t) => {
+  const names = [
+    "nul \0",
+    "half a sign \ud83d",
+    `${"😀".repeat(300)}`,
+    ..."ab".split("").map((end) => "x".repeat(9000) + end),
+  ];
+  const done: string[] = [];
+  const engine = await testEngine(t, {
+    odd: {
+      run: async ({ step }) => {
+        for (const name of names) await step.run(name, () => void done.push(name));
+        await step.sleep("until woken", "1ms");
+      },
+    },
+  });
+  const { status, error } = await engine.until(await engine.send("odd"));
+  assert.deepEqual([status, error, done], ["completed", null, names]);
 });

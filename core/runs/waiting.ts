@@ -108,17 +108,8 @@ export async function approveStep(
   const step = { key, kind: "approval", startedAt, error: null, detail: request.action, usd: 0 } as const;
   const { approval, answered } = await ledger.during(async () => {
     const digest = actionDigest({ ...request.action, label: ledger.label });
-    const { title, action } = request;
     const over = clock.now() >= until;
-    const asked = await askApproval(database, {
-      runId: run.id,
-      step: key,
-      title,
-      action,
-      digest,
-      expiresAt: until,
-      over,
-    });
+    const asked = await askApproval(database, { ...request, runId: run.id, step: key, digest, expiresAt: until, over });
     // An answer is bound to the exact action: code that changed meanwhile may not use it for another.
     if (asked.digest !== digest)
       throw changedError(run.handler, key, { key: `${key} (another action)`, kind: "approval" });

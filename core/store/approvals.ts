@@ -1,5 +1,6 @@
 import { newId } from "../base/ids.ts";
 import type { Database } from "./database.ts";
+import { toJson, toText } from "./encode.ts";
 
 export type ApprovalStatus = "waiting" | "approved" | "denied" | "expired";
 
@@ -34,8 +35,8 @@ export async function askApproval(
       newId("apr"),
       approval.runId,
       approval.step,
-      approval.title,
-      JSON.stringify(approval.action),
+      toText(approval.title),
+      toJson(approval.action),
       approval.digest,
       approval.expiresAt,
       approval.over,

@@ -30,11 +30,31 @@ export function toJsonOrNull(value: unknown): string | null {
   return value === null || value === undefined ? null : toJson(value);
 }
 
+/** JSON as jsonb gives it back: of an object the shorter keys first, those of one length by their bytes. */
+export function fromJson(text: string): unknown {
+  return inOrder(JSON.parse(text));
+}
+
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([one], [other]) => compareKeys(one, other));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, inOrder(inner)]));
+}
+
+function compareKeys(one: string, other: string): number {
+  const longer = Buffer.byteLength(one) - Buffer.byteLength(other);
+  return longer || Buffer.compare(Buffer.from(one), Buffer.from(other));
+}
+
 const MOST_NAME = 500;
 
-/** A name from outside as an index can hold it: without NUL, and of a long one its beginning and its hash. */
-export function toName(text: string): string {
-  const clean = text.replaceAll("\0", "\ufffd");
-  if (clean.length <= MOST_NAME) return clean;
-  return `${clean.slice(0, 200)}~${createHash("sha256").update(clean).digest("hex")}`;
+/** Text as the database can hold it: NUL and half a surrogate pair become U+FFFD. */
+export const toText = (text: string) => text.replaceAll("\0", "\ufffd").toWellFormed();
+
+/** A name as an index can hold it: text, and of a long one its beginning and its hash. */
+export function toName(name: string): string {
+  const text = toText(name);
+  if (text.length <= MOST_NAME) return text;
+  return toText(`${text.slice(0, 200)}~${createHash("sha256").update(text).digest("hex")}`);
 }

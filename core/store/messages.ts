@@ -2,6 +2,7 @@ import { fingerprintOf } from "../base/fingerprint.ts";
 import { newId } from "../base/ids.ts";
 import type { Failure } from "../define/run.ts";
 import type { Database } from "./database.ts";
+import { toJson, toJsonOrNull, toText } from "./encode.ts";
 import { openIssues } from "./issues.ts";
 
 export type MessageState = "pending" | "sending" | "delivered" | "failed" | "unknown";
@@ -89,11 +90,11 @@ export async function keepOutgoing(
       newId("msg"),
       message.conversationId,
       message.author,
-      message.text,
+      toText(message.text),
       message.runId,
       message.step,
       READ_CHANNELS,
-      JSON.stringify(message.detail ?? null),
+      toJson(message.detail ?? null),
     ],
   );
   await database.query("update conversations set updated_at = now() where id = $1", [message.conversationId]);
@@ -163,13 +164,7 @@ async function writeMark(
   const [row] = await database.query<{ channel: string }>(
     `update messages m set state = $2, external_id = coalesce($3, external_id), error = $4, due_at = coalesce($5, due_at)
      from conversations c where m.id = $1 and m.state = 'sending' and c.id = m.conversation_id returning c.channel`,
-    [
-      id,
-      mark.again ? "pending" : mark.state,
-      mark.externalId ?? null,
-      mark.error ? JSON.stringify(mark.error) : null,
-      mark.again ?? null,
-    ],
+    [id, mark.again ? "pending" : mark.state, mark.externalId ?? null, toJsonOrNull(mark.error), mark.again ?? null],
   );
   return row;
 }

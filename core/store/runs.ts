@@ -2,7 +2,7 @@ import type { Label } from "../define/label.ts";
 import type { Limits } from "../define/limits.ts";
 import type { Failure, RunStatus, Waiting } from "../define/run.ts";
 import type { Database } from "./database.ts";
-import { columns, toJson, toJsonOrNull } from "./encode.ts";
+import { columns, fromJson, toJson, toJsonOrNull } from "./encode.ts";
 import { type EventRow, earliestAfter, type RawEvent, toEventRow, type Wanted } from "./events.ts";
 import { fileFailedRuns } from "./issues.ts";
 import { BODY, type EventSeed, type RunSeed } from "./keep.ts";
@@ -63,7 +63,7 @@ export function toClaimedRun(
   run: RunSeed,
   at: Date,
 ): ClaimedRun {
-  const whole = data === BODY ? { data: null, body: request!.body } : { data: JSON.parse(toJson(data)), body: null };
+  const whole = data === BODY ? { data: null, body: request!.body } : { data: fromJson(toJson(data)), body: null };
   const { source, type, key, time, problem = null } = event;
   const row = toEventRow({ id, source, type, key, time, problem, ...label, ...whole });
   const { handler, version, attempts: maxAttempts, delays, limits } = run;

@@ -101,20 +101,7 @@ export async function syncSchedules(
 }
 
 /** What a person or an agent may say of a schedule. */
-export type MadeSchedule = Pick<
-  ScheduleRow,
-  | "name"
-  | "origin"
-  | "description"
-  | "cron"
-  | "zone"
-  | "policy"
-  | "agent"
-  | "text"
-  | "conversationId"
-  | "label"
-  | "nextAt"
-> & { readonly dueAt: Date | null };
+export type MadeSchedule = Omit<ScheduleRow, "heldAt" | "lastAt" | "paused" | "failures" | "createdAt">;
 
 /** Adds a schedule. False: the name is taken. */
 export async function addSchedule(database: Database, made: MadeSchedule): Promise<boolean> {
