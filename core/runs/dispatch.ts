@@ -120,7 +120,7 @@ export function decide(
     .filter((trigger) => trigger.on.source === event.source && matchesType(trigger.on.type, event.type));
   if (wanted.length === 0) {
     if (event.source === "daimon") return { outcome: "ignored", reason: null, runs: [] };
-    return { outcome: "ignored", reason: `No trigger wants ${event.source} ${event.type}.`, runs: [] };
+    return { outcome: "ignored", reason: `No trigger wants ${event.source} ${toName(event.type)}.`, runs: [] };
   }
   const matching = event.problem ? wanted : wanted.filter((trigger) => matchesWhere(trigger.on.where, data));
   if (matching.length === 0) {

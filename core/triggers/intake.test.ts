@@ -229,6 +229,7 @@ test("whatever the sender names an event or a delivery, it is kept", async (t) =
   const long = randomUUID().repeat(200);
   const named = await post("push", { body: JSON.stringify({ action: "\0half", who: { toString: long } }) });
   assert.equal(named.status, 202, "a NUL, which the database cannot hold");
+  assert.equal((await post("nobody\0", {})).status, 202, "a NUL in what no trigger wants");
   const [run] = await database.query<{ id: string }>("select id from runs where event_id = $1", [named.id]);
   assert.equal((await until(run!.id)).result, "ran");
   const much = await post(long, { headers: { "x-delivery": long } });
