@@ -169,6 +169,7 @@ test("a run that was lost before its turn came does not begin at all", async () 
   const event = { id: "evt_1", source: "test", type: "x", key: "1", time: new Date(), data: {}, problem: null, label };
   const run = {
     ...{ id: "run_1", handler: "x", version: "1", attempts: 0, maxAttempts: 1, delays: [], claim: 1, label, event },
+    keyed: false,
     ...{
       limits: { turns: 1, usd: 1, minutes: 1 },
       usd: 0,

@@ -64,6 +64,14 @@ test("of one key only so many run at a time, of others as many as there is room 
   assert.deepEqual([most.get("ann"), most.get("bob")], [2, 2]);
 });
 
+test("the next run of a key begins when the one before it has ended, not when its worker looks around", async (t) => {
+  let done = 0;
+  const engine = await testEngine(t, { keyed: { concurrency: { limit: 1 }, run: async () => ++done } });
+  const ids = await Promise.all(Array.from({ length: 100 }, () => engine.send("keyed")));
+  await engine.until(ids.sort().at(-1)!);
+  assert.equal(done, 100);
+});
+
 test("a run of higher priority goes first", async (t) => {
   const order: string[] = [];
   const note = (name: string) => async () => void order.push(name);

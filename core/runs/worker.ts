@@ -210,6 +210,7 @@ export function createWorker(options: WorkerOptions): Worker {
     );
     if (!ours) return log.warn("Another worker has taken this run over; nothing was written.", { run: run.id });
     options.live.publish({ kind: "run", id: run.id, status: written.status, name: run.handler });
+    if (run.keyed) wake();
     const asleep = written.waits.length > 0 || written.waiting?.kind === "approval";
     if (asleep && (await wakeDue(database, clock.now())) > 0) wake();
   };

@@ -16,6 +16,8 @@ export interface ClaimedRun {
   readonly maxAttempts: number;
   readonly delays: readonly number[];
   readonly claim: number;
+  /** Others may wait for it to end. */
+  readonly keyed: boolean;
   readonly label: Label;
   readonly limits: Limits;
   readonly usd: number;
@@ -53,7 +55,7 @@ export async function claimRuns(database: Database, me: string, most: number): P
 const EVENT = `e.id, e.source, e.type, e.key, date_part('epoch', e.time) * 1000 as at, e.data, e.problem, e.integrity, e.privacy,
     case when e.data is null then e.body end as body`;
 const CLAIM = `select r.id as run_id, r.event_id, r.handler, r.version, r.attempts, r.max_attempts, r.delays::text as delays, r.claim, r.limits,
-    r.usd, r.worked_ms, date_part('epoch', r.started_at) * 1000 as started, r.integrity as run_integrity, r.privacy as run_privacy,
+    r.usd, r.worked_ms, r.keyed, date_part('epoch', r.started_at) * 1000 as started, r.integrity as run_integrity, r.privacy as run_privacy,
     exists (select from bursts b where b.run_id = r.id) as gathered, ${EVENT}
   from claim_runs($1, $2) r left join lateral (select * from events where events.id = r.event_id limit 1) e on true`;
 
@@ -67,7 +69,7 @@ export function toClaimedRun(
   const { source, type, key, time, problem = null } = event;
   const row = toEventRow({ id, source, type, key, time, problem, ...label, ...whole });
   const { handler, version, attempts: maxAttempts, delays, limits } = run;
-  const begun = { claim: 1, attempts: 0, usd: 0, workedMilliseconds: 0, startedAt: at };
+  const begun = { claim: 1, keyed: false, attempts: 0, usd: 0, workedMilliseconds: 0, startedAt: at };
   return { id: run.id, handler, version, maxAttempts, delays, limits, label, ...begun, event: row, events: [row] };
 }
 
@@ -80,6 +82,7 @@ type ClaimedRow = Omit<RawEvent, "time"> & {
   max_attempts: number;
   delays: string;
   claim: number;
+  keyed: boolean;
   limits: Limits;
   usd: number;
   worked_ms: number;
@@ -100,6 +103,7 @@ function toClaimed(row: ClaimedRow, burst?: readonly ClaimedRow[]): ClaimedRun {
     maxAttempts: row.max_attempts,
     delays: row.delays === "{}" ? [] : row.delays.slice(1, -1).split(",").map(Number),
     claim: row.claim,
+    keyed: row.keyed,
     label: { integrity: row.run_integrity, privacy: row.run_privacy },
     limits: row.limits,
     usd: row.usd,

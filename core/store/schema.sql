@@ -141,7 +141,7 @@ create index runs_of_schedule on runs (handler) where status in ('queued', 'runn
 -- The keys are walked one by one along the index, so a key with a long queue costs no more than a short one.
 create function claim_runs(me text, most integer)
   returns table (id text, event_id text, handler text, version text, attempts integer, max_attempts integer, delays integer[], claim integer,
-    integrity text, privacy text, limits jsonb, usd double precision, worked_ms bigint, started_at timestamptz)
+    integrity text, privacy text, limits jsonb, usd double precision, worked_ms bigint, started_at timestamptz, keyed boolean)
   language plpgsql
   set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off as $$
 #variable_conflict use_column
@@ -170,7 +170,7 @@ begin
       update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, clock_timestamp()), wake_at = null, waiting = null
       from mine where runs.id = mine.id and runs.status = 'queued'
       returning runs.id, runs.event_id, runs.handler, runs.version, runs.attempts, runs.max_attempts, runs.delays, runs.claim,
-        runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
+        runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at, true;
     get diagnostics taken = row_count;
   end if;
   return query
@@ -181,7 +181,7 @@ begin
     update runs set status = 'running', worker = me, claim = claim + 1, started_at = coalesce(started_at, clock_timestamp()), wake_at = null, waiting = null
     from mine where runs.ctid = mine.place
     returning runs.id, runs.event_id, runs.handler, runs.version, runs.attempts, runs.max_attempts, runs.delays, runs.claim,
-      runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at;
+      runs.integrity, runs.privacy, runs.limits, runs.usd, runs.worked_ms, runs.started_at, false;
 end $$;
 
 -- Lets runs go, and returns the ids of those that were still the caller's: `claim` is the fence, and a run has a

@@ -141,7 +141,7 @@ function openRun(database: Database, answered: DaimonEvent, clock: Clock) {
     async carry<Result>(work: (root: JournalRoot) => Promise<Result>): Promise<Result | "suspended" | "crashed"> {
       halt = new Halt();
       const root = openJournal({
-        run: { ...run, attempts, claim: ++claim },
+        run: { ...run, attempts, claim: ++claim, keyed: false },
         kept: [...kept.values()],
         changed: false,
         presence: { holds: () => true, beat: async () => {} },
