@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Handler } from "../define/context.ts";
+import { readFigures } from "../store/figures.ts";
+import { readStatus } from "../store/views/system.ts";
+import { listApprovals } from "../store/views/talk.ts";
 import { testEngine } from "../test/engine.ts";
 
 test("an approval is asked once and answered once", async (t) => {
@@ -26,6 +29,27 @@ test("an approval is asked once and answered once", async (t) => {
     assert.equal((await engine.until(id)).result, result);
   }
   await assert.rejects(engine.runs.answer("apr_none", "approved", "owner"), { code: "approval.missing" });
+});
+
+test("nobody is asked for a run that has ended; retried, it asks again", async (t) => {
+  const engine = await testEngine(t, {
+    careful: { run: ({ approve }) => approve("send", { title: "Send", action: { tool: "mail", input: "ann" } }) },
+  });
+  const { database } = engine;
+  const now = new Date();
+  const id = await engine.send("careful");
+  await engine.until(id, "waiting");
+  const statusOf = async () => (await listApprovals(database, { limit: 1 }, now)).items.map(({ status }) => status);
+  const counts = async () => [(await readStatus(database, now)).approvals, (await readFigures(database)).approvals];
+  assert.deepEqual([await statusOf(), await counts()], [["waiting"], [1, 1]]);
+  await engine.runs.cancel(id);
+  assert.deepEqual([await statusOf(), await counts()], [["expired"], [0, 0]]);
+  const [approval] = await database.query<{ id: string }>("select id from approvals");
+  await assert.rejects(engine.runs.answer(approval!.id, "approved", "owner"), { code: "approval.answered" });
+  await engine.runs.retry(id);
+  await engine.until(id, "waiting");
+  await engine.runs.answer(approval!.id, "approved", "owner");
+  assert.equal((await engine.until(id)).result, true);
 });
 
 test("what is asked may hold signs that the database does not", async (t) => {

@@ -18,6 +18,10 @@ export interface Approval {
   readonly createdAt: Date;
 }
 
+/** True, in SQL, of an approval that may still be answered: there is time, and its run has not ended. */
+export const OPEN = (now: string) => `status = 'waiting' and expires_at > ${now}
+  and exists (select from runs where id = run_id and status in ('queued', 'running', 'waiting'))`;
+
 const COLUMNS = `id, run_id as "runId", step, title, action, digest, status, expires_at as "expiresAt", answered_at as "answeredAt", created_at as "createdAt"`;
 
 /** Asks once for each step of a run; asked again, the first question stands. When it is `over`, it waits no more. */
@@ -47,7 +51,7 @@ export async function askApproval(
 
 /**
  * Answers an approval that is waiting and wakes its run, in one transaction. Null: there is none of that id;
- * `done` false: it was answered before, or its time is over.
+ * `done` false: it was answered before, or is over.
  */
 export async function answerApproval(
   database: Database,
@@ -57,7 +61,7 @@ export async function answerApproval(
   return await database.transaction(async (inside) => {
     const [answered] = await inside.query<Approval>(
       `update approvals set status = $2, answered_at = now(), answered_by = $3
-       where id = $1 and status = 'waiting' and expires_at > now() returning ${COLUMNS}`,
+       where id = $1 and ${OPEN("now()")} returning ${COLUMNS}`,
       [id, answer.status, answer.by],
     );
     if (answered) {

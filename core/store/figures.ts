@@ -1,4 +1,5 @@
 import { firstId } from "../base/ids.ts";
+import { OPEN } from "./approvals.ts";
 import type { Database } from "./database.ts";
 import { EVENTS_OF_RUN, stands } from "./filters.ts";
 
@@ -33,7 +34,7 @@ export async function readFigures(database: Database): Promise<Figures> {
     ),
     database.query<{ oldestSeconds: number; approvals: number }>(
       `select coalesce(extract(epoch from now() - (select min(created_at) from runs where status = 'queued')), 0)::double precision as "oldestSeconds",
-         (select count(*) from approvals where status = 'waiting') as approvals`,
+         (select count(*) from approvals where ${OPEN("now()")}) as approvals`,
     ),
   ]);
   return { events, runs, refusals, issues, ...rest[0]! };

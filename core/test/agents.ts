@@ -82,6 +82,9 @@ export async function testAgent(
     log,
     zone: "Europe/Amsterdam",
   });
+  await database.query(
+    "insert into runs (id, event_id, handler, status) values ('run_1', 'evt_1', 'agent:default', 'running')",
+  );
   const run = openRun(database, event, clock);
   return {
     ...run,

@@ -11,6 +11,9 @@ async function keepApproval(
 ): Promise<string> {
   const id = newId("apr");
   await database.query(
+    "insert into runs (id, event_id, handler, status) values ('run_1', 'evt_1', 'x', 'waiting') on conflict do nothing",
+  );
+  await database.query(
     `insert into approvals (id, run_id, step, title, action, digest, status, expires_at)
      values ($1, 'run_1', $1, 'Delete a file', '{"tool":"file_delete","input":{"path":"a.md"}}', 'd', $2, $3)`,
     [id, approval.status ?? "waiting", approval.expiresAt ?? "2026-11-23T12:00:00Z"],

@@ -1,3 +1,4 @@
+import { OPEN } from "../approvals.ts";
 import type { Database } from "../database.ts";
 
 /** The state of the whole as `GET /api/status` answers it, the checklist `steps` of the first five minutes included. */
@@ -20,7 +21,7 @@ export async function readStatus(database: Database, now: Date): Promise<StatusV
          'waiting', (select count(*) from runs where status = 'waiting' and wake_at is not null)
                   + (select count(*) from runs where status = 'waiting' and started_at is null and wake_at is null),
          'failed', (select count(*) from runs where status = 'failed')) as counts,
-       (select count(*) from approvals where status = 'waiting' and expires_at > $1) as approvals,
+       (select count(*) from approvals where ${OPEN("$1")}) as approvals,
        (select count(*) from issues where status = 'open') as issues,
        coalesce((select value = 'true' from switches where name = 'stop'), false) as stopped,
        json_build_object(

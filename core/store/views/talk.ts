@@ -1,13 +1,13 @@
-import type { ApprovalStatus } from "../approvals.ts";
+import { type ApprovalStatus, OPEN } from "../approvals.ts";
 import type { Database } from "../database.ts";
 import { type Page, type PageQuery, type Row, toPage } from "./page.ts";
 
 /** A message's columns. */
 export const MESSAGE = `id, direction, author, text, state, run_id as "runId", created_at as "createdAt", detail`;
 
-/** An approval's columns. One that was not answered in time is `expired`, whether or not its run has noticed. */
+/** An approval's columns. One that was not answered in time, or before its run ended, is `expired`. */
 export const APPROVAL = (now: string): string => `id, run_id as "runId", title, action,
-  case when status = 'waiting' and expires_at <= ${now} then 'expired' else status end as status,
+  case when status <> 'waiting' or ${OPEN(now)} then status else 'expired' end as status,
   expires_at as "expiresAt", created_at as "createdAt", answered_at as "answeredAt"`;
 
 /** Approvals, newest first. */
