@@ -15,6 +15,9 @@ import { decideRetry, effectiveLimits } from "./rules.ts";
 /** A database that was away is no fault of the run's: it goes on after this, and no try is counted. */
 const AWAY_MILLISECONDS = 500;
 
+/** What a release says of an end that has nothing to say. */
+export const NOTHING = { result: null, error: null, waiting: null, wakeAt: null, waits: [] } as const;
+
 export interface ExecuteOptions
   extends Pick<LedgerOptions, "presence" | "database" | "keepStep" | "live" | "clock" | "chance"> {
   /** Asked for at each execution. */
@@ -122,11 +125,7 @@ function toRelease(
     claim: run.claim,
     version: handler?.version ?? null,
     attempts: run.attempts,
-    result: null,
-    error: null,
-    waiting: null,
-    wakeAt: null,
-    waits: [],
+    ...NOTHING,
     ...spent,
   } as const;
   switch (ending.end) {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock } from "../base/clock.ts";
 import { DaimonError } from "../base/errors.ts";
 import type { Live } from "../base/live.ts";
@@ -53,7 +54,7 @@ export interface Ledger {
   /** Work that the run must not let go in. After the run was let go, whoever asks waits for ever. */
   during<Value>(work: () => Promise<Value>): Promise<Value>;
   keep(step: KeptFields): Promise<void>;
-  /** Lets the run go when nothing is under way any more. Never returns. */
+  /** Lets the run go when nothing is under way any more. Never returns. Throws `step.invalid` within a step. */
   suspend(suspension: Suspension): Promise<never>;
   /** Settles when nothing of the run can go on until something wakes it. */
   readonly suspended: Promise<readonly Suspension[]>;
@@ -63,6 +64,11 @@ export interface Ledger {
 export type KeptFields = Omit<StepSeed, "runId" | "claim" | "attempt" | "label" | "finishedAt">;
 
 const NEVER = new Promise<never>(() => {});
+
+/** Whose step's code it is that asks: it is told also to what that code sets going for other runs. */
+export const stepUnderway = new AsyncLocalStorage<Ledger>();
+
+const WAITS_WITHIN = "What waits within another step would never end: the run cannot let go while a step is under way.";
 
 export function openLedger(options: LedgerOptions): Ledger {
   const { run, clock } = options;
@@ -128,10 +134,11 @@ export function openLedger(options: LedgerOptions): Ledger {
       }
       options.live.publish({ kind: "step", id: run.id, name: step.key, status: step.status });
     },
-    suspend(suspension) {
+    async suspend(suspension) {
+      if (stepUnderway.getStore() === this) throw new DaimonError("step.invalid", WAITS_WITHIN, "Wait between steps.");
       suspensions.push(suspension);
       settle();
-      return NEVER;
+      return await NEVER;
     },
     close() {
       closed = true;

@@ -4,7 +4,7 @@ import type { StepNotes, StepRequest } from "../define/steps.ts";
 import { join } from "../policy/labels.ts";
 import { isAway } from "../store/database.ts";
 import { fromJson, toJson } from "../store/encode.ts";
-import { fromFailure, type Ledger } from "./ledger.ts";
+import { fromFailure, type Ledger, stepUnderway } from "./ledger.ts";
 import { DEFAULT_RETRY, decideRetry } from "./rules.ts";
 
 /** The largest value of a step, in bytes of JSON. */
@@ -41,10 +41,8 @@ async function execute<Value>(
     if (request.effect && step.kept?.status !== "started")
       await ledger.keep({ ...row, status: "started", detail: request.detail, usd: 0 });
     const lost = step.kept?.status === "started" && request.onUnknown;
-    const value = toPlain(
-      `The value of step "${step.key}"`,
-      await (lost ? request.onUnknown!(notes.face) : request.code(notes.face)),
-    );
+    const code = lost ? request.onUnknown! : request.code;
+    const value = toPlain(`The value of step "${step.key}"`, await stepUnderway.run(ledger, code, notes.face));
     await ledger.keep({ ...row, status: "completed", value, detail: notes.detail, usd: notes.usd });
     return { value: value as Value };
   } catch (thrown) {

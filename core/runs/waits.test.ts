@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../base/clock.ts";
 import { newId } from "../base/ids.ts";
+import type { Context } from "../define/context.ts";
 import { STRANGER } from "../define/label.ts";
 import type { Database } from "../store/database.ts";
 import { keepEvents } from "../store/keep.ts";
@@ -93,6 +94,27 @@ test("a wait that nobody answers ends with null", async (t) => {
     patient: { run: async ({ wait }) => (await wait("for ever", { source: "nobody" }, "100ms")) === null },
   });
   assert.equal((await engine.until(await engine.send("patient"))).result, true);
+});
+
+test("what waits within a step is refused with a sentence, and holds no place until its minutes are over", async (t) => {
+  const inner: Record<string, (context: Context) => Promise<unknown>> = {
+    sleep: ({ step }) => step.sleep("inner", "1h"),
+    event: ({ step }) => step.waitForEvent("inner", { source: "test", type: "never" }, "1h"),
+    approval: ({ step }) => step.approve("inner", { title: "Send", action: { tool: "mail", input: "ann" } }),
+    try: ({ step }) => step.run("inner", () => Promise.reject(new Error("busy")), { attempts: 2 }),
+  };
+  const engine = await testEngine(t, {
+    outer: { run: (context) => context.step.run("outer", () => inner[String(context.event.data.kind)]!(context)) },
+    beside: {
+      run: ({ step }) => Promise.all([step.run("one", () => step.run("two", () => 2)), step.sleep("x", "1ms")]),
+    },
+  });
+  for (const kind of Object.keys(inner)) {
+    const { status, error } = await engine.until(await engine.send("outer", { kind }));
+    assert.deepEqual([status, error?.code], ["failed", "step.invalid"], kind);
+    assert.match(error!.message, /within another step/, kind);
+  }
+  assert.deepEqual((await engine.until(await engine.send("beside"))).result, [2, null]);
 });
 
 test("waiting side by side goes on with whichever comes first", async (t) => {

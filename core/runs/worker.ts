@@ -7,7 +7,7 @@ import { releaseHeld } from "../store/held.ts";
 import { handBack, takeOver } from "../store/processes.ts";
 import { type ClaimedRun, claimRuns, type Release, releaseRuns, wakeDue } from "../store/runs.ts";
 import { keepSteps, type StepSeed, stepsOf } from "../store/steps.ts";
-import { type ExecuteOptions, executeRun } from "./execute.ts";
+import { type ExecuteOptions, executeRun, NOTHING } from "./execute.ts";
 import { Halt, type Interruption } from "./halt.ts";
 import type { Presence } from "./presence.ts";
 import type { Handlers } from "./registered.ts";
@@ -198,15 +198,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const letGo = async (run: ClaimedRun, written: Release) => {
     const ours = await whileUseful(() => release(written), presence.holds).catch((error) =>
       // What cannot be written is written as that: the run ends with the reason.
-      release({
-        ...written,
-        status: "failed",
-        result: null,
-        waiting: null,
-        wakeAt: null,
-        waits: [],
-        error: toFailure(error),
-      }),
+      release({ ...written, ...NOTHING, status: "failed", error: toFailure(error) }),
     );
     if (!ours) return log.warn("Another worker has taken this run over; nothing was written.", { run: run.id });
     options.live.publish({ kind: "run", id: run.id, status: written.status, name: run.handler });
@@ -255,7 +247,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (next) pause = Math.min(every, Math.max(SOONEST_MILLISECONDS, next.getTime() - clock.now().getTime()));
       wake();
     } catch (error) {
-      log.warn("Looking for runs that are due failed; trying again.", { error: String(error) });
+      if (open) log.warn("Looking for runs that are due failed; trying again.", { error: String(error) });
     } finally {
       if (open) poll = setTimeout(look, pause);
     }

@@ -51,7 +51,7 @@ export function failure(status: number, code: string, message: string, next?: st
 }
 
 export const missing = (source: string): Answer =>
-  failure(404, "source.missing", `There is no source "${source}".`, "daimon capabilities list");
+  failure(404, "source.missing", `There is no source "${source}".`, "daimon list");
 
 /** A source that is there, asked by another method than POST. */
 export const NO_METHOD: Answer = {

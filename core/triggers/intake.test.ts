@@ -66,7 +66,7 @@ async function testIntake(t: TestContext, handlers: Record<string, TestHandler>,
       };
       const request = { method: "POST", url: `/hooks/${source}?a=1`, headers, body };
       const answer = await intake.receive(source, request);
-      return { ...answer, ...(answer.body as { id?: string; error?: { code: string } }) };
+      return { ...answer, ...(answer.body as { id?: string; error?: { code: string; next?: string } }) };
     },
     /** As soon as there are so many: they are written a moment later. */
     async refusals(length: number) {
@@ -120,7 +120,8 @@ test("what is not verified leaves nothing but a count and a reason", async (t) =
 
 test("a source that is not there is 404, one without a secret 503 and never open", async (t) => {
   const { post, setSecrets, eventCount } = await testIntake(t, { push: note });
-  assert.equal((await post("push", {}, "nobody")).status, 404);
+  const nobody = await post("push", {}, "nobody");
+  assert.deepEqual([nobody.status, nobody.error?.next], [404, "daimon list"]);
   setSecrets([]);
   const closed = await post("push", { secret: "undefined" });
   assert.deepEqual(
