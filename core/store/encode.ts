@@ -38,8 +38,9 @@ export function fromJson(text: string): unknown {
 function inOrder(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(inOrder);
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).sort(([one], [other]) => compareKeys(one, other));
-  return Object.fromEntries(entries.map(([key, inner]) => [key, inOrder(inner)]));
+  const object = value as Record<string, unknown>;
+  const keys = Object.keys(object).sort(compareKeys);
+  return Object.fromEntries(keys.map((key) => [key, inOrder(object[key])]));
 }
 
 function compareKeys(one: string, other: string): number {
