@@ -27,15 +27,22 @@ export function unknownName(code: string, what: string, known: Iterable<string>)
  * (`payload.invalid`), a `next`, and a `retryAfter`.
  */
 export function toFailure(error: unknown): Failure {
-  if (!(error instanceof Error)) return { code: "handler.threw", message: String(error) };
+  if (!(error instanceof Error)) return { code: "handler.threw", message: shorten(String(error)) };
   const { code, message, next, retryAfter } = error as Partial<DaimonError> & Error;
   const coded = CODE.test(String(code));
   return {
     code: coded ? String(code) : "handler.threw",
-    message: coded ? message : `${error.name}: ${message}`,
+    message: shorten(coded ? String(message) : `${error.name}: ${message}`),
     ...(coded && next ? { next: String(next) } : {}),
     ...(Number(retryAfter) > 0 ? { retryAfter: Number(retryAfter) } : {}),
   };
+}
+
+/** Some put the whole page that they were answered with into their message. */
+const MOST_MESSAGE = 10_000;
+
+function shorten(message: string): string {
+  return message.length <= MOST_MESSAGE ? message : `${message.slice(0, MOST_MESSAGE)}… (${message.length} signs)`;
 }
 
 const CODE = /^[a-z][a-z-]*(\.[a-z-]+)+$/;
