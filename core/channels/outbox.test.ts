@@ -130,3 +130,12 @@ test("what is said in the console or the CLI is delivered by being kept", async 
   const [message] = await lastMessages(house.database, web.id, 10);
   assert.equal(message!.state, "delivered");
 });
+
+test("what is said, and why it was not delivered, may hold signs that the database does not", async (t) => {
+  const house = await open(t, async ({ text }) => {
+    throw new DaimonError("post.refused.wrong", `No NUL \0 in ${text}`);
+  });
+  await house.say("a\0b\ud83d", "step");
+  house.outbox.start();
+  assert.deepEqual(await house.settled(), ["a\ufffdb\ufffd failed"]);
+});
