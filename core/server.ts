@@ -182,7 +182,9 @@ async function listen(server: Server, options: { host: string; port: number }): 
     server.once("error", (error: NodeJS.ErrnoException) => {
       const taken = error.code === "EADDRINUSE";
       const why = taken ? "is taken" : `cannot be listened on: ${error.message}`;
-      const next = taken ? "Stop what listens there, or start with PORT=4243." : "Set HOST to one of this machine.";
+      const next = taken
+        ? "Is it Daimon? npx daimon login opens it. Else stop what listens there, or start with PORT=4243."
+        : "Set HOST to one of this machine.";
       const code = taken ? "port.taken" : "port.unusable";
       reject(new DaimonError(code, `Port ${options.port} of ${options.host} ${why}.`, next));
     });

@@ -39,7 +39,7 @@ test("the answer is on stdout, and what stands beside it on stderr", async (t) =
   assert.deepEqual([code, stdout], [0, "Let me look.\nFound it.\n"]);
   assert.match(
     stderr,
-    /^✓ hub_search\nasks: Send it: daimon approvals show apr_1\nNo room now\. It waits for its next try until 2026-11-22 .*\ndemo, no model\n$/,
+    /^✓ hub_search\nasks: Send it\nNext: daimon approvals show apr_1\nNo room now\. It waits for its next try until 2026-11-22 .*\ndemo, no model\n$/,
   );
 });
 

@@ -97,7 +97,7 @@ async function ask(body: Question, { live, signal }: { live: boolean; signal: Ab
     if (event === "tool" && fields.state !== "started") {
       written.aside(`${fields.state === "failed" ? "✗" : "✓"} ${line(fields.name!)}`);
     }
-    if (event === "approval") written.aside(`asks: ${line(fields.title!)}: daimon approvals show ${fields.id}`);
+    if (event === "approval") written.aside(`asks: ${line(fields.title!)}\nNext: daimon approvals show ${fields.id}`);
     if (event === "waiting") {
       const run = data as Pick<RunDetail, "waiting" | "wakeAt">;
       const why = run.waiting?.kind === "retry" ? `${line(run.waiting.error.message)} ` : "";

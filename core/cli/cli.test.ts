@@ -74,8 +74,15 @@ test("every command of the design is there, and each tells itself with examples 
       path.join(" "),
     );
   }
-  const whole = await run(["help", "runs", "show"]);
-  assert.equal(whole.code, 0);
+  for (const [words, told] of [
+    [["help"], /^A personal AI operating system/],
+    [["help", "runs"], /^The executions of/],
+    [["help", "runs", "show"], /^One with the tree of its steps/],
+  ] as const) {
+    const whole = await run([...words]);
+    assert.equal(whole.code, 0);
+    assert.match(whole.stdout, told);
+  }
   assert.match((await run([])).stdout, /^A personal AI operating system/);
 });
 
@@ -84,6 +91,8 @@ test("a wrong use is told, with the next command, and exits 2", async (t) => {
   const cases: [string[], RegExp][] = [
     [["rns"], /Unknown command 'rns'\.\nNext: Did you mean runs\?/],
     [["runs", "shwo"], /Did you mean show\?/],
+    [["help", "nothing"], /^Unknown command 'nothing'\.\nNext: daimon --help/],
+    [["help", "runs", "shwo"], /^Unknown command 'shwo'\.\nNext: Did you mean show\?/],
     [["runs", "list", "--stauts", "failed"], /Unknown option '--stauts'\.\nNext: Did you mean --status\?/],
     [["runs", "list", "--status", "lost"], /Allowed choices are queued, running/],
     [["runs", "show"], /Missing required argument 'id'\.\nNext: daimon runs show --help/],

@@ -13,11 +13,12 @@ export async function runCli(argv: string[], main: CliMain): Promise<number> {
   if (argv[0] !== "start") process.on("SIGINT", () => process.exit(EXIT.interrupted));
   try {
     if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync(argv, { from: "user" });
+    else await program.parseAsync(argv[0] === "help" ? asHelp(argv.slice(1), program) : argv, { from: "user" });
     return EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    const told = error instanceof CommanderError ? usageError(error, helpFor(program, argv)) : error;
+    const path = namedBy(argv, program).map((command) => command.name());
+    const told = error instanceof CommanderError ? usageError(error, `${path.join(" ")} --help`) : error;
     if (told) tell(told, argv.includes("--json"));
     return told ? exitOf(told) : EXIT.usage;
   }
@@ -42,16 +43,22 @@ function usageError(error: CommanderError, help: string): CliError | null {
   return new CliError(EXIT.usage, "cli.usage", sentence, hint?.replace(/^\((.*)\)$/, "$1") ?? help);
 }
 
-/** The help of the innermost command that was named. */
-function helpFor(program: Command, argv: readonly string[]): string {
-  const path = ["daimon"];
-  let command: Command | undefined = program;
-  for (const word of argv) {
-    command = command.commands.find((inner) => inner.name() === word);
-    if (!command) break;
-    path.push(word);
+/** The commands that these words name, from `daimon` to the innermost. */
+function namedBy(words: readonly string[], program: Command): Command[] {
+  const path = [program];
+  for (const word of words) {
+    const inner = path.at(-1)!.commands.find((one) => one.name() === word);
+    if (!inner) break;
+    path.push(inner);
   }
-  return `${path.join(" ")} --help`;
+  return path;
+}
+
+/** `help runs show` is `runs show --help`. A word that names nothing is left as the last, to be told of. */
+function asHelp(words: readonly string[], program: Command): readonly string[] {
+  const path = namedBy(words, program);
+  const unknown = path.at(-1)!.commands.length > 0 && words.length >= path.length;
+  return unknown ? words.slice(0, path.length) : [...words, "--help"];
 }
 
 /** What, why and next, on stderr. What nobody meant a person to see is told with where it was thrown. */

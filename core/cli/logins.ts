@@ -12,12 +12,11 @@ export const login = (options: ReadOptions) =>
 export const createToken = (
   name: string,
   { scope, days, ...options }: ReadOptions & { scope: string; days?: number },
-) => {
-  return change<{ token: string }>(["POST", "/api/tokens", { name, scope, days }], options, ({ token }) => {
+) =>
+  change<{ token: string }>(["POST", "/api/tokens", { name, scope, days }], options, ({ token }) => {
     print(token);
     say("Shown once. Use it as DAIMON_TOKEN, or as Authorization: Bearer.");
   });
-};
 
 export const listTokens = (options: ReadOptions) =>
   showList<Token>(`/api/tokens${query(options)}`, options, {

@@ -50,7 +50,7 @@ export function buildProgram(main: CliMain): Command {
   addHub(noun(program, "hub", "What Daimon knows: Markdown in git"));
   addOperations(program.commandsGroup("Keep it well:"));
   addTokens(noun(program, "token", "Keys to the API for other machines and programs"));
-  return program.helpCommand("help [command]", "Show the help of a command");
+  return program.helpCommand("help [command...]", "Show the help of a command");
 }
 
 /** A noun that holds verbs; alone it shows its help. */
@@ -121,13 +121,8 @@ function parseParts(text: string): string[] {
 
 function addCapabilities(program: Command): void {
   const from = "Install a capability: a name of the catalog, a folder or a git URL";
-  verb(
-    program,
-    "add <from>",
-    from,
-    ["payments", "./my-capability --yes", "https://git.example/ada/capabilities.git#shop"],
-    act(CAPABILITIES, "add"),
-  ).option("--yes", "do not ask");
+  const forms = ["payments", "./my-capability --yes", "https://git.example/ada/capabilities.git#shop"];
+  verb(program, "add <from>", from, forms, act(CAPABILITIES, "add")).option("--yes", "do not ask");
   verb(program, "remove <name>", "Remove a capability", ["payments"], act(CAPABILITIES, "remove")).option(
     "--yes",
     "do not ask",
@@ -199,14 +194,10 @@ function addEvents(events: Command): void {
   many(eventFilter(read(events, "replay [id]", replay, examples, act(EVENTS, "replayEvent"))))
     .option("--data <json>", "on a new event with this data: JSON, @file, or @- for stdin")
     .option("--edit", "on a new event with the data as you change it in $EDITOR");
-  read(
-    events,
-    "pause <source>",
-    "Keep what comes from a source, and run nothing",
-    ["github"],
-    act(EVENTS, "pauseSource"),
-  );
-  read(events, "resume <source>", "Run what waited, and what comes", ["github"], act(EVENTS, "resumeSource"));
+  const source = ["github"];
+  const pause = "Keep what comes from a source, and run nothing";
+  read(events, "pause <source>", pause, source, act(EVENTS, "pauseSource"));
+  read(events, "resume <source>", "Run what waited, and what comes", source, act(EVENTS, "resumeSource"));
 }
 
 function addRuns(runs: Command): void {

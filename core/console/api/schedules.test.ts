@@ -113,6 +113,7 @@ test("what cannot be is refused with a sentence before anything is made", async 
   await refused({ when: "next tuesday at 9" }, 400, /can be two days/);
   await refused({ zone: "Mars/Base" }, 400, /"Mars\/Base" is not an IANA time zone/);
   await refused({ agent: "nobody" }, 404, /There is no agent "nobody"/);
+  await refused({ text: "" }, 400, /"text": must not be empty/);
   await refused({ jitter: "some" }, 400, /"some" is not a duration/);
   await refused({ overlap: "wait" }, 400, /overlap/);
   await refused({ name: "report/weekly" }, 400, /small letters/);

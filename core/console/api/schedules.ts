@@ -18,7 +18,7 @@ const POLICY = {
 };
 const BY_NAME = PAGE.extend({ cursor: text(100).optional(), limit: PAGE.shape.limit.default(200) });
 const TIME = { when: text(200), zone: text(100) };
-const SAID = { text: text(10_000).min(1), agent: text(100).nullable(), description: text(500) };
+const SAID = { text: text(10_000).min(1, "must not be empty"), agent: text(100).nullable(), description: text(500) };
 const NAME = text(60).regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be small letters, digits and single dashes");
 const CHANGE = z.strictObject({ ...TIME, ...SAID, ...POLICY }).partial();
 const NEW = CHANGE.extend({ when: TIME.when, text: SAID.text, name: NAME.optional() });
