@@ -5,7 +5,8 @@ import { Table } from "./figures.tsx";
 import { count, money } from "./format.ts";
 
 const HEIGHT = 168;
-const LEFT = 52;
+/** Room for `$0.00025`. */
+const LEFT = 66;
 const BOTTOM = 22;
 const RIGHT = 20;
 const TOP = 10;
@@ -24,7 +25,7 @@ export function DayBars({ days, limitUsd }: { days: Costs["days"]; limitUsd: num
   }, []);
   const lastDays = days.slice(-30);
   const most = Math.max(...lastDays.map((one) => one.usd));
-  const top = scaleTop(most);
+  const top = most > 0 ? roundAbove(most) : 0.01;
   const slot = (width.value - LEFT - RIGHT) / lastDays.length;
   const y = (usd: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - usd / top);
   const shown = lastDays[pointed.value ?? lastDays.length - 1]!;
@@ -41,11 +42,11 @@ export function DayBars({ days, limitUsd }: { days: Costs["days"]; limitUsd: num
         aria-label={`Dollars a day: at most ${money(most)} in the last ${lastDays.length} days`}
         onPointerLeave={() => (pointed.value = null)}
       >
-        {[0, 0.5, 1].map((share) => (
-          <g key={share}>
-            <line class="grid" x1={LEFT} x2={width.value - RIGHT} y1={y(top * share)} y2={y(top * share)} />
-            <text class="tick-y" x={LEFT - 8} y={y(top * share) + 4}>
-              {share === 0 ? "$0" : money(top * share)}
+        {[0, top / 2, top].map((at) => (
+          <g key={at}>
+            <line class="grid" x1={LEFT} x2={width.value - RIGHT} y1={y(at)} y2={y(at)} />
+            <text class="tick-y" x={LEFT - 8} y={y(at) + 4}>
+              {`$${+at.toFixed(6)}`}
             </text>
           </g>
         ))}
@@ -93,9 +94,8 @@ export function DayBars({ days, limitUsd }: { days: Costs["days"]; limitUsd: num
   );
 }
 
-/** The next round number above, so that the axis reads well. */
-function scaleTop(most: number): number {
-  if (most <= 0) return 0.01;
+/** The next round number above, so that an axis reads well. */
+export function roundAbove(most: number): number {
   const power = 10 ** Math.floor(Math.log10(most));
   return [1, 2, 5, 10].map((step) => step * power).find((value) => value >= most)!;
 }

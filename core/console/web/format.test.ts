@@ -41,7 +41,8 @@ test("times are relative to now, and days in the owner's zone", () => {
   assert.equal(at("2026-11-01T23:30:00Z"), "2 Nov");
   assert.equal(at("2025-11-01T12:00:00Z"), "1 Nov 2025");
   assert.match(absolute(now, "Europe/Berlin"), /^Sun, 22 Nov 2026,? (at )?13:00:00 (CET|GMT\+1)$/);
-  assert.equal(dayAndTime(now, "America/New_York"), "Sun 22 Nov, 07:00");
+  assert.equal(dayAndTime(now, "America/New_York", now), "Sun 22 Nov, 07:00");
+  assert.equal(dayAndTime(new Date("2028-02-29T00:00:00Z"), "UTC", now), "Tue 29 Feb 2028, 00:00");
 });
 
 test("ids are told apart by their end", () => {

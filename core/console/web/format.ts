@@ -4,7 +4,8 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const UNITS = [
+/** What times are counted in, in milliseconds. */
+export const UNITS = [
   [DAY, "d"],
   [HOUR, "h"],
   [MINUTE, "min"],
@@ -42,8 +43,7 @@ export function relative(at: Date, now: Date, zone: string): string {
   const size = Math.abs(distance);
   if (size < 5 * SECOND) return "now";
   if (size >= 6 * DAY) {
-    const year = at.getFullYear() === now.getFullYear() ? {} : { year: "numeric" as const };
-    return format(at, zone, { day: "numeric", month: "short", ...year });
+    return format(at, zone, { day: "numeric", month: "short", ...yearOf(at, now) });
   }
   const [unit, word] = UNITS.find(([unit]) => size >= unit)!;
   const text = `${Math.floor(size / unit)} ${word}`;
@@ -55,9 +55,15 @@ export function absolute(at: Date, zone: string): string {
   return format(at, zone, { ...DATE, year: "numeric", ...TIME, second: "2-digit", timeZoneName: "short" });
 }
 
-/** A day and a time of day: `Tue 24 Nov, 14:03`. */
-export function dayAndTime(at: Date, zone: string): string {
-  return format(at, zone, { ...DATE, ...TIME });
+/** A day and a time of day, with the year where it is not this one: `Tue 24 Nov, 14:03`, `Tue 29 Feb 2028, 00:00`. */
+export function dayAndTime(at: Date, zone: string, now: Date): string {
+  const day = format(at, zone, { ...DATE, ...yearOf(at, now) }).replace(",", "");
+  return `${day}, ${format(at, zone, TIME)}`;
+}
+
+/** The year is said only where it is not the one of now. */
+function yearOf(at: Date, now: Date): Intl.DateTimeFormatOptions {
+  return at.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
 }
 
 /** The clock alone: `14:03:12`. */

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { type ApiError, asApiError, type Page, request, type Schedule, type ScheduleForecast } from "./api.ts";
 import { scheduleUrl } from "./deeds.ts";
 import { dayAndTime } from "./format.ts";
+import { now } from "./live.ts";
 import { Button, Choice, Form, Problem } from "./parts.tsx";
 import { useQuery } from "./query.ts";
 import { go } from "./router.ts";
@@ -177,7 +178,7 @@ export function Forecast({ preview, error }: { preview: ScheduleForecast | undef
       <ol class="next-times">
         {preview.next.map((at) => (
           <li key={at}>
-            {dayAndTime(new Date(at), zone.value)}
+            {dayAndTime(new Date(at), zone.value, now.value)}
             {preview.zone !== zone.value && <span class="faint"> · {there(new Date(at), preview.zone)} there</span>}
           </li>
         ))}
@@ -190,8 +191,8 @@ export function Forecast({ preview, error }: { preview: ScheduleForecast | undef
 
 /** A time in another zone; its day only where that is another. */
 function there(at: Date, place: string): string {
-  const [day, time] = dayAndTime(at, place).split(", ");
-  return dayAndTime(at, zone.value).startsWith(day!) ? time! : `${day}, ${time}`;
+  const [day, time] = dayAndTime(at, place, now.value).split(", ");
+  return dayAndTime(at, zone.value, now.value).startsWith(day!) ? time! : `${day}, ${time}`;
 }
 
 /** What the API makes of the words, a moment after the last key. */

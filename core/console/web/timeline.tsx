@@ -2,8 +2,9 @@ import { useSignal } from "@preact/signals";
 import { Fragment } from "preact";
 import { stepState } from "../../define/run.ts";
 import type { Run, RunDetail, Step, StepDetail } from "./api.ts";
+import { roundAbove } from "./charts.tsx";
 import { Pairs } from "./figures.tsx";
-import { clock, count, duration, money, plural } from "./format.ts";
+import { clock, count, duration, money, plural, UNITS } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Fields, Json } from "./json.tsx";
 import { now } from "./live.ts";
@@ -36,20 +37,23 @@ export function Timeline({ run }: { run: RunDetail }) {
   const steps = [...run.steps].sort((one, other) => one.startedAt.localeCompare(other.startedAt));
   const begin = Math.min(Date.parse(run.startedAt ?? steps[0]!.startedAt), Date.parse(steps[0]!.startedAt));
   const ends = steps.map((step) => (step.finishedAt ? Date.parse(step.finishedAt) : now.value.getTime()));
-  const end = Math.max(begin + 1, ...ends, run.finishedAt ? Date.parse(run.finishedAt) : 0);
-  const ticks = [0, 0.25, 0.5, 0.75];
+  const isRunning = run.status === "running";
+  const here = isRunning ? now.value.getTime() : 0;
+  const end = Math.max(begin + 1, ...ends, run.finishedAt ? Date.parse(run.finishedAt) : here);
+  const tick = tickOf(end - begin);
+  const ticks = Array.from({ length: Math.ceil((end - begin) / tick) }, (_, index) => index * tick);
   return (
     <Panel title="Steps" aside={plural(steps.length, "step")} flush>
       <div class="axis" aria-hidden="true">
         <span class="axis-scale">
-          {ticks.map((share) => (
-            <i key={share} style={{ left: `${share * 100}%` }}>
-              {share === 0 ? "0" : duration((end - begin) * share)}
+          {ticks.map((at) => (
+            <i key={at} style={{ left: `${(at / (end - begin)) * 100}%` }}>
+              {at === 0 ? "0" : duration(at)}
             </i>
           ))}
         </span>
       </div>
-      <ol class="steps">
+      <ol class="steps" style={{ "--tick": `${(tick / (end - begin)) * 100}%` }}>
         {steps.map((step, index) => {
           const scope = scopeOf(step, steps);
           return (
@@ -61,9 +65,20 @@ export function Timeline({ run }: { run: RunDetail }) {
             </Fragment>
           );
         })}
+        {isRunning && steps.every((step) => step.finishedAt) && (
+          <li class="step-scope">
+            <Status value="running" word="The next step is under way." />
+          </li>
+        )}
       </ol>
     </Panel>
   );
+}
+
+/** The round time in milliseconds by which the axis is marked, about five times. */
+function tickOf(length: number): number {
+  const [unit] = UNITS.find(([unit]) => length >= unit) ?? [1];
+  return Math.max(1, unit * roundAbove(length / unit / 5));
 }
 
 function StepRow(props: { step: Step; scope: string; run: Run; begin: number; length: number }) {

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { type CapabilityItem, type Page, type Pausable, request, type TriggerPage } from "../api.ts";
 import { plural } from "../format.ts";
-import { Button, Command, CopyButton, Empty, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
+import { Button, Command, CopyButton, PageBody, Panel, Pending, Problem, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { attempt } from "../state.ts";
 
@@ -16,14 +16,18 @@ export function Capabilities() {
     <PageBody title="Capabilities" sub="What is installed, a folder each. What is not installed is not loaded.">
       {!data || !page ? (
         <Pending error={error ?? problem} />
-      ) : data.items.length === 0 ? (
-        <Empty icon="capabilities" title="Nothing is installed.">
-          <Command text="npx daimon add github" />
-        </Empty>
       ) : (
-        data.items.map((one) => <Card key={one.name} capability={one} known={{ page, reload }} />)
+        <>
+          {data.items.map((one) => (
+            <Card key={one.name} capability={one} known={{ page, reload }} />
+          ))}
+          <Gone known={{ page, reload }} />
+          <Panel title="Add one">
+            <p class="lead">From the catalog (docs/reference/catalog.md), a folder or a git URL.</p>
+            <Command text="npx daimon add payments" />
+          </Panel>
+        </>
       )}
-      <Gone known={{ page, reload }} />
     </PageBody>
   );
 }
@@ -99,36 +103,40 @@ function Card({ capability: one, known }: { capability: CapabilityItem; known: K
       <dl class="fields parts">
         <Line name="Webhooks" list={one.webhooks}>
           {one.webhooks.map((webhook) => (
-            <p key={webhook.source} class="facts">
-              <code>{webhook.url}</code>
-              <CopyButton text={webhook.url} />
-              <Status
-                value={webhook.ready ? "ok" : "waiting"}
-                word={webhook.ready ? "ready" : "its secret is missing"}
-              />
+            <div key={webhook.source} class="pausable">
+              <p class="facts">
+                <span class="id-copy">
+                  <code>{webhook.url}</code>
+                  <CopyButton text={webhook.url} />
+                </span>
+                <Status
+                  value={webhook.ready ? "ok" : "waiting"}
+                  word={webhook.ready ? "ready" : "its secret is missing"}
+                />
+                <span class="faint">
+                  {webhook.lastEventAt ? (
+                    <>
+                      last event <Time at={webhook.lastEventAt} />
+                    </>
+                  ) : (
+                    "no event yet"
+                  )}
+                  {webhook.expectEvery && `, expected every ${webhook.expectEvery}`}
+                </span>
+              </p>
               <PauseSwitch kind="source" name={webhook.source} known={known} />
-              <span class="faint">
-                {webhook.lastEventAt ? (
-                  <>
-                    last event <Time at={webhook.lastEventAt} />
-                  </>
-                ) : (
-                  "no event yet"
-                )}
-                {webhook.expectEvery && `, expected every ${webhook.expectEvery}`}
-              </span>
-            </p>
+            </div>
           ))}
         </Line>
         <Line name="Triggers" list={one.triggers}>
           {one.triggers.map((trigger) => (
-            <p key={trigger.name} class="facts">
-              <span>
+            <div key={trigger.name} class="pausable">
+              <p>
                 {trigger.name} <span class="faint">on {describe(trigger.on)}</span>{" "}
                 <Flow one={known.page?.items.find((each) => each.name === `${one.name}/${trigger.name}`)} />
-              </span>
+              </p>
               <PauseSwitch kind="trigger" name={`${one.name}/${trigger.name}`} known={known} />
-            </p>
+            </div>
           ))}
         </Line>
         <Line name="Schedules" list={one.schedules}>

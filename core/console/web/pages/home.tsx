@@ -53,9 +53,9 @@ function DemoBanner() {
           nothing: a small price is counted, so that limits can be seen to work. Everything around it is real.
         </p>
         <p class="next">
-          Make it real: put a key into <code>{file}</code> and start again.
+          Make it real: this asks for a key and keeps it in <code>{file}</code>. Then start again.
         </p>
-        <Command text={`echo ANTHROPIC_API_KEY=… >> ${/[^\w/.-]/.test(file) ? `'${file}'` : file} && npm start`} />
+        <Command text="npx daimon init" />
       </div>
     </section>
   );

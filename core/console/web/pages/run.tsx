@@ -97,7 +97,7 @@ export function RunPage({ id }: { id: string }) {
           {run.wakeAt && run.waiting?.kind !== "approval" && (
             <span class="faint">
               {run.startedAt ? "Goes on" : "Begins"} <Time at={run.wakeAt} />,{" "}
-              {dayAndTime(new Date(run.wakeAt), zone.value)}.
+              {dayAndTime(new Date(run.wakeAt), zone.value, now.value)}.
             </span>
           )}
         </p>

@@ -4,6 +4,7 @@ import { fire, pause, remove, scheduleUrl } from "../deeds.ts";
 import { Pairs } from "../figures.tsx";
 import { absolute, dayAndTime, duration } from "../format.ts";
 import { LoadMore } from "../listing.tsx";
+import { now } from "../live.ts";
 import { Button, Empty, LabelMark, PageBody, Panel, Pending, PendingPage, RunState, Status, Time } from "../parts.tsx";
 import { useList, useQuery } from "../query.ts";
 import { go } from "../router.ts";
@@ -74,7 +75,7 @@ function Policy({ schedule }: { schedule: Schedule }) {
     ["Is", ORIGIN[schedule.origin]],
   ];
   if (jitterMs > 0) rows.push(["Jitter", `${duration(jitterMs)} of ${jitter}, the same each time`]);
-  if (heldAt) rows.push(["Waits its turn", dayAndTime(new Date(heldAt), zone.value)]);
+  if (heldAt) rows.push(["Waits its turn", dayAndTime(new Date(heldAt), zone.value, now.value)]);
   if (schedule.label.integrity === "untrusted") rows.push(["Label", <LabelMark key="label" label={schedule.label} />]);
   return <Pairs class="fields policy" of={rows} />;
 }
@@ -105,7 +106,7 @@ function Ticks({ path, name }: { path: string; name: string }) {
           {list.items.map((tick) => (
             <li key={tick.id} class="row">
               <a class="tick-for" href={`/events/${tick.id}`} title={absolute(new Date(tick.nominal), zone.value)}>
-                {dayAndTime(new Date(tick.nominal), zone.value)}
+                {dayAndTime(new Date(tick.nominal), zone.value, now.value)}
               </a>
               <Status value={tick.outcome} />
               <span class="row-main">
