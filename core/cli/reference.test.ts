@@ -14,6 +14,8 @@ const OPENING = `# The command line
 
 Written from the commands themselves: \`DAIMON_WRITE=1 npx node --test core/cli/reference.test.ts\`.
 
+In this folder \`daimon\` is \`npx daimon\`; after \`npm link\` it is so everywhere.
+
 Nouns, then verbs. Data goes to stdout, words to stderr; \`--json\` prints the API's answer ([api.md](api.md)), and then
 errors are JSON too, on stderr: \`{"error": {"code", "message", "next"}}\`. Colours only on a terminal, and never with
 \`NO_COLOR\`. Where an id is asked for, \`latest\` is the newest (but not to answer an approval). Times are in the owner's zone.

@@ -341,7 +341,7 @@ export function addCompletion(program: Command, main: CliMain): Command {
   verb(
     program,
     "completion",
-    "Print the script that completes commands in your shell",
+    "Print the script that completes commands; bash needs bash-completion",
     examples,
     script as Action,
   ).addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]));
