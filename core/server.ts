@@ -75,7 +75,7 @@ async function receive(
   }
   if (body === "slow" || body === "broken") {
     intake.refuse(source, body === "slow" ? "body too slow" : "body broken off");
-    if (!response.destroyed) answer(response, failure(408, "request.slow", "The body did not arrive in time."));
+    if (!response.destroyed) answer(response, TOO_SLOW);
     return void request.destroy();
   }
   answer(response, await intake.receive(source, { ...head, body }));
@@ -159,6 +159,10 @@ const tooLarge = (most: number): Answer =>
     `The body is larger than ${most} bytes.`,
     "Send less, or raise the webhook's maxBytes.",
   );
+const TOO_SLOW: Answer = {
+  ...failure(408, "request.slow", "The body did not arrive in time.", "Send it again."),
+  headers: { connection: "close" },
+};
 const unready = (): Answer => ({
   ...failure(503, "server.starting", "Daimon is starting; send it again."),
   headers: { "retry-after": "1" },

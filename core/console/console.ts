@@ -67,7 +67,8 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
   return app;
 }
 
-const tooLarge = () => {
+const tooLarge = (context: Context): never => {
+  context.header("Connection", "close"); // What else comes is not read.
   throw new DaimonError("request.large", "The body is larger than 1 MiB.", "Send less at a time.");
 };
 

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { z } from "zod";
 import { DaimonError } from "../base/errors.ts";
+import { parseJson } from "../base/json.ts";
 
 /** Text of at most `most` characters without NUL, which the database cannot hold. */
 export const text = (most: number) =>
@@ -11,14 +12,18 @@ export const text = (most: number) =>
 
 const ID = /^[a-z]{3}_[0-9a-z]{26}$/;
 
-/** An id, or nothing. */
-export const id = (otherwise: string) => z.string().regex(ID, otherwise).optional();
+/** An id that begins so (`evt`), or nothing. */
+export const id = (kind: string, otherwise: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^${kind}_[0-9a-z]{26}$`), otherwise)
+    .optional();
 
-/** Which part of a list is asked for. */
-export const PAGE = z.strictObject({
-  cursor: id("is not the `next` of a page"),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-});
+export const LIMIT = z.coerce.number().int().min(1).max(200).default(50);
+
+/** Which part of a list is asked for, by the last id of the part before. */
+export const page = (kind: string) =>
+  z.strictObject({ cursor: id(kind, "is not the `next` of a page of this list"), limit: LIMIT });
 
 /** A value whose optional fields are absent, not undefined: zod leaves them out. */
 type Given<Value> = { [Field in keyof Value]: Exclude<Value[Field], undefined> };
@@ -33,9 +38,10 @@ export async function readBody<Value>(context: Context, schema: z.ZodType<Value>
   const body = await context.req.text();
   let value: unknown;
   try {
-    value = body === "" ? {} : JSON.parse(body);
-  } catch {
-    throw new DaimonError("request.invalid", "The body is not JSON.", "Send a JSON object.");
+    value = body === "" ? {} : parseJson(body);
+  } catch (error) {
+    const why = error instanceof RangeError ? error.message : "is not JSON";
+    throw new DaimonError("request.invalid", `The body ${why}.`, "Send a JSON object.");
   }
   return parse(schema, value, "The body");
 }

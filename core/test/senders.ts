@@ -168,7 +168,9 @@ const twilioForm: Sender = {
   },
   // Twilio joins them without a border.
   covered: ({ url, body, headers }) =>
-    headers["content-type"]?.includes(FORM_TYPE["content-type"]) ? told(url + sortedForm(body)) : told(url, body),
+    headers["content-type"]?.toLowerCase().includes(FORM_TYPE["content-type"])
+      ? told(url + sortedForm(body))
+      : told(url, body),
 };
 const twilioJson: Sender = {
   ...twilioForm,

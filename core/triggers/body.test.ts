@@ -58,6 +58,21 @@ test("XML that is made to be slow is not", () => {
   assert.ok(performance.now() - began < 10_000);
 });
 
+test("what cannot be read says why in words that can be kept", () => {
+  assert.equal(parse("application/json", '{"a": \0}').problem?.includes("\0"), false);
+  const deep = (levels: number) => `${"[".repeat(levels)}${" ".repeat(1000)}${"]".repeat(levels)}`;
+  const problem = "The body is nested more than 1000 levels deep.";
+  for (const levels of [1002, 200_000]) {
+    assert.equal(parse("application/json", deep(levels)).problem, problem);
+    assert.equal(parse("application/x-www-form-urlencoded", `payload=${deep(levels)}`).problem, problem);
+  }
+  assert.equal(parse("application/json", deep(1000)).problem, undefined);
+});
+
+test("a form is known by its content type, however that is written", () => {
+  assert.deepEqual(parse("APPLICATION/X-WWW-FORM-URLENCODED; CHARSET=UTF-8", "a=1").parsed, { a: "1" });
+});
+
 test("a form in parts is read: text as it is, of a file what it is", () => {
   const body = Buffer.concat([
     Buffer.from('--x\r\nContent-Disposition: form-data; name="subject"\r\n\r\nGrüße\r\n--y\r\n'),

@@ -1,4 +1,6 @@
+import { parseJson } from "../base/json.ts";
 import type { RawRequest } from "../define/event.ts";
+import { toText } from "../store/encode.ts";
 import { BODY } from "../store/keep.ts";
 import { parseXml } from "./xml.ts";
 
@@ -22,20 +24,22 @@ export function parseBody(request: RawRequest): ParsedBody {
     if (kind === "a form") return apart(parseParts(request.body, type));
     const text = UTF8.decode(request.body);
     if (kind === "XML") return apart(parseXml(text));
-    if (!isForm(request)) return { data: BODY, parsed: JSON.parse(text) };
+    if (!isForm(request)) return { data: BODY, parsed: parseJson(text) };
     const form = toForm(new URLSearchParams(text));
     // GitHub and Slack put JSON into one field of a form.
-    return apart(typeof form.payload === "string" ? JSON.parse(form.payload) : form);
+    return apart(typeof form.payload === "string" ? parseJson(form.payload) : form);
   } catch (error) {
-    const what = error instanceof SyntaxError ? `is not ${kind}: ${error.message}` : "is not UTF-8";
-    return { data: null, parsed: null, problem: `The body ${what}.` };
+    const { message } = error as Error;
+    const odd = error instanceof SyntaxError ? `is not ${kind}: ${message}` : "is not UTF-8";
+    const problem = toText(`The body ${error instanceof RangeError ? message : odd}.`);
+    return { data: null, parsed: null, problem };
   }
 }
 
 const apart = (parsed: unknown): ParsedBody => ({ parsed, data: parsed });
 
 export function isForm(request: RawRequest): boolean {
-  return (request.headers["content-type"] ?? "").includes("application/x-www-form-urlencoded");
+  return /application\/x-www-form-urlencoded/i.test(request.headers["content-type"] ?? "");
 }
 
 /** Fields as text; of a file its name, media type and size: its bytes stay in the request. */

@@ -166,6 +166,13 @@ test("without a key of its own, a delivery is known by its bytes", async (t) => 
 
 const unreadable: [string, string | Uint8Array, Record<string, string>, RegExp][] = [
   ["cut JSON", '{"a": 1', {}, /^The body is not JSON: /],
+  ["NUL in broken JSON", '{"a": \0}', {}, /^The body is not JSON: /],
+  [
+    "JSON without a floor",
+    "[".repeat(9999) + "]".repeat(9999),
+    {},
+    /^The body is nested more than 1000 levels deep\.$/,
+  ],
   ["nothing", "", {}, /^The body is not JSON: /],
   ["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), {}, /^The body is not UTF-8\.$/],
   ["a byte order mark before the JSON", '\ufeff{"a": 1}', {}, /^The body is not JSON: /],

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { findApproval, listApprovals } from "../../store/views/talk.ts";
 import type { Api } from "../auth.ts";
-import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
+import { page, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
-const QUERY = PAGE.extend({ status: z.enum(["waiting", "approved", "denied", "expired"]).optional() });
+const QUERY = page("apr").extend({ status: z.enum(["waiting", "approved", "denied", "expired"]).optional() });
 const ANSWER = z.strictObject({ answer: z.enum(["approve", "deny"]) });
 
 /** Approvals, and answering them. */

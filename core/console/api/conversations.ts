@@ -5,13 +5,13 @@ import { type Failure, FINISHED } from "../../define/run.ts";
 import { findRunState, type RunState } from "../../store/views/runs.ts";
 import { listConversations, listMessages } from "../../store/views/talk.ts";
 import type { Api } from "../auth.ts";
-import { id, PAGE, present, readBody, readId, readQuery, text } from "../input.ts";
+import { id, page, present, readBody, readId, readQuery, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { type EventStream, openStream } from "../stream.ts";
 
 const QUESTION = z.strictObject({
   text: text(100_000).refine((value) => value.trim() !== "", "must not be empty"),
-  conversation: id("is not the id of a conversation"),
+  conversation: id("cnv", "is not the id of a conversation"),
   agent: text(100).optional(),
 });
 
@@ -19,12 +19,12 @@ const QUESTION = z.strictObject({
 export function conversationRoutes(api: Api, options: ConsoleOptions): void {
   const { database, actions, live } = options;
   api.get("/conversations", async (context) =>
-    context.json(await listConversations(database, readQuery(context, PAGE))),
+    context.json(await listConversations(database, readQuery(context, page("cnv")))),
   );
 
   api.get("/conversations/:id/messages", async (context) => {
     const id = readId(context, "conversation");
-    return context.json(present(await listMessages(database, id, readQuery(context, PAGE)), "conversation", id));
+    return context.json(present(await listMessages(database, id, readQuery(context, page("msg"))), "conversation", id));
   });
 
   api.post("/chat", async (context) => {

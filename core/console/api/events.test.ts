@@ -150,6 +150,9 @@ test("events are found by when they came, by what ran on them, and by how it fai
   assert.equal((await house.ask("GET", "/api/events?since=2026-99-99")).status, 400);
   assert.equal((await house.ask("GET", "/api/events?since=2026-02-30T09:00Z")).status, 400);
   assert.equal((await house.ask("GET", "/api/events?since=2026-02-28T09:00Z")).status, 200);
+  assert.equal((await house.ask("GET", `/api/events?cursor=run_${"0".repeat(26)}`)).status, 400);
+  const data = JSON.parse(`${"[".repeat(1100)}${"]".repeat(1100)}`) as unknown;
+  assert.equal((await house.ask("POST", `/api/events/${fine}/replays`, { body: { data } })).status, 400);
   const misspelled = await house.ask("GET", "/api/events?sorce=shop");
   assert.equal(misspelled.status, 400);
   assert.match(await misspelled.text(), /The query: Unrecognized key: \\"sorce\\"/);

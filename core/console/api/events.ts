@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { findEventDetail, isEventKept, listEvents } from "../../store/views/events.ts";
 import type { Api } from "../auth.ts";
-import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
+import { page, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { filterShapes } from "./filters.ts";
 
@@ -9,7 +9,7 @@ const EDIT = z.strictObject({ data: z.unknown().optional() });
 
 /** Events, and replaying them. */
 export function eventRoutes(api: Api, { database, actions, clock }: ConsoleOptions): void {
-  const QUERY = PAGE.extend(filterShapes(clock.now).events.shape);
+  const QUERY = page("evt").extend(filterShapes(clock.now).events.shape);
   api.get("/events", async (context) => context.json(await listEvents(database, readQuery(context, QUERY))));
 
   api.get("/events/:id", async (context) => {

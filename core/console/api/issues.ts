@@ -2,10 +2,10 @@ import { z } from "zod";
 import { type Difference, describeDifference } from "../../issues/shapes.ts";
 import { findIssueDetail, listIssues } from "../../store/views/issues.ts";
 import type { Api } from "../auth.ts";
-import { PAGE, present, readBody, readId, readQuery } from "../input.ts";
+import { page, present, readBody, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
-const QUERY = PAGE.extend({
+const QUERY = page("iss").extend({
   status: z.enum(["open", "closed"]).optional(),
   kind: z.enum(["failure", "silence", "shape"]).optional(),
 });

@@ -2,13 +2,13 @@ import { DaimonError } from "../../base/errors.ts";
 import type { Verdict } from "../../store/runs.ts";
 import { findRunDetail, listRuns } from "../../store/views/runs.ts";
 import type { Api } from "../auth.ts";
-import { PAGE, present, readId, readQuery } from "../input.ts";
+import { page, present, readId, readQuery } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 import { filterShapes } from "./filters.ts";
 
 /** Runs, retrying and canceling them. */
 export function runRoutes(api: Api, { database, actions, clock }: ConsoleOptions): void {
-  const QUERY = PAGE.extend(filterShapes(clock.now).runs.shape);
+  const QUERY = page("run").extend(filterShapes(clock.now).runs.shape);
   api.get("/runs", async (context) => context.json(await listRuns(database, readQuery(context, QUERY))));
 
   api.get("/runs/:id", async (context) => {

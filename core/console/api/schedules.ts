@@ -5,7 +5,7 @@ import { forecast, type ScheduleWish } from "../../schedules/schedules.ts";
 import { findSchedule, listSchedules, type ScheduleRow } from "../../store/schedules.ts";
 import { listTicks } from "../../store/views/schedules.ts";
 import type { Api } from "../auth.ts";
-import { PAGE, present, readBody, readQuery, text } from "../input.ts";
+import { LIMIT, page, present, readBody, readQuery, text } from "../input.ts";
 import type { ConsoleOptions } from "../options.ts";
 
 const POLICY = {
@@ -16,7 +16,7 @@ const POLICY = {
   onFailure: z.strictObject({ after: z.int().min(1).max(1000) }),
   onRecovery: z.boolean(),
 };
-const BY_NAME = PAGE.extend({ cursor: text(100).optional(), limit: PAGE.shape.limit.default(200) });
+const BY_NAME = z.strictObject({ cursor: text(100).optional(), limit: LIMIT.default(200) });
 const TIME = { when: text(200), zone: text(100) };
 const SAID = { text: text(10_000).min(1, "must not be empty"), agent: text(100).nullable(), description: text(500) };
 const NAME = text(60).regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be small letters, digits and single dashes");
@@ -72,7 +72,7 @@ export function scheduleRoutes(api: Api, options: ConsoleOptions): void {
 
   api.get("/schedules/:name/ticks", async (context) => {
     const { name } = await find(context.req.param("name"));
-    return context.json(await listTicks(database, { name, ...readQuery(context, PAGE) }));
+    return context.json(await listTicks(database, { name, ...readQuery(context, page("evt")) }));
   });
 }
 
