@@ -36,7 +36,6 @@ export function createConsole(options: ConsoleOptions): Hono<ConsoleEnv> {
     options.buildBundle ?? (async () => (await import("./web/bundle.ts")).buildBundle()),
     options.log,
   );
-  setImmediate(() => pages.prepare().catch(() => {}));
 
   app.onError((error, context) => answerError(context, error, options.log));
   app.use(securityHeaders, guardDoor(options));

@@ -7,13 +7,11 @@ import type { PageFile } from "./options.ts";
 
 /** The pages of the console. */
 export interface Pages {
-  /** Makes them when they are not made yet. A failure is logged; the next request tries again. */
-  prepare(): Promise<ReadonlyMap<string, PageFile>>;
   /** Answers a GET: an asset by its path, and every other path with the one page that finds its way itself. */
   serve(context: Context): Promise<Response>;
 }
 
-/** Serves what `build` makes, from memory; it is made once. */
+/** Serves what `build` makes, from memory: made when somebody first opens a page. A failure is logged; the next request tries again. */
 export function createPages(build: () => Promise<ReadonlyMap<string, PageFile>>, log: Log): Pages {
   let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
   const compressed = createCompressed();
@@ -26,7 +24,6 @@ export function createPages(build: () => Promise<ReadonlyMap<string, PageFile>>,
     return files;
   };
   return {
-    prepare,
     async serve(context) {
       const { path } = context.req;
       const made = await prepare();
