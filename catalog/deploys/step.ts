@@ -1,4 +1,4 @@
-import { type Context, oneLine, z } from "daimon";
+import { type Context, callApi, oneLine, z } from "daimon";
 import type { Result } from "./result.ts";
 
 const FAILED = ["failure", "timed_out"];
@@ -23,13 +23,11 @@ export async function findStep(context: Context, { run }: Result, signal: AbortS
   const base = (optional(context, "GITHUB_API_URL") ?? "https://api.github.com").replace(/\/+$/, "");
   const path = `/repos/${run.repository}/actions/runs/${run.id}/attempts/${run.attempt}/jobs?per_page=100`;
   try {
-    const response = await fetch(base + path, {
-      redirect: "error",
+    const answer = await callApi({
+      ...{ api: "github", url: base + path, signal, next: "GITHUB_TOKEN must be one that may read actions." },
       headers: { accept: "application/vnd.github+json", authorization: `Bearer ${token}`, "user-agent": "daimon" },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
     });
-    if (!response.ok) throw new Error(`GitHub answers ${response.status}`);
-    const job = jobs.parse(await response.json()).jobs.find((one) => FAILED.includes(one.conclusion ?? ""));
+    const job = jobs.parse(answer).jobs.find((one) => FAILED.includes(one.conclusion ?? ""));
     if (!job) return null;
     const step = job.steps?.find((one) => FAILED.includes(one.conclusion ?? ""));
     const url = step ? `${job.html_url}#step:${step.number}:1` : job.html_url;

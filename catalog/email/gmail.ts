@@ -1,5 +1,4 @@
-import { type Context, readPayload, z } from "daimon";
-import { callApi } from "./call.ts";
+import { type Context, callApi, readPayload, z } from "daimon";
 import { type Mail, type Reply, toMail } from "./mail.ts";
 
 const API = "https://gmail.googleapis.com/gmail/v1/users/me";
@@ -25,14 +24,13 @@ async function ask(access: Access, path: string, more: { body?: object; once?: b
   const { clientId, clientSecret, refreshToken, signal } = access;
   const form = { client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken };
   const granted = await callApi({
-    ...{ api: "gmail", url: TOKENS, method: "POST", signal, next: NEXT },
+    ...{ api: "gmail", url: TOKENS, signal, next: NEXT },
     body: new URLSearchParams({ grant_type: "refresh_token", ...form }),
   });
   const { access_token: token } = z.object({ access_token: z.string() }).parse(granted);
   return await callApi({
-    ...{ api: "gmail", url: API + path, signal, next: NEXT, ...(more.once ? { once: true } : {}) },
-    headers: { authorization: `Bearer ${token}`, ...(more.body ? { "content-type": "application/json" } : {}) },
-    ...(more.body ? { method: "POST" as const, body: JSON.stringify(more.body) } : {}),
+    ...{ api: "gmail", url: API + path, signal, next: NEXT, ...more },
+    headers: { authorization: `Bearer ${token}` },
   });
 }
 

@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { secretsOf } from "../../core/define/webhook.ts";
-import { testHouse } from "../../core/test/house.ts";
+import { pastRetries, testHouse } from "../../core/test/house.ts";
 import { scriptedModel } from "../../core/test/models.ts";
-import { fromCatalog, testVendor, type VendorRoutes } from "../../core/test/vendor.ts";
+import { fromCatalog, movedClock, testVendor, type VendorRoutes } from "../../core/test/vendor.ts";
 import { verify } from "../../core/triggers/verify.ts";
 import { toMime } from "./gmail.ts";
 import capability from "./index.ts";
@@ -80,13 +80,14 @@ async function emailHouse(
     Object.fromEntries(hosts.map((host) => [`https://${host}`, vendor.url])),
   );
   const model = await scriptedModel(t, () => ({ text: options.says ?? ANSWER }));
+  const clock = movedClock();
   const tested = await testHouse(t, {
-    ...{ capabilities, model: { provider: "anthropic", model: options.model ?? "claude-haiku-4-5" } },
+    ...{ capabilities, clock, model: { provider: "anthropic", model: options.model ?? "claude-haiku-4-5" } },
     values: { ...(options.values ?? SECRETS), ...model.values },
   });
   const { database, runs } = tested.house;
   return {
-    ...{ ...tested, vendor, model },
+    ...{ ...tested, clock, vendor, model },
     /** Keeps an event, and returns its run's id. */
     async bring(source: string, type: string, data: unknown) {
       const label = { integrity: "untrusted", privacy: "public" } as const;
@@ -136,13 +137,14 @@ test("what Resend and Postmark send is let in, and what others send is not; each
 });
 
 test("a mail that needs an answer is fetched, filed with a draft, and sent only when the owner approves that very mail", async (t) => {
-  const { house, bring, until, answer, vendor, model } = await emailHouse(t, {
+  const tested = await emailHouse(t, {
     "GET /emails/receiving/56761188": (_, count) =>
       count === 0 ? { status: 429, headers: { "retry-after": "0" } } : { json: RECEIVED },
     "POST /emails": (_, count) => (count === 0 ? { status: 500 } : { json: { id: "sent-1" } }),
   });
+  const { house, bring, answer, vendor, model, clock } = tested;
   const id = await bring("resend", "email.received", sample("email.received"));
-  await until(id, /waiting/);
+  await pastRetries(tested, clock, id);
   assert.equal(vendor.asked("POST").length, 0);
   const [{ path } = { path: "" }] = await house.database.query<{ path: string }>(
     "select value->>'path' as path from steps where run_id = $1 and kind = 'hub'",
@@ -164,7 +166,7 @@ test("a mail that needs an answer is fetched, filed with a draft, and sent only 
   };
   const mail = { from: "Ada <ada@example.com>", subject: "Re: A question about compilers", text: DRAFT, headers };
   assert.deepEqual(asked.action.input, { by: "Resend", to: "grace@navy.example", ...mail });
-  const run = await until(id);
+  const run = await pastRetries(tested, clock, id);
   assert.deepEqual(run.result, { verdict: "answer", path, sent: true, id: "sent-1" });
   const sent = vendor.asked("POST /emails");
   assert.deepEqual(JSON.parse(sent[1]!.body), { to: ["grace@navy.example"], ...mail });

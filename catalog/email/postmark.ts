@@ -1,5 +1,4 @@
-import { type Context, readPayload, z } from "daimon";
-import { callApi } from "./call.ts";
+import { type Context, callApi, readPayload, z } from "daimon";
 import { type Mail, type Reply, toMail } from "./mail.ts";
 
 const API = "https://api.postmarkapp.com";
@@ -38,17 +37,13 @@ export async function sendPostmark(
   access: { token: string; signal: AbortSignal },
 ): Promise<string> {
   const answer = await callApi({
-    ...{ api: "postmark", url: `${API}/email`, method: "POST", once: true, signal: access.signal },
+    ...{ api: "postmark", url: `${API}/email`, once: true, signal: access.signal },
     next: "POSTMARK_SERVER_TOKEN must be the server's token, and EMAIL_FROM a signature that it has confirmed.",
-    headers: {
-      "x-postmark-server-token": access.token,
-      "content-type": "application/json",
-      accept: "application/json",
-    },
-    body: JSON.stringify({
+    headers: { "x-postmark-server-token": access.token },
+    body: {
       ...{ From: from, To: to, Subject: subject, TextBody: text, MessageStream: "outbound" },
       Headers: Object.entries(headers).map(([Name, Value]) => ({ Name, Value })),
-    }),
+    },
   });
   return z.object({ MessageID: z.string() }).nullable().parse(answer)?.MessageID ?? "";
 }

@@ -1,5 +1,4 @@
-import { type Context, readPayload, z } from "daimon";
-import { callApi } from "./call.ts";
+import { type Context, callApi, readPayload, z } from "daimon";
 import { type Mail, type Reply, toMail } from "./mail.ts";
 
 const API = "https://api.resend.com";
@@ -70,13 +69,9 @@ export async function sendResend(
   access: { key: string; idempotencyKey: string; signal: AbortSignal },
 ): Promise<string> {
   const answer = await callApi({
-    ...{ api: "resend", url: `${API}/emails`, method: "POST", next: NEXT, signal: access.signal },
-    headers: {
-      authorization: `Bearer ${access.key}`,
-      "content-type": "application/json",
-      "idempotency-key": access.idempotencyKey,
-    },
-    body: JSON.stringify({ from, to: [to], subject, text, headers }),
+    ...{ api: "resend", url: `${API}/emails`, next: NEXT, signal: access.signal },
+    headers: { authorization: `Bearer ${access.key}`, "idempotency-key": access.idempotencyKey },
+    body: { from, to: [to], subject, text, headers },
   });
   return z.object({ id: z.string() }).parse(answer).id;
 }

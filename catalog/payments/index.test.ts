@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { secretsOf } from "../../core/define/webhook.ts";
-import { testHouse } from "../../core/test/house.ts";
-import { fromCatalog, testVendor, type VendorRoutes } from "../../core/test/vendor.ts";
+import { pastRetries, testHouse } from "../../core/test/house.ts";
+import { fromCatalog, movedClock, testVendor, type VendorRoutes } from "../../core/test/vendor.ts";
 import { verify } from "../../core/triggers/verify.ts";
 import { readers } from "./entries.ts";
 import capability from "./index.ts";
@@ -19,7 +19,8 @@ const sample = async (type: string) => JSON.parse(await sampleText(type));
 async function paymentsHouse(t: TestContext, routes: VendorRoutes = {}, values: Record<string, string> = SECRETS) {
   const stripe = await testVendor(t, routes);
   const capabilities = fromCatalog(t, "payments", { "https://api.stripe.com": stripe.url });
-  return { ...(await testHouse(t, { capabilities, values })), stripe };
+  const clock = movedClock();
+  return { ...(await testHouse(t, { capabilities, values, clock })), clock, stripe };
 }
 
 test("amounts are written as their currency is", () => {
@@ -91,7 +92,7 @@ test("an event that is not as Stripe documents it fails for good with a sentence
 test("reconcile fetches what was missed, page by page, past a 429 and a 500, and drops what came", async (t) => {
   const all = await Promise.all(TYPES.slice(0, 3).map(sample));
   const newest = all.toReversed();
-  const { house, send, until, stripe } = await paymentsHouse(t, {
+  const tested = await paymentsHouse(t, {
     "GET /v1/events": ({ query, headers }, count) => {
       assert.equal(headers.authorization, "Bearer rk_test_1234");
       if (count === 0)
@@ -102,10 +103,11 @@ test("reconcile fetches what was missed, page by page, past a 429 and a 500, and
       return { json: { object: "list", url: "/v1/events", data, has_more: start + 2 < newest.length } };
     },
   });
+  const { house, send, stripe, clock } = tested;
   await send({ source: "stripe", type: all[0].type, key: all[0].id, data: all[0] });
   const fire = async () => {
     const { runIds } = await house.schedules.fire("payments/reconcile");
-    return await until(runIds[0]!);
+    return await pastRetries(tested, clock, runIds[0]!);
   };
   const first = await fire();
   assert.equal(first.status, "completed", JSON.stringify(first.error));

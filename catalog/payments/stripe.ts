@@ -1,5 +1,4 @@
-import { z } from "daimon";
-import { callApi } from "./call.ts";
+import { callApi, z } from "daimon";
 
 const API = "https://api.stripe.com";
 /** Events of a page: so many stay below what a step may keep. */

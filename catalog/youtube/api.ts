@@ -1,5 +1,4 @@
-import { z } from "daimon";
-import { callApi } from "./call.ts";
+import { callApi, z } from "daimon";
 
 const API = "https://www.googleapis.com/youtube/v3";
 const HUB = "https://pubsubhubbub.appspot.com";
@@ -62,7 +61,7 @@ export async function subscribe(wanted: {
     "hub.lease_seconds": String(LEASE_SECONDS),
   };
   await callApi({
-    ...{ api: "youtube-hub", url: `${HUB}/subscribe`, method: "POST", body: new URLSearchParams(form) },
+    ...{ api: "youtube-hub", url: `${HUB}/subscribe`, body: new URLSearchParams(form) },
     signal: wanted.signal,
     next: "Is YOUTUBE_CHANNEL_ID right (UC…), and does publicUrl lead here?",
   });

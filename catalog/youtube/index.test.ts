@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { secretsOf } from "../../core/define/webhook.ts";
-import { testHouse } from "../../core/test/house.ts";
+import { pastRetries, testHouse } from "../../core/test/house.ts";
 import { fromCatalog, movedClock, testVendor, type VendorRoutes } from "../../core/test/vendor.ts";
 import { toEvents } from "../../core/triggers/event.ts";
 import { verify } from "../../core/triggers/verify.ts";
@@ -133,13 +133,14 @@ test("a video that is gone ends its series, and one of long ago begins none", as
 });
 
 test("renew subscribes with the address of this house, the secret and the token", async (t) => {
-  const { house, until, google } = await youtubeHouse(
+  const tested = await youtubeHouse(
     t,
     { "POST /subscribe": (_, count) => ({ status: count === 0 ? 429 : 202 }) },
     { publicUrl: "https://daimon.example" },
   );
+  const { house, google, clock } = tested;
   const { runIds } = await house.schedules.fire("youtube/renew");
-  const run = await until(runIds[0]!);
+  const run = await pastRetries(tested, clock, runIds[0]!);
   assert.equal(run.status, "completed", JSON.stringify(run.error));
   const form = Object.fromEntries(new URLSearchParams(google.requests.at(-1)!.body));
   assert.deepEqual(form, {

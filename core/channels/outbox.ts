@@ -102,10 +102,7 @@ async function deliver(message: DueMessage, options: OutboxOptions): Promise<voi
     await options.mark(message.id, mark);
   } catch (error) {
     // The claim runs out, and the message comes to `unknown`: it was sent, and that could not be kept.
-    options.log.error("A delivery could not be kept.", {
-      message: message.id,
-      error: toFailure(error).message,
-    });
+    options.log.error("A delivery could not be kept.", { message: message.id, error: toFailure(error).message });
   }
 }
 

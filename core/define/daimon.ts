@@ -10,6 +10,8 @@ import type { Handler } from "./context.ts";
 import type { Tool } from "./tool.ts";
 import type { Webhook } from "./webhook.ts";
 
+/** How a capability asks the API of somebody else. */
+export { type ApiCall, callApi } from "./call.ts";
 export type { Capability, Schedule, Secret, Tick, Trigger } from "./capability.ts";
 export type { Channel, Delivery } from "./channel.ts";
 export type { Config, ModelChoice } from "./config.ts";

@@ -53,10 +53,7 @@ export async function planCapability(
     return {
       ...description,
       ...{ from, folder, staged, files, discard },
-      addresses: description.webhooks.map(({ source }) => ({
-        source,
-        url: new URL(`/hooks/${source}`, base).href,
-      })),
+      addresses: description.webhooks.map(({ source }) => ({ source, url: new URL(`/hooks/${source}`, base).href })),
       schedules: description.schedules.map((schedule) => ({
         ...schedule,
         next: nextTime(schedule.cron, schedule.zone ?? zone, now),

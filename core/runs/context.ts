@@ -141,12 +141,7 @@ async function emitStep(
     kind: "emit",
     detail: { source: event.source, type: event.type },
     code: (notes) =>
-      services.emit({
-        ...event,
-        key: event.key ?? `${runId}/${notes.key}`,
-        label: journal.label,
-        parentRunId: runId,
-      }),
+      services.emit({ ...event, key: event.key ?? `${runId}/${notes.key}`, label: journal.label, parentRunId: runId }),
   });
 }
 

@@ -66,10 +66,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const keepSoon = createBatch((steps: StepSeed[]) => keepSteps(database, steps), { most: 256, lanes: 2 });
   const keepStep = (step: StepSeed) => whileUseful(() => keepSoon(step), presence.holds);
   const execution = { ...options, keepStep };
-  const release = createBatch((releases: Release[]) => releaseRuns(database, releases), {
-    most: 256,
-    lanes: 2,
-  });
+  const release = createBatch((releases: Release[]) => releaseRuns(database, releases), { most: 256, lanes: 2 });
   let open = false;
   /** Until all that is under way has been let go. */
   let alive = false;

@@ -13,8 +13,12 @@ import type { Failure, Run, Step } from "../define/run.ts";
 import { type House, openHouse } from "../house/house.ts";
 import { findRunDetail } from "../store/views/runs.ts";
 import { testDatabase } from "./database.ts";
+import type { movedClock } from "./vendor.ts";
 
-export type RunDetail = Pick<Run, "id" | "status" | "result"> & { error: Failure | null; steps: Step[] };
+export type RunDetail = Pick<Run, "id" | "status" | "result" | "waiting" | "wakeAt"> & {
+  error: Failure | null;
+  steps: Step[];
+};
 
 export interface TestHouse {
   readonly house: House;
@@ -22,6 +26,20 @@ export interface TestHouse {
   send(event: Omit<NewEvent, "label"> & Partial<Pick<NewEvent, "label">>): Promise<RunDetail>;
   /** The run once it has such a status (default: finished). Fails after 20 s. */
   until(runId: string, status?: RegExp): Promise<RunDetail>;
+}
+
+/** Moves the clock on to each of the run's next tries; returns it when it waits for something else, or has ended. */
+export async function pastRetries(
+  { until }: Pick<TestHouse, "until">,
+  clock: ReturnType<typeof movedClock>,
+  runId: string,
+): Promise<RunDetail> {
+  for (;;) {
+    const run = await until(runId, /waiting|completed|failed|canceled/);
+    if (run.waiting?.kind !== "retry") return run;
+    clock.advance(Math.max(0, run.wakeAt!.getTime() - clock.now().getTime()));
+    await pause(50);
+  }
 }
 
 /**

@@ -21,6 +21,8 @@ export interface VendorAnswer {
   readonly status?: number;
   readonly headers?: Record<string, string>;
   readonly json?: unknown;
+  /** Instead of JSON. */
+  readonly text?: string;
   readonly cut?: boolean;
 }
 
@@ -48,10 +50,10 @@ export async function testVendor(t: TestContext, routes: VendorRoutes): Promise<
     const count = name ? asked(name).length : 0;
     requests.push(one);
     const missing: VendorAnswer = { status: 404, json: { error: { message: `no ${route}` } } };
-    const { status = 200, headers, json, cut } = name ? routes[name]!(one, count) : missing;
+    const { status = 200, headers, json, text = "", cut } = name ? routes[name]!(one, count) : missing;
     if (cut) return void request.socket.destroy();
     response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(json === undefined ? "" : JSON.stringify(json));
+    response.end(json === undefined ? text : JSON.stringify(json));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close().closeAllConnections());

@@ -98,8 +98,4 @@ function toItem(installed: Shown, view: View, problem: Failure | null) {
 }
 
 /** A refused capability is shown with nothing but its name and why. */
-const unread = ({ name }: Refused): Shown => ({
-  capability: { name, description: "" },
-  agents: [],
-  skillFolder: null,
-});
+const unread = ({ name }: Refused): Shown => ({ capability: { name, description: "" }, agents: [], skillFolder: null });

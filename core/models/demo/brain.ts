@@ -180,10 +180,7 @@ function report(turn: Turn): Reply {
   if (read && files.length === 0 && paths.length > 0) {
     return { toolCalls: paths.map((path) => ({ name: read.name, input: fill(read, { path }) })) };
   }
-  const sources = files.map(({ input, text }) => ({
-    name: String(input.path),
-    text: `> ${quote(text, 300)}`,
-  }));
+  const sources = files.map(({ input, text }) => ({ name: String(input.path), text: `> ${quote(text, 300)}` }));
   return { text: `# Competitor report\n\n${reportOf(sources)}` };
 }
 

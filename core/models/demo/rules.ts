@@ -8,11 +8,7 @@ const cacheControl = z.strictObject({ type: z.literal("ephemeral"), ttl: z.enum(
 const link = z.strictObject({ type: z.literal("url"), url: z.string() });
 const encoded = <const Kind extends string>(kinds: readonly Kind[]) =>
   z.strictObject({ type: z.literal("base64"), media_type: z.enum(kinds), data: z.string() });
-const plain = z.strictObject({
-  type: z.literal("text"),
-  media_type: z.literal("text/plain"),
-  data: z.string(),
-});
+const plain = z.strictObject({ type: z.literal("text"), media_type: z.literal("text/plain"), data: z.string() });
 
 const text = z.strictObject({ type: z.literal("text"), text: z.string(), cache_control: cacheControl });
 const image = z.strictObject({
@@ -41,11 +37,7 @@ const toolResult = z.strictObject({
   is_error: z.boolean().optional(),
   cache_control: cacheControl,
 });
-const thinking = z.strictObject({
-  type: z.literal("thinking"),
-  thinking: z.string(),
-  signature: z.string(),
-});
+const thinking = z.strictObject({ type: z.literal("thinking"), thinking: z.string(), signature: z.string() });
 const redacted = z.strictObject({ type: z.literal("redacted_thinking"), data: z.string() });
 
 const block = z.discriminatedUnion("type", [text, image, document, toolUse, toolResult, thinking, redacted]);
@@ -72,11 +64,7 @@ const body = z.strictObject({
     .discriminatedUnion("type", [
       z.strictObject({ type: z.literal("auto"), disable_parallel_tool_use: z.boolean().optional() }),
       z.strictObject({ type: z.literal("any"), disable_parallel_tool_use: z.boolean().optional() }),
-      z.strictObject({
-        type: z.literal("tool"),
-        name: z.string(),
-        disable_parallel_tool_use: z.boolean().optional(),
-      }),
+      z.strictObject({ type: z.literal("tool"), name: z.string(), disable_parallel_tool_use: z.boolean().optional() }),
       z.strictObject({ type: z.literal("none") }),
     ])
     .optional(),

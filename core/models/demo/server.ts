@@ -309,12 +309,7 @@ function contentOf({ thinking, text, toolCalls = [] }: Reply): AnswerBlock[] {
   return [
     ...(thinking ? [{ type: "thinking" as const, thinking, signature: newName("sig") }] : []),
     ...(text ? [{ type: "text" as const, text }] : []),
-    ...toolCalls.map(({ id = newName("toolu"), name, input }) => ({
-      type: "tool_use" as const,
-      id,
-      name,
-      input,
-    })),
+    ...toolCalls.map(({ id = newName("toolu"), name, input }) => ({ type: "tool_use" as const, id, name, input })),
   ];
 }
 

@@ -120,11 +120,7 @@ export function isLaidDown(place: Place): boolean {
 
 /** Starts a server that outlives this process and waits until it takes connections. Returns its process id. Throws `store.start`. */
 export async function startServer(cluster: Cluster): Promise<number> {
-  const settings = {
-    ...SETTINGS,
-    ...cluster.settings,
-    unix_socket_directories: quoteFolder(cluster.socketFolder),
-  };
+  const settings = { ...SETTINGS, ...cluster.settings, unix_socket_directories: quoteFolder(cluster.socketFolder) };
   const before = logSize(cluster);
   const child = run(cluster, cluster.binaries.postgres, [
     "-D",

@@ -61,10 +61,7 @@ async function runsWithSteps(database: Database, where: string, value: string): 
     [runs.map((run) => run.id)],
   );
   const stepsOf = Map.groupBy(steps, (step) => step.runId);
-  return runs.map((run) => ({
-    ...run,
-    steps: (stepsOf.get(run.id) ?? []).map(({ runId: _, ...step }) => step),
-  }));
+  return runs.map((run) => ({ ...run, steps: (stepsOf.get(run.id) ?? []).map(({ runId: _, ...step }) => step) }));
 }
 
 /** How a run that somebody waits for stands: its outcome, what it said, and which approvals it waits for. */
