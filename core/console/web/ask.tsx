@@ -1,11 +1,10 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type EventItem, type Preview, type Run, request } from "./api.ts";
-import { dayAndTime, plural } from "./format.ts";
-import { now } from "./live.ts";
-import { Button, Dialog, Handler, Status } from "./parts.tsx";
+import { plural } from "./format.ts";
+import { Button, Dialog, Handler, ownDayAndTime, Status } from "./parts.tsx";
 import { go } from "./router.ts";
-import { attempt, zone } from "./state.ts";
+import { attempt } from "./state.ts";
 
 export type Filter = Readonly<Record<string, string>>;
 export type Found = Preview<EventItem & Run>;
@@ -104,8 +103,7 @@ export function FilterWords({ filter }: { filter: Filter }) {
     <p class="chips">
       {fields.map(([field, value]) => (
         <span key={field} class="chip">
-          {nameOf(field)}{" "}
-          <b>{/^\d{4}-\d\d-\d\dT/.test(value) ? dayAndTime(new Date(value), zone.value, now.value) : value}</b>
+          {nameOf(field)} <b>{/^\d{4}-\d\d-\d\dT/.test(value) ? ownDayAndTime(value) : value}</b>
         </span>
       ))}
     </p>

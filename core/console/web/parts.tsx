@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ApiError, Failure, IssueItem, Label, Run } from "./api.ts";
-import { absolute, duration, relative, shortId } from "./format.ts";
+import { absolute, dayAndTime, duration, relative, shortId } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { now } from "./live.ts";
 import { useQuery } from "./query.ts";
@@ -56,6 +56,9 @@ export function Time({ at, row }: { at: string | null | undefined; row?: boolean
     </time>
   );
 }
+
+/** The day and the time of day where the owner is: `Tue 24 Nov, 14:03`. */
+export const ownDayAndTime = (at: string): string => dayAndTime(new Date(at), zone.value, now.value);
 
 /** How long it took, or takes so far. */
 export function Elapsed({ from, to }: { from: string | null; to: string | null }) {

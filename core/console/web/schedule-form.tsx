@@ -4,7 +4,7 @@ import { type ApiError, asApiError, type Page, request, type Schedule, type Sche
 import { scheduleUrl } from "./deeds.ts";
 import { dayAndTime } from "./format.ts";
 import { now } from "./live.ts";
-import { Button, Choice, Form, Problem } from "./parts.tsx";
+import { Button, Choice, Form, ownDayAndTime, Problem } from "./parts.tsx";
 import { useQuery } from "./query.ts";
 import { go } from "./router.ts";
 import { attempt, toast, zone } from "./state.ts";
@@ -178,8 +178,8 @@ export function Forecast({ preview, error }: { preview: ScheduleForecast | undef
       <ol class="next-times">
         {preview.next.map((at) => (
           <li key={at}>
-            {dayAndTime(new Date(at), zone.value, now.value)}
-            {preview.zone !== zone.value && <span class="faint"> · {there(new Date(at), preview.zone)} there</span>}
+            {ownDayAndTime(at)}
+            {preview.zone !== zone.value && <span class="faint"> · {there(at, preview.zone)} there</span>}
           </li>
         ))}
       </ol>
@@ -190,9 +190,9 @@ export function Forecast({ preview, error }: { preview: ScheduleForecast | undef
 }
 
 /** A time in another zone; its day only where that is another. */
-function there(at: Date, place: string): string {
-  const [day, time] = dayAndTime(at, place, now.value).split(", ");
-  return dayAndTime(at, zone.value, now.value).startsWith(day!) ? time! : `${day}, ${time}`;
+function there(at: string, place: string): string {
+  const [day, time] = dayAndTime(new Date(at), place, now.value).split(", ");
+  return ownDayAndTime(at).startsWith(day!) ? time! : `${day}, ${time}`;
 }
 
 /** What the API makes of the words, a moment after the last key. */

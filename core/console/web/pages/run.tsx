@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { type Page, type Run, type RunDetail, request } from "../api.ts";
 import { ApprovalCard } from "../approval.tsx";
 import { Figure, Meter } from "../figures.tsx";
-import { dayAndTime, duration, failedLike, money, plural, waitingFor } from "../format.ts";
+import { duration, failedLike, money, plural, waitingFor } from "../format.ts";
 import { Icon } from "../icons.tsx";
 import { Json } from "../json.tsx";
 import { type Change, now } from "../live.ts";
@@ -13,6 +13,7 @@ import {
   Handler,
   Id,
   LabelMark,
+  ownDayAndTime,
   PageBody,
   Panel,
   PendingPage,
@@ -23,7 +24,7 @@ import {
 import { Prose } from "../prose.tsx";
 import { useQuery } from "../query.ts";
 import { RepairProgress } from "../repair.tsx";
-import { attempt, zone } from "../state.ts";
+import { attempt } from "../state.ts";
 import { Timeline } from "../timeline.tsx";
 import { RunRows } from "./runs.tsx";
 
@@ -96,8 +97,7 @@ export function RunPage({ id }: { id: string }) {
           <Status value="waiting" word={`This run ${waitingFor(run)}.`} />
           {run.wakeAt && run.waiting?.kind !== "approval" && (
             <span class="faint">
-              {run.startedAt ? "Goes on" : "Begins"} <Time at={run.wakeAt} />,{" "}
-              {dayAndTime(new Date(run.wakeAt), zone.value, now.value)}.
+              {run.startedAt ? "Goes on" : "Begins"} <Time at={run.wakeAt} />, {ownDayAndTime(run.wakeAt)}.
             </span>
           )}
         </p>

@@ -2,10 +2,21 @@ import { useSignal } from "@preact/signals";
 import type { Schedule, Tick } from "../api.ts";
 import { fire, pause, remove, scheduleUrl } from "../deeds.ts";
 import { Pairs } from "../figures.tsx";
-import { absolute, dayAndTime, duration } from "../format.ts";
+import { absolute, duration } from "../format.ts";
 import { LoadMore } from "../listing.tsx";
-import { now } from "../live.ts";
-import { Button, Empty, LabelMark, PageBody, Panel, Pending, PendingPage, RunState, Status, Time } from "../parts.tsx";
+import {
+  Button,
+  Empty,
+  LabelMark,
+  ownDayAndTime,
+  PageBody,
+  Panel,
+  Pending,
+  PendingPage,
+  RunState,
+  Status,
+  Time,
+} from "../parts.tsx";
 import { useList, useQuery } from "../query.ts";
 import { go } from "../router.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";
@@ -75,7 +86,7 @@ function Policy({ schedule }: { schedule: Schedule }) {
     ["Is", ORIGIN[schedule.origin]],
   ];
   if (jitterMs > 0) rows.push(["Jitter", `${duration(jitterMs)} of ${jitter}, the same each time`]);
-  if (heldAt) rows.push(["Waits its turn", dayAndTime(new Date(heldAt), zone.value, now.value)]);
+  if (heldAt) rows.push(["Waits its turn", ownDayAndTime(heldAt)]);
   if (schedule.label.integrity === "untrusted") rows.push(["Label", <LabelMark key="label" label={schedule.label} />]);
   return <Pairs class="fields policy" of={rows} />;
 }
@@ -106,7 +117,7 @@ function Ticks({ path, name }: { path: string; name: string }) {
           {list.items.map((tick) => (
             <li key={tick.id} class="row">
               <a class="tick-for" href={`/events/${tick.id}`} title={absolute(new Date(tick.nominal), zone.value)}>
-                {dayAndTime(new Date(tick.nominal), zone.value, now.value)}
+                {ownDayAndTime(tick.nominal)}
               </a>
               <Status value={tick.outcome} />
               <span class="row-main">

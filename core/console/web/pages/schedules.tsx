@@ -2,9 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { Page, Schedule } from "../api.ts";
 import { fire, pause, remove } from "../deeds.ts";
 import { Figure } from "../figures.tsx";
-import { dayAndTime } from "../format.ts";
-import { now } from "../live.ts";
-import { Button, Command, Empty, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
+import { Button, Command, Empty, ownDayAndTime, PageBody, Panel, Pending, Status, Time } from "../parts.tsx";
 import { useQuery } from "../query.ts";
 import { Forecast, ScheduleForm } from "../schedule-form.tsx";
 import { zone } from "../state.ts";
@@ -72,7 +70,7 @@ function Once({ schedules, onChange }: { schedules: readonly Schedule[]; onChang
             {one.done ? (
               <Status value="done" word="done" tone="good" />
             ) : (
-              <span class="num">{one.nextAt ? dayAndTime(new Date(one.nextAt), zone.value, now.value) : "paused"}</span>
+              <span class="num">{one.nextAt ? ownDayAndTime(one.nextAt) : "paused"}</span>
             )}
             <Time row at={one.done ? one.lastAt : one.nextAt} />
             <Button kind="quiet" icon="close" label={`Remove ${one.name}`} onPress={() => remove(one.name, onChange)} />
