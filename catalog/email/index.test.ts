@@ -142,9 +142,9 @@ test("a mail that needs an answer is fetched, filed with a draft, and sent only 
       count === 0 ? { status: 429, headers: { "retry-after": "0" } } : { json: RECEIVED },
     "POST /emails": (_, count) => (count === 0 ? { status: 500 } : { json: { id: "sent-1" } }),
   });
-  const { house, bring, answer, vendor, model, clock } = tested;
+  const { house, bring, answer, vendor, model } = tested;
   const id = await bring("resend", "email.received", sample("email.received"));
-  await pastRetries(tested, clock, id);
+  await pastRetries(tested, id);
   assert.equal(vendor.asked("POST").length, 0);
   const [{ path } = { path: "" }] = await house.database.query<{ path: string }>(
     "select value->>'path' as path from steps where run_id = $1 and kind = 'hub'",
@@ -166,7 +166,7 @@ test("a mail that needs an answer is fetched, filed with a draft, and sent only 
   };
   const mail = { from: "Ada <ada@example.com>", subject: "Re: A question about compilers", text: DRAFT, headers };
   assert.deepEqual(asked.action.input, { by: "Resend", to: "grace@navy.example", ...mail });
-  const run = await pastRetries(tested, clock, id);
+  const run = await pastRetries(tested, id);
   assert.deepEqual(run.result, { verdict: "answer", path, sent: true, id: "sent-1" });
   const sent = vendor.asked("POST /emails");
   assert.deepEqual(JSON.parse(sent[1]!.body), { to: ["grace@navy.example"], ...mail });

@@ -103,11 +103,11 @@ test("reconcile fetches what was missed, page by page, past a 429 and a 500, and
       return { json: { object: "list", url: "/v1/events", data, has_more: start + 2 < newest.length } };
     },
   });
-  const { house, send, stripe, clock } = tested;
+  const { house, send, stripe } = tested;
   await send({ source: "stripe", type: all[0].type, key: all[0].id, data: all[0] });
   const fire = async () => {
     const { runIds } = await house.schedules.fire("payments/reconcile");
-    return await pastRetries(tested, clock, runIds[0]!);
+    return await pastRetries(tested, runIds[0]!);
   };
   const first = await fire();
   assert.equal(first.status, "completed", JSON.stringify(first.error));

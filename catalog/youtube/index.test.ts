@@ -138,9 +138,9 @@ test("renew subscribes with the address of this house, the secret and the token"
     { "POST /subscribe": (_, count) => ({ status: count === 0 ? 429 : 202 }) },
     { publicUrl: "https://daimon.example" },
   );
-  const { house, google, clock } = tested;
+  const { house, google } = tested;
   const { runIds } = await house.schedules.fire("youtube/renew");
-  const run = await pastRetries(tested, clock, runIds[0]!);
+  const run = await pastRetries(tested, runIds[0]!);
   assert.equal(run.status, "completed", JSON.stringify(run.error));
   const form = Object.fromEntries(new URLSearchParams(google.requests.at(-1)!.body));
   assert.deepEqual(form, {

@@ -21,13 +21,14 @@ const PATIENCE_MILLISECONDS = 20_000;
  * What an API answers, `null` when that is empty. It asks once: a run that fails by `<api>.unreachable` or `<api>.busy` is
  * tried again, not before the API's Retry-After; `<api>.denied`, `.missing` and `.invalid` are for good.
  */
-export async function callApi({ api, url, headers, body, once, signal, next, ...rest }: ApiCall): Promise<unknown> {
+export async function callApi(call: ApiCall): Promise<unknown> {
+  const { api, url, headers, body, method = body ? "POST" : "GET", once, signal, next } = call;
   const failure = (code: string, message: string, retryAfter?: number) =>
     Object.assign(new Error(message), { code: `${api}.${code}`, next, retryAfter });
   const isForm = body instanceof URLSearchParams;
   const type = body && !isForm ? { "content-type": "application/json" } : {};
   const { response, text } = await fetch(url, {
-    method: rest.method ?? (body ? "POST" : "GET"),
+    method,
     headers: { accept: "application/json", ...type, ...headers },
     ...(body ? { body: isForm ? body : JSON.stringify(body) } : {}),
     redirect: "error",

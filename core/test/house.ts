@@ -30,8 +30,7 @@ export interface TestHouse {
 
 /** Moves the clock on to each of the run's next tries; returns it when it waits for something else, or has ended. */
 export async function pastRetries(
-  { until }: Pick<TestHouse, "until">,
-  clock: ReturnType<typeof movedClock>,
+  { until, clock }: Pick<TestHouse, "until"> & { clock: ReturnType<typeof movedClock> },
   runId: string,
 ): Promise<RunDetail> {
   for (;;) {
